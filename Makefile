@@ -1,0 +1,42 @@
+# Everything here works in a fresh clone that has only Python and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help install demo test lint lock clean
+help:            ## what can be made
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+install: $(VENV)/.run  ## mrk and its simulator in .venv
+
+demo: $(VENV)/.run     ## a rotation over five Regions, proven, with no AWS account
+	$(BIN)/mrk demo
+
+test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
+	$(BIN)/python -m tests.tools
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
+
+lint: $(VENV)/.dev     ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:                  ## pin every dependency again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra simulator \
+	    pyproject.toml requirements.build.in -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra simulator --group dev \
+	    -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:                 ## remove what was built
+	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
