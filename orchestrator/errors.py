@@ -1,0 +1,95 @@
+"""Every error that this project raises, in one tree.
+
+MrkError                     exit 1   a defect of ours, if raised as such
+├── UsageError               exit 2   the command line, a setting or a file of the user's is wrong
+├── KmsError                 exit 3   one call to KMS, or to another AWS service, failed
+├── StoreError               exit 4   the store refuses: a person must look
+│   └── EntryError           exit 4   one entry cannot be read, or is not what its name says
+└── BlockedError             exit 4   a command would do harm
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of `mrk`: a contract, scripts depend on it."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    FAILED = 3
+    BLOCKED = 4
+    INTERRUPTED = 5
+    WORK_TO_DO = 10
+
+    @classmethod
+    def worst(cls, codes: "list[Exit]") -> "Exit":
+        """Pick the code of several at once: 1 > 2 > 5 > 4 > 3 > 10 > 0."""
+        order = (cls.INTERNAL, cls.USAGE, cls.INTERRUPTED, cls.BLOCKED, cls.FAILED, cls.WORK_TO_DO)
+        return next((code for code in order if code in codes), cls.OK)
+
+
+class MrkError(Exception):
+    """What went wrong, and in `hint` what to do next. Neither ever holds a secret."""
+
+    exit_code = Exit.INTERNAL
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MrkError):
+    """The command line, a setting or a file of the user's is wrong."""
+
+    exit_code = Exit.USAGE
+
+
+class StoreError(MrkError):
+    """The store refuses; nothing was changed in it."""
+
+    exit_code = Exit.BLOCKED
+
+
+class EntryError(StoreError):
+    """One entry cannot be read, or is not what its name says."""
+
+
+class BlockedError(MrkError):
+    """Going on would do harm; a person must decide."""
+
+    exit_code = Exit.BLOCKED
+
+
+class Trouble(StrEnum):
+    """What a failed call means for the caller. Decided once per error code, in the adapter."""
+
+    TRANSIENT = "transient"
+    STALE_PARAMETERS = "stale import parameters"
+    LOOK_AGAIN = "the world is not as it was seen"
+    PERMANENT = "permanent"
+
+
+class KmsError(MrkError):
+    """One call failed. `trouble` tells what that means; `code` is AWS's own word, for people and the journal."""
+
+    exit_code = Exit.FAILED
+
+    def __init__(  # noqa: D417 - the class docstring tells
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        trouble: Trouble,
+        operation: str = "",
+        region: str = "",
+        code: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message, hint)
+        self.trouble = trouble
+        self.operation = operation
+        self.region = region
+        self.code = code
+        self.request_id = request_id

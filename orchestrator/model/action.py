@@ -1,0 +1,134 @@
+"""Actions: frozen values that each name one change, and what came of them. Carried out in `perform`, predicted in `effects`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from .ids import EntryName, KeyArn, MaterialId, Region
+
+
+class ImportType(StrEnum):
+    """ImportType of ImportKeyMaterial."""
+
+    NEW = "NEW_KEY_MATERIAL"
+    EXISTING = "EXISTING_KEY_MATERIAL"
+
+
+@dataclass(frozen=True, slots=True)
+class DepositMaterial:
+    """Make fresh key material and keep it in the store, unless the entry is there already."""
+
+    entry: EntryName
+    kind: Literal["deposit"] = "deposit"
+
+    @property
+    def target(self) -> str:
+        """What this changes, and what must therefore be looked at again."""
+        return STORE
+
+
+@dataclass(frozen=True, slots=True)
+class ImportMaterial:
+    """Import one entry into the key in one Region; on the primary a success also links the entry (P2)."""
+
+    arn: KeyArn
+    entry: EntryName
+    import_type: ImportType
+    material_id: MaterialId | None
+    valid_to: datetime | None
+    kind: Literal["import"] = "import"
+
+    @property
+    def target(self) -> str:
+        """The Region that this changes."""
+        return self.arn.region
+
+
+@dataclass(frozen=True, slots=True)
+class RotateOnDemand:
+    """Make the pending material CURRENT in every Region. Cannot be undone and costs one of 25 for life."""
+
+    arn: KeyArn
+    material_id: MaterialId
+    kind: Literal["rotate"] = "rotate"
+
+    @property
+    def target(self) -> str:
+        """The Region that this is sent to."""
+        return self.arn.region
+
+
+@dataclass(frozen=True, slots=True)
+class KeepProbe:
+    """Encrypt a small fixed text under the CURRENT material and keep the ciphertext in the entry (P14)."""
+
+    arn: KeyArn
+    entry: EntryName
+    material_id: MaterialId
+    kind: Literal["keep-probe"] = "keep-probe"
+
+    @property
+    def target(self) -> str:
+        """The store keeps what this makes."""
+        return STORE
+
+
+@dataclass(frozen=True, slots=True)
+class ProveRegion:
+    """Ask one Region to use the new material, and to open what every generation's probe holds (P14)."""
+
+    arn: KeyArn
+    material_id: MaterialId
+    probes: tuple[EntryName, ...]
+    kind: Literal["prove"] = "prove"
+
+    @property
+    def target(self) -> str:
+        """The Region that is asked; nothing in it changes."""
+        return self.arn.region
+
+
+@dataclass(frozen=True, slots=True)
+class MarkProven:
+    """Mark the entry as proven in the store: the rotation is finished."""
+
+    entry: EntryName
+    material_id: MaterialId
+    regions: tuple[Region, ...]
+    kind: Literal["mark-proven"] = "mark-proven"
+
+    @property
+    def target(self) -> str:
+        """The store keeps the mark."""
+        return STORE
+
+
+Action = DepositMaterial | ImportMaterial | RotateOnDemand | KeepProbe | ProveRegion | MarkProven
+
+STORE = "store"
+
+
+class Result(StrEnum):
+    """How an action ended."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an action; never a bare boolean.
+
+    A failure that is not `final` may pass: the world is looked at again, and the action is decided anew.
+    """
+
+    result: Result
+    message: str = ""
+    material_id: MaterialId | None = None
+    opened: tuple[MaterialId, ...] = ()
+    skipped: tuple[str, ...] = ()
+    final: bool = False
+    hint: str = ""
+    request_id: str = ""

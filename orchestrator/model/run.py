@@ -1,0 +1,179 @@
+"""A run of one key: its goal, its memory, and what a stage or a turn says. All of it round-trips through small JSON."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from .action import Action
+from .ids import EntryName, KeyArn, MaterialId, Region
+from .view import View
+
+
+class Reason(StrEnum):
+    """Why a run waits, is blocked or failed: the machine-readable half of the sentence beside it."""
+
+    ACCESS = "cannot-look"
+    BUDGET_SPENT = "budget-spent"
+    CALL_FAILED = "call-failed"
+    DISABLED = "disabled"
+    DISCARDED = "attempt-discarded"
+    EXPIRES_SOON = "expires-soon"
+    FOREIGN_CURRENT = "foreign-current"
+    FOREIGN_PENDING = "foreign-pending"
+    INCONSISTENT = "inconsistent"
+    KEY_STATE = "key-state"
+    LOOKING = "looking"
+    MATERIAL_MISSING = "material-missing"
+    NEVER_IMPORTED = "never-imported"
+    NOT_EXTERNAL = "not-external"
+    NOT_PROVEN = "not-proven"
+    NOT_SYMMETRIC = "not-symmetric"
+    PENDING_VANISHED = "pending-vanished"
+    RECENTLY_ROTATED = "recently-rotated"
+    REGION_LACKING = "region-lacking"
+    REGION_UNLISTED = "region-unlisted"
+    ROTATING = "rotating"
+    SETTLING = "settling"
+    SLOT = "slot-not-listed"
+    STORE_LACKS = "store-lacks"
+    STORE_UNREADABLE = "store-unreadable"
+    TOO_LATE = "too-late"
+    TOPOLOGY = "topology-changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A stage misses something that an action brings about."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A stage misses something that only time brings; `at_most` bounds the patience, after which the run fails."""
+
+    reason: Reason
+    message: str
+    region: Region | None = None
+    at_most: timedelta = timedelta(minutes=3)
+    look: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stage misses something that needs a person (exit 4), or, with `person` false, another run (exit 3)."""
+
+    reason: Reason
+    message: str
+    way_out: str
+    region: Region | None = None
+    person: bool = True
+
+
+Step = Act | Wait | Block
+
+
+class Proof(StrEnum):
+    """How much is proven after a rotation (P14)."""
+
+    FULL = "full"
+    IDS_ONLY = "ids-only"
+    OFF = "off"
+
+
+class MissingOld(StrEnum):
+    """What to do where the store lacks a material that the key needs for ever (P7)."""
+
+    BLOCK = "block"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the owner wants for one key. `regions` empty means: whatever members KMS names."""
+
+    regions: frozenset[Region] = frozenset()
+    rotate_every: timedelta = timedelta(days=365)
+    expires: timedelta | None = None
+    safety_window: timedelta = timedelta(days=7)
+    proof: Proof = Proof.IDS_ONLY
+    missing_old: MissingOld = MissingOld.BLOCK
+    looks: int = 3
+    poll: timedelta = timedelta(seconds=5)
+    deadline: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What one run is for, pinned once at its start: so it rotates at most once (P4), within the topology it saw (P13)."""
+
+    key: KeyArn
+    entry: EntryName
+    primary: Region
+    members: frozenset[Region]
+    valid_to: datetime | None
+    deadline: datetime
+    policy: Policy
+
+    @property
+    def replaces(self) -> MaterialId | None:
+        """The CURRENT material that this run replaces."""
+        return self.entry.replaces
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Consecutive looks that confirmed one fact."""
+
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """How often an action failed, and when it may be tried again; `final` means never by this run."""
+
+    count: int
+    message: str
+    hint: str
+    not_before: datetime
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a run remembers. It serves patience only: losing it costs time, never correctness."""
+
+    settled: Mapping[Region, Streak] = field(default_factory=dict)
+    quiet: Streak | None = None
+    waiting: Mapping[str, datetime] = field(default_factory=dict)
+    failed: Mapping[str, Failed] = field(default_factory=dict)
+    proofs: Mapping[Region, MaterialId] = field(default_factory=dict)
+    unopened: tuple[str, ...] = ()
+    rotation_sent: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One key on its way: the goal it was given and what it remembers."""
+
+    goal: Goal
+    memory: Memory = field(default_factory=Memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What to do next for one key: carry out `act`, look again at `look`, and decide anew at `wake` at the latest."""
+
+    stage: str
+    status: Literal["going", "finished", "blocked", "failed"]
+    act: tuple[Action, ...] = ()
+    look: tuple[str, ...] = ()
+    wake: datetime | None = None
+    waits: tuple[Wait, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+
+Stage = Callable[[View, Run], Sequence[Step]]

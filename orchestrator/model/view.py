@@ -1,0 +1,213 @@
+"""What was seen: of the key in each Region, and of the store. Nothing here is ever written back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from .ids import EntryName, KeyArn, MaterialId, Region
+
+
+class KeyState(StrEnum):
+    """KeyState of DescribeKey."""
+
+    CREATING = "Creating"
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+    PENDING_DELETION = "PendingDeletion"
+    PENDING_IMPORT = "PendingImport"
+    PENDING_REPLICA_DELETION = "PendingReplicaDeletion"
+    UNAVAILABLE = "Unavailable"
+    UPDATING = "Updating"
+
+
+class MaterialState(StrEnum):
+    """KeyMaterialState of a ListKeyRotations row; on a replica it is the state of the whole set."""
+
+    CURRENT = "CURRENT"
+    NON_CURRENT = "NON_CURRENT"
+    PENDING_ROTATION = "PENDING_ROTATION"
+    PENDING_REPLICAS = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+
+
+PERMANENT = (MaterialState.CURRENT, MaterialState.NON_CURRENT)
+
+
+@dataclass(frozen=True, slots=True)
+class MaterialRow:
+    """One key material in one Region, as ListKeyRotations tells it."""
+
+    material_id: MaterialId
+    state: MaterialState
+    imported: bool
+    valid_to: datetime | None = None
+    rotated_at: datetime | None = None
+    on_demand: bool = False
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the key needs this material for ever: losing it in a Region stops the key there."""
+        return self.state in PERMANENT
+
+    def usable(self, at: datetime) -> bool:
+        """Whether this Region can use the bytes: IMPORTED with a past ValidTo means missing (P10)."""
+        return self.imported and (self.valid_to is None or self.valid_to > at)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionView:
+    """The key in one Region. `seen_at` is when the look began, so that its age is never understated."""
+
+    arn: KeyArn
+    seen_at: datetime
+    key_state: KeyState
+    created_at: datetime
+    multi_region: bool
+    primary: Region
+    members: frozenset[Region]
+    origin: str = "EXTERNAL"
+    key_spec: str = "SYMMETRIC_DEFAULT"
+    rows: tuple[MaterialRow, ...] = ()
+    rotation_started_at: datetime | None = None
+
+    @property
+    def region(self) -> Region:
+        """The Region that was looked at."""
+        return self.arn.region
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether new key material and rotations go here; true of a single-Region key."""
+        return self.primary == self.region
+
+    @property
+    def current(self) -> MaterialRow | None:
+        """The row that encrypts now."""
+        return next((row for row in self.rows if row.state is MaterialState.CURRENT), None)
+
+    @property
+    def pending(self) -> MaterialRow | None:
+        """The row that waits for rotation; KMS holds one at the most."""
+        return next((row for row in self.rows if not row.permanent), None)
+
+    @property
+    def permanent(self) -> tuple[MaterialRow, ...]:
+        """The rows that the key needs for ever."""
+        return tuple(row for row in self.rows if row.permanent)
+
+    def row(self, material: MaterialId) -> MaterialRow | None:
+        """Return the row of one material, or None where this Region does not list it."""
+        return next((row for row in self.rows if row.material_id == material), None)
+
+    def with_row(self, row: MaterialRow) -> "RegionView":
+        """Return this view with one row put in the place of its like, or at the end."""
+        known = any(old.material_id == row.material_id for old in self.rows)
+        rows = tuple(row if old.material_id == row.material_id else old for old in self.rows)
+        return replace(self, rows=rows if known else (*rows, row))
+
+
+@dataclass(frozen=True, slots=True)
+class LookFailure:
+    """A Region, or the store, that could not be looked at."""
+
+    target: str
+    at: datetime
+    message: str
+    transient: bool
+    hint: str = ""
+    not_found: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The store's word that an entry is durably kept and was read back (I1). It says nothing of the bytes."""
+
+    entry: EntryName
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the store knows of one entry. Without a receipt the entry could not be read back: `problem` says why."""
+
+    name: EntryName
+    receipt: Receipt | None
+    problem: str = ""
+    linked: MaterialId | None = None
+    proven: bool = False
+    probe: bool = False
+    discarded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreView:
+    """The entries of one key, each read back at `seen_at`."""
+
+    seen_at: datetime
+    entries: tuple[Entry, ...] = ()
+
+    def get(self, name: EntryName) -> Entry | None:
+        """Find one entry by its exact name."""
+        return next((entry for entry in self.entries if entry.name == name), None)
+
+    def holding(self, material: MaterialId | None) -> Entry | None:
+        """Find the entry that KMS said holds this material."""
+        found = (entry for entry in self.entries if material and entry.linked == material)
+        return next(found, None)
+
+    def first_attempt(self, name: EntryName) -> EntryName:
+        """Return the first attempt that is not discarded, probed by exact name (P3)."""
+        while (entry := self.get(name)) is not None and entry.discarded_at is not None:
+            name = replace(name, attempt=name.attempt + 1)
+        return name
+
+    def with_entry(self, entry: Entry) -> "StoreView":
+        """Return this view with one entry put in the place of its like, or at the end."""
+        others = tuple(old for old in self.entries if old.name != entry.name)
+        return replace(self, entries=(*others, entry))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that was seen of one key, at the moment `at` of judging it."""
+
+    key: KeyArn
+    at: datetime
+    regions: Mapping[Region, RegionView] = field(default_factory=dict)
+    store: StoreView | None = None
+    failures: Mapping[str, LookFailure] = field(default_factory=dict)
+
+    @property
+    def members(self) -> frozenset[Region]:
+        """Every Region that some member names; the key's own Region before anything was seen."""
+        named = frozenset(region for seen in self.regions.values() for region in seen.members)
+        return named or frozenset({self.key.region})
+
+    @property
+    def primary(self) -> RegionView | None:
+        """The primary key, or the only key; None where it was not seen."""
+        return next((seen for seen in self.regions.values() if seen.is_primary), None)
+
+    @property
+    def replicas(self) -> tuple[RegionView, ...]:
+        """The replica keys that were seen, by Region."""
+        return tuple(self.regions[region] for region in sorted(self.regions) if not self.regions[region].is_primary)
+
+    @property
+    def pending(self) -> MaterialRow | None:
+        """The pending material, as the primary tells it."""
+        return self.primary.pending if self.primary else None
+
+    @property
+    def current(self) -> MaterialRow | None:
+        """The CURRENT material, as the primary tells it."""
+        return self.primary.current if self.primary else None
+
+    def past(self, replaced: MaterialId | None) -> bool:
+        """Whether CURRENT is no longer the replaced material: one Region that says so is enough, as KMS never goes back."""
+        return any(seen.current and seen.current.material_id != replaced for seen in self.regions.values())
+
+    def permanent_ids(self) -> tuple[MaterialId, ...]:
+        """Every material that the key needs for ever, in the order in which the Regions list them."""
+        found: Iterable[MaterialId] = (row.material_id for seen in self.regions.values() for row in seen.permanent)
+        return tuple(dict.fromkeys(found))

@@ -1,0 +1,147 @@
+"""The seams: KMS in one Region, the store, the clock, and whoever listens. Adapters implement them; nothing else is assumed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from orchestrator.model import (
+    Entry,
+    EntryName,
+    ImportType,
+    KeyArn,
+    KeyIdentity,
+    MaterialId,
+    MaterialRow,
+    Receipt,
+    Region,
+    RegionView,
+)
+
+
+class WrappingAlgorithm(StrEnum):
+    """WrappingAlgorithm of GetParametersForImport; KMS takes only the first two for symmetric material."""
+
+    RSAES_OAEP_SHA_256 = "RSAES_OAEP_SHA_256"
+    RSAES_OAEP_SHA_1 = "RSAES_OAEP_SHA_1"
+    RSA_AES_KEY_WRAP_SHA_256 = "RSA_AES_KEY_WRAP_SHA_256"
+    RSA_AES_KEY_WRAP_SHA_1 = "RSA_AES_KEY_WRAP_SHA_1"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportParameters:
+    """A wrapping key and its import token, for one key in one Region. `public_key` is DER SubjectPublicKeyInfo."""
+
+    public_key: bytes = field(repr=False)
+    token: bytes = field(repr=False)
+    algorithm: WrappingAlgorithm
+    valid_to: datetime
+
+
+class KmsPort(Protocol):
+    """KMS in one Region. Every call raises KmsError and nothing else, and is never retried below this seam (I4)."""
+
+    def describe_key(self, arn: KeyArn, seen_at: datetime) -> RegionView:
+        """DescribeKey: the view without its rows."""
+
+    def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
+        """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
+
+    def rotation_started_at(self, arn: KeyArn) -> datetime | None:
+        """GetKeyRotationStatus: OnDemandRotationStartDate, whose absence proves nothing (P6)."""
+
+    def get_parameters_for_import(self, arn: KeyArn, algorithm: WrappingAlgorithm) -> ImportParameters:
+        """GetParametersForImport with an RSA_4096 wrapping key; valid for 24 h and several imports."""
+
+    def import_key_material(
+        self,
+        arn: KeyArn,
+        parameters: ImportParameters,
+        wrapped: bytes,
+        import_type: ImportType,
+        material_id: MaterialId | None,
+        valid_to: datetime | None,
+    ) -> MaterialId:
+        """ImportKeyMaterial; returns the id that KMS says these bytes have."""
+
+    def rotate_key_on_demand(self, arn: KeyArn) -> None:
+        """RotateKeyOnDemand: accepted, not done."""
+
+    def encrypt(self, arn: KeyArn, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+        """Encrypt a probe."""
+
+    def decrypt(self, arn: KeyArn, ciphertext: bytes, context: Mapping[str, str]) -> tuple[bytes, MaterialId]:
+        """Decrypt a probe; the id of the material that did it comes with the text."""
+
+    def data_key_material(self, arn: KeyArn, context: Mapping[str, str]) -> MaterialId:
+        """GenerateDataKeyWithoutPlaintext: the id of the material that encrypts now."""
+
+
+KmsClients = Callable[[Region], KmsPort]
+
+
+class MaterialStore(Protocol):
+    """Where key material lives, and the only place that ever touches plaintext (I2). Raises StoreError and nothing else.
+
+    One contract test suite runs over every implementation.
+    """
+
+    def deposit(self, name: EntryName) -> Receipt:
+        """Make 32 fresh random bytes and publish them under `name`, unless an entry is there: then that one's receipt (P1)."""
+
+    def adopt(self, name: EntryName, source: Path) -> Receipt:
+        """Publish the 32 bytes of a file under `name`; EntryError where an entry with other bytes is there."""
+
+    def find(self, name: EntryName) -> Entry | None:
+        """Probe one exact name (P3); an entry found is made durable and read back before it is returned (P1)."""
+
+    def entries(self, key: KeyIdentity | None = None) -> tuple[Entry, ...]:
+        """List what is there, for people; decisions use `find`."""
+
+    def wrap(self, name: EntryName, public_key: bytes, algorithm: WrappingAlgorithm) -> bytes:
+        """Wrap an entry's bytes under a wrapping key of KMS: the only way out (I2)."""
+
+    def link(self, name: EntryName, material_id: MaterialId) -> None:
+        """Note the id that KMS gave these bytes (P2); EntryError where another id is noted."""
+
+    def keep_probe(self, name: EntryName, ciphertext: bytes) -> None:
+        """Keep the probe ciphertext made under this material (P14); the first one stays."""
+
+    def probe(self, name: EntryName) -> bytes | None:
+        """The probe ciphertext of an entry."""
+
+    def mark_proven(self, name: EntryName, evidence: Mapping[str, Any]) -> None:
+        """Mark the entry as finished, with small evidence: ids, Regions and times."""
+
+    def discard(self, name: EntryName, at: datetime) -> None:
+        """Mark the attempt as given up (P9); the bytes stay."""
+
+
+class Clock(Protocol):
+    """Time. `now` is aware UTC."""
+
+    def now(self) -> datetime:
+        """The time."""
+
+    def receive(self, inbox: "SimpleQueue[Any]", until: datetime, *, busy: bool) -> Any | None:
+        """Wait for the next thing in the inbox, or until a time; None where the time came first.
+
+        `busy` tells whether anything is under way that could fill the inbox.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something observed or done, for the journal and for whoever watches. `data` is JSON-simple and holds no secret."""
+
+    at: datetime
+    kind: str
+    key: str = ""
+    region: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,45 @@
+"""Wrapping of key material under a wrapping key of KMS. Pure; called by stores alone, as it touches plaintext."""
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, keywrap, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from orchestrator.errors import StoreError
+from orchestrator.ports import WrappingAlgorithm
+
+_HASHES = {
+    WrappingAlgorithm.RSAES_OAEP_SHA_256: hashes.SHA256,
+    WrappingAlgorithm.RSAES_OAEP_SHA_1: hashes.SHA1,
+    WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_256: hashes.SHA256,
+    WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_1: hashes.SHA1,
+}
+_HYBRID = (WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_256, WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_1)
+_SMALLEST_MODULUS = 2048
+
+
+def wrap(material: bytes, public_key: bytes, algorithm: WrappingAlgorithm, aes_key: bytes | None = None) -> bytes:
+    """Wrap material under a DER SubjectPublicKeyInfo: OAEP with MGF1 of the same hash and an empty label.
+
+    RSA_AES_KEY_WRAP takes a fresh 32-byte `aes_key` from the caller and yields OAEP(aes key) || AES-KWP(material).
+    Raises StoreError where the wrapping key is not an RSA key of at least 2048 bits.
+    """
+    key = _wrapping_key(public_key)
+    digest = _HASHES[algorithm]
+    oaep = padding.OAEP(mgf=padding.MGF1(algorithm=digest()), algorithm=digest(), label=None)
+    if algorithm not in _HYBRID:
+        return key.encrypt(material, oaep)
+    if aes_key is None:
+        raise ValueError(f"{algorithm} needs a fresh AES key")
+    return key.encrypt(aes_key, oaep) + keywrap.aes_key_wrap_with_padding(aes_key, material)
+
+
+def _wrapping_key(public_key: bytes) -> rsa.RSAPublicKey:
+    try:
+        key = serialization.load_der_public_key(public_key)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _SMALLEST_MODULUS:
+        raise StoreError(
+            "the wrapping key that KMS sent is not an RSA key of at least 2048 bits", "nothing was sent; try again"
+        )
+    return key
