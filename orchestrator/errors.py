@@ -76,7 +76,7 @@ class KmsError(MrkError):
 
     exit_code = Exit.FAILED
 
-    def __init__(  # noqa: D417 - the class docstring tells
+    def __init__(
         self,
         message: str,
         hint: str = "",

@@ -1,4 +1,4 @@
-"""The seams: KMS in one Region, the store, the clock, and whoever listens. Adapters implement them; nothing else is assumed."""
+"""The seams: KMS in one Region, the store, the clock, and whoever listens."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -84,13 +84,13 @@ KmsClients = Callable[[Region], KmsPort]
 
 
 class MaterialStore(Protocol):
-    """Where key material lives, and the only place that ever touches plaintext (I2). Raises StoreError and nothing else.
+    """Where key material lives, and the only place that touches plaintext (I2). Raises StoreError, nothing else.
 
     One contract test suite runs over every implementation.
     """
 
     def deposit(self, name: EntryName) -> Receipt:
-        """Make 32 fresh random bytes and publish them under `name`, unless an entry is there: then that one's receipt (P1)."""
+        """Publish 32 fresh random bytes under `name`; where an entry is there, return that one's receipt (P1)."""
 
     def adopt(self, name: EntryName, source: Path) -> Receipt:
         """Publish the 32 bytes of a file under `name`; EntryError where an entry with other bytes is there."""
@@ -111,7 +111,7 @@ class MaterialStore(Protocol):
         """Keep the probe ciphertext made under this material (P14); the first one stays."""
 
     def probe(self, name: EntryName) -> bytes | None:
-        """The probe ciphertext of an entry."""
+        """Return the probe ciphertext of an entry."""
 
     def mark_proven(self, name: EntryName, evidence: Mapping[str, Any]) -> None:
         """Mark the entry as finished, with small evidence: ids, Regions and times."""
@@ -124,7 +124,7 @@ class Clock(Protocol):
     """Time. `now` is aware UTC."""
 
     def now(self) -> datetime:
-        """The time."""
+        """Tell the time."""
 
     def receive(self, inbox: "SimpleQueue[Any]", until: datetime, *, busy: bool) -> Any | None:
         """Wait for the next thing in the inbox, or until a time; None where the time came first.
@@ -135,7 +135,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something observed or done, for the journal and for whoever watches. `data` is JSON-simple and holds no secret."""
+    """Something observed or done, for the journal and whoever watches. `data` is JSON-simple and holds no secret."""
 
     at: datetime
     kind: str

@@ -7,12 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from orchestrator.errors import StoreError
 from orchestrator.ports import WrappingAlgorithm
 
-_HASHES = {
-    WrappingAlgorithm.RSAES_OAEP_SHA_256: hashes.SHA256,
-    WrappingAlgorithm.RSAES_OAEP_SHA_1: hashes.SHA1,
-    WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_256: hashes.SHA256,
-    WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_1: hashes.SHA1,
-}
+_SHA_1 = (WrappingAlgorithm.RSAES_OAEP_SHA_1, WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_1)
 _HYBRID = (WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_256, WrappingAlgorithm.RSA_AES_KEY_WRAP_SHA_1)
 _SMALLEST_MODULUS = 2048
 
@@ -24,13 +19,17 @@ def wrap(material: bytes, public_key: bytes, algorithm: WrappingAlgorithm, aes_k
     Raises StoreError where the wrapping key is not an RSA key of at least 2048 bits.
     """
     key = _wrapping_key(public_key)
-    digest = _HASHES[algorithm]
-    oaep = padding.OAEP(mgf=padding.MGF1(algorithm=digest()), algorithm=digest(), label=None)
+    digest = _digest(algorithm)
+    oaep = padding.OAEP(mgf=padding.MGF1(algorithm=digest), algorithm=digest, label=None)
     if algorithm not in _HYBRID:
         return key.encrypt(material, oaep)
     if aes_key is None:
         raise ValueError(f"{algorithm} needs a fresh AES key")
     return key.encrypt(aes_key, oaep) + keywrap.aes_key_wrap_with_padding(aes_key, material)
+
+
+def _digest(algorithm: WrappingAlgorithm) -> hashes.HashAlgorithm:
+    return hashes.SHA1() if algorithm in _SHA_1 else hashes.SHA256()  # noqa: S303 - KMS offers it, for HSMs that know no other
 
 
 def _wrapping_key(public_key: bytes) -> rsa.RSAPublicKey:
@@ -40,6 +39,6 @@ def _wrapping_key(public_key: bytes) -> rsa.RSAPublicKey:
         key = None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _SMALLEST_MODULUS:
         raise StoreError(
-            "the wrapping key that KMS sent is not an RSA key of at least 2048 bits", "nothing was sent; try again"
+            "KMS sent a wrapping key that is not an RSA key of at least 2048 bits", "nothing was sent to it"
         )
     return key

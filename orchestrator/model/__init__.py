@@ -86,5 +86,6 @@ __all__ = [
     "View",
     "Wait",
     "from_json",
+    "short",
     "to_json",
 ]

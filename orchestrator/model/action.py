@@ -1,4 +1,4 @@
-"""Actions: frozen values that each name one change, and what came of them. Carried out in `perform`, predicted in `effects`."""
+"""Actions: frozen values that each name one change, and what came of them."""
 
 from dataclasses import dataclass
 from datetime import datetime

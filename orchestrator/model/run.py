@@ -107,7 +107,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What one run is for, pinned once at its start: so it rotates at most once (P4), within the topology it saw (P13)."""
+    """What one run is for, pinned once at its start: it rotates at most once (P4), within the topology seen (P13)."""
 
     key: KeyArn
     entry: EntryName

@@ -204,7 +204,7 @@ class View:
         return self.primary.current if self.primary else None
 
     def past(self, replaced: MaterialId | None) -> bool:
-        """Whether CURRENT is no longer the replaced material: one Region that says so is enough, as KMS never goes back."""
+        """Whether CURRENT is not the replaced material any more; one Region saying so suffices: KMS never goes back."""
         return any(seen.current and seen.current.material_id != replaced for seen in self.regions.values())
 
     def permanent_ids(self) -> tuple[MaterialId, ...]:
