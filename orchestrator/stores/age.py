@@ -1,0 +1,146 @@
+"""Sealing to several recipients, and opening with an identity, in the age format."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pyrage  # type: ignore[import-untyped]
+
+from orchestrator.errors import EntryError, UsageError
+
+from .guard import check_file, os_errors, read_all
+
+FEWEST_RECIPIENTS = 2
+_NEW_IDENTITY = "make one with: age-keygen -o identity.txt"
+_GREETING = b"can this identity open what these recipients get?"
+
+
+class AgeBox:
+    """The recipients that every entry is sealed to, and the identities that this machine opens entries with, if any."""
+
+    def __init__(self, names: frozenset[str], keys: Sequence[Any], identities: Sequence[Any]) -> None:
+        self.names = names
+        self._keys = tuple(keys)
+        self._identities = tuple(identities)
+
+    @classmethod
+    def build(cls, recipients: Sequence[str], identity: Path | None) -> Self:
+        """Read recipients and identity file, and check that they belong together; raises UsageError."""
+        keys = {_normal(text, key): key for text, key in ((text, _recipient(text)) for text in recipients)}
+        if len(keys) < FEWEST_RECIPIENTS:
+            raise UsageError(
+                f"store.recipients has {len(keys)} different recipient(s); a store needs at least {FEWEST_RECIPIENTS}:"
+                " one is not a backup, because with its identity every key material would be lost",
+                "add the recipient of an identity that is kept offline to store.recipients; " + _NEW_IDENTITY,
+            )
+        box = cls(frozenset(keys), tuple(keys.values()), _identities(identity) if identity else ())
+        if identity and not box._opens_own():
+            raise UsageError(
+                f"the identity in {identity} (store.identity) opens nothing that is sealed to store.recipients:"
+                " it belongs to none of them",
+                f"add its recipient (age-keygen -y {identity}) to store.recipients, or name the right file",
+            )
+        return box
+
+    @property
+    def can_open(self) -> bool:
+        """Whether this machine may read entries; without an identity it only writes them."""
+        return bool(self._identities)
+
+    def seal(self, plaintext: bytes) -> bytes:
+        """Encrypt to every recipient."""
+        sealed: bytes = pyrage.encrypt(plaintext, list(self._keys))
+        return sealed
+
+    def open(self, sealed: bytes, path: Path) -> bytes:
+        """Decrypt what stands in `path`; raises EntryError where that fails."""
+        if not sealed:
+            raise EntryError(f"{path} is empty", "put the file back from a backup")
+        plaintext, problem = self._try_open(sealed)
+        if plaintext is None:
+            raise EntryError(
+                f"{path} does not open: {problem}",
+                "if other entries open, this file is damaged: put it back from a backup;"
+                " if none does, store.identity is not the one that this store was written for",
+            )
+        return plaintext
+
+    def _try_open(self, sealed: bytes) -> tuple[bytes | None, str]:
+        try:
+            return pyrage.decrypt(sealed, list(self._identities)), ""
+        except pyrage.DecryptError as error:
+            return None, _PROBLEMS.get(str(error), str(error))
+
+    def _opens_own(self) -> bool:
+        return self._try_open(self.seal(_GREETING))[0] == _GREETING
+
+    def __repr__(self) -> str:
+        return f"AgeBox({len(self._keys)} recipients, {'can' if self.can_open else 'cannot'} open)"
+
+
+_PROBLEMS = {
+    "No matching keys found": "it is sealed for other recipients than this identity's, or its header is damaged",
+    "failed to fill whole buffer": "it is cut short",
+    "Header is invalid": "it is not an age file, or its header is damaged",
+    "Header MAC is invalid": "its header was changed",
+    "decryption error": "its content was changed or cut short",
+}
+
+
+def _recipient(text: str) -> Any:
+    kind = pyrage.ssh.Recipient if text.startswith("ssh-") else pyrage.x25519.Recipient
+    try:
+        return kind.from_str(text)
+    except pyrage.RecipientError as error:
+        raise UsageError(
+            f"{text!r} in store.recipients is not a recipient: {error}",
+            "a recipient is the public half of an identity: age1... (printed by age-keygen), or an ssh-ed25519 or"
+            " ssh-rsa public key",
+        ) from error
+
+
+def _normal(text: str, key: Any) -> str:
+    """Name a recipient in one way only: age's own spelling, and SSH keys without their comment."""
+    return " ".join(text.split()[:2]) if text.startswith("ssh-") else str(key)
+
+
+def _identities(path: Path) -> tuple[Any, ...]:
+    content = _identity_file(path)
+    if content.startswith(b"-----BEGIN"):
+        return (_identity(path, 1, pyrage.ssh.Identity.from_buffer, content),)
+    lines = enumerate(content.decode(errors="replace").splitlines(), start=1)
+    found = tuple(
+        _identity(path, number, pyrage.x25519.Identity.from_str, line.strip())
+        for number, line in lines
+        if line.strip() and not line.startswith("#")
+    )
+    if not found:
+        raise UsageError(f"the identity file {path} holds no identity", _NEW_IDENTITY)
+    return found
+
+
+def _identity(path: Path, line: int, read: Any, text: str | bytes) -> Any:
+    """Read one identity. The cause is told in our words alone: the text is a secret."""
+    try:
+        return read(text)
+    except pyrage.IdentityError:
+        pass
+    raise UsageError(
+        f"the identity file {path} holds no usable identity in line {line}",
+        "it holds AGE-SECRET-KEY-1... lines, or one SSH private key, without a passphrase; " + _NEW_IDENTITY,
+    )
+
+
+def _identity_file(path: Path) -> bytes:
+    """Read the identity file. Unlike a store's own files it may be a link, and root's: secrets are often mounted so."""
+    with os_errors("read the identity file", path):
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise UsageError(f"there is no identity file {path} (store.identity)", _NEW_IDENTITY) from None
+    try:
+        check_file(path, os.fstat(handle), (os.geteuid(), 0))
+        return read_all(handle, path)
+    finally:
+        os.close(handle)

@@ -1,0 +1,70 @@
+"""How a store's files are named: `<partition>/<account>/<key id>/<replaced material id, or first>.<attempt>.<kind>`."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from orchestrator.errors import EntryError
+from orchestrator.model import EntryName, KeyIdentity, MaterialId
+
+FIRST = "first"
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_FILE = re.compile(r"(?P<replaces>[A-Za-z0-9][A-Za-z0-9_-]*)\.(?P<attempt>[1-9][0-9]{0,8})\.(?P<kind>[a-z.]+)")
+
+
+class Kind(StrEnum):
+    """What a file of an entry holds: the sealed key material, or one mark beside it."""
+
+    ENTRY = "age"
+    LINK = "link.json"
+    PROBE = "probe.json"
+    PROVEN = "proven.json"
+    DISCARDED = "discarded.json"
+
+    @property
+    def label(self) -> str:
+        """What the file says that it is."""
+        return self.removesuffix(".json")
+
+
+_KINDS = frozenset(map(str, Kind))
+MARKS = (Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED)
+
+
+def folder_of(root: Path, key: KeyIdentity) -> Path:
+    """Return the directory of one key; raises EntryError where a part of its name could lead elsewhere."""
+    parts = (key.partition, key.account, key.key_id)
+    if not all(_PART.fullmatch(part) for part in parts):
+        raise _unusable(str(key))
+    return root.joinpath(*parts)
+
+
+def path_of(root: Path, name: EntryName, kind: Kind = Kind.ENTRY) -> Path:
+    """Return the path of one file of an entry; raises EntryError where its name could lead elsewhere."""
+    file = f"{name.replaces or FIRST}.{name.attempt}.{kind}"
+    if name.replaces == FIRST or _FILE.fullmatch(file) is None:
+        raise _unusable(str(name))
+    return folder_of(root, name.key) / file
+
+
+def name_of(key: KeyIdentity, file: str) -> EntryName | None:
+    """Tell which entry a file in a key's directory belongs to; None for files that are not of a store."""
+    found = _FILE.fullmatch(file)
+    if found is None or found["kind"] not in _KINDS:
+        return None
+    replaces = None if found["replaces"] == FIRST else MaterialId(found["replaces"])
+    return EntryName(key, replaces, int(found["attempt"]))
+
+
+def key_of(root: Path, folder: Path) -> KeyIdentity | None:
+    """Tell which key a directory belongs to; None for directories that are not of a store."""
+    parts = folder.relative_to(root).parts
+    return KeyIdentity(*parts) if all(_PART.fullmatch(part) for part in parts) else None
+
+
+def _unusable(name: str) -> EntryError:
+    return EntryError(
+        f"{name!r} cannot be the name of a store entry: its parts are letters, digits and hyphens",
+        "take partition, account, key id and material id as KMS tells them",
+    )

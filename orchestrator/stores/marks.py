@@ -1,0 +1,80 @@
+"""The marks beside an entry: small JSON files, published once, each of which names the entry it belongs to."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from orchestrator.errors import EntryError
+from orchestrator.model import EntryName, MaterialId
+
+from .layout import Kind, path_of
+from .publish import PublishedFiles
+
+_VERSION = 1
+_BACKUP = "put the file back from a backup"
+_T = TypeVar("_T")
+
+
+class Marks:
+    """Read and publish marks.
+
+    Every reader returns None where there is no such mark, and raises EntryError for a bad one.
+    """
+
+    def __init__(self, files: PublishedFiles) -> None:
+        self._files = files
+
+    def keep(self, name: EntryName, kind: Kind, fields: Mapping[str, Any]) -> None:
+        """Publish a mark; where it is there already, the first one stays."""
+        path = path_of(self._files.root, name, kind)
+        if self._files.read(path) is None:
+            mark = {"mark": kind.label, "version": _VERSION, "entry": str(name), **fields}
+            # Times, ids and Regions write themselves as text.
+            self._files.publish(path, json.dumps(mark, indent=2, default=str).encode() + b"\n")
+        self._read(name, kind)
+
+    def linked(self, name: EntryName) -> MaterialId | None:
+        """Tell the id that KMS gave these bytes."""
+        return self._field(name, Kind.LINK, "key_material_id", MaterialId)
+
+    def probe(self, name: EntryName) -> bytes | None:
+        """Return the probe ciphertext."""
+        return self._field(name, Kind.PROBE, "ciphertext", lambda text: base64.b64decode(text, validate=True))
+
+    def proven_at(self, name: EntryName) -> datetime | None:
+        """Tell when the entry was marked as proven."""
+        return self._field(name, Kind.PROVEN, "at", datetime.fromisoformat)
+
+    def discarded_at(self, name: EntryName) -> datetime | None:
+        """Tell when the attempt was given up."""
+        return self._field(name, Kind.DISCARDED, "at", datetime.fromisoformat)
+
+    def _field(self, name: EntryName, kind: Kind, field: str, parse: Callable[[str], _T]) -> _T | None:
+        mark = self._read(name, kind)
+        if mark is None:
+            return None
+        try:
+            return parse(mark[field])
+        except (KeyError, TypeError, ValueError) as error:
+            path = path_of(self._files.root, name, kind)
+            raise EntryError(f"{path} has no proper field {field!r}", _BACKUP) from error
+
+    def _read(self, name: EntryName, kind: Kind) -> dict[str, Any] | None:
+        path = path_of(self._files.root, name, kind)
+        content = self._files.read(path)
+        if content is None:
+            return None
+        try:
+            mark = json.loads(content)
+        except ValueError:
+            mark = None
+        if not isinstance(mark, dict) or (mark.get("mark"), mark.get("version")) != (kind.label, _VERSION):
+            raise EntryError(f"{path} is not a mark {kind.label!r} of version {_VERSION}", _BACKUP)
+        if mark.get("entry") != str(name):
+            raise EntryError(
+                f"{path} stands beside {name}, but says that it belongs to {mark.get('entry')}",
+                f"somebody copied or moved it: {_BACKUP}",
+            )
+        return mark

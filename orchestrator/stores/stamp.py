@@ -1,0 +1,86 @@
+"""The stamp of a store: what it was made for, written once at init and checked ever after (P12)."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import StoreError
+
+from .guard import os_errors
+from .place import Place
+from .publish import TEMPORARY, PublishedFiles
+
+FILE = "store.json"
+FORMAT = "mrk-store"
+VERSION = 1
+_HARMLESS = ("lost+found", FILE)
+
+
+def write_stamp(files: PublishedFiles, place: Place, recipients: Iterable[str], at: datetime) -> None:
+    """Stamp a new, empty store; leaves the stamp of a store that is there already."""
+    with os_errors("list", files.root):
+        listed = [found.name for found in files.root.iterdir()]
+    strange = [found for found in listed if found not in _HARMLESS and not TEMPORARY.fullmatch(found)]
+    if strange and FILE not in listed:
+        raise StoreError(
+            f"{files.root} is not empty and is no store: it holds {', '.join(sorted(strange)[:3])}",
+            f"choose an empty directory; if this is a store that lost its {FILE}, put that back from a backup",
+        )
+    stamp = {
+        "format": FORMAT,
+        "version": VERSION,
+        "partition": place.partition,
+        "endpoint_class": place.endpoint_class,
+        "recipients": sorted(recipients),
+        "created_at": at.isoformat(),
+    }
+    files.publish(files.root / FILE, json.dumps(stamp, indent=2).encode() + b"\n")
+
+
+def check_stamp(files: PublishedFiles, place: Place, recipients: Iterable[str]) -> None:
+    """Raise StoreError where the store is not there, or was made for another place or for other recipients."""
+    path = files.root / FILE
+    stamp = _read(files, path)
+    stamped = Place(str(stamp.get("partition")), stamp.get("endpoint_class", "unknown"))
+    if stamped != place:
+        raise StoreError(
+            f"the store {files.root} is stamped for {stamped}, and was asked for {place}: key material goes only"
+            " where it belongs",
+            "make another store for this (store.uri, mrk store init), or correct aws.endpoint_url or the key's ARN",
+        )
+    _check_recipients(path, stamp, frozenset(recipients))
+
+
+def _read(files: PublishedFiles, path: Path) -> dict[str, Any]:
+    content = files.read(path)
+    if content is None:
+        raise StoreError(
+            f"there is no store in {files.root}: {path} is missing",
+            "if it was made before, its disk may not be mounted; make a new one with: mrk store init",
+        )
+    try:
+        stamp = json.loads(content)
+    except ValueError:
+        stamp = None
+    if not isinstance(stamp, dict) or (stamp.get("format"), stamp.get("version")) != (FORMAT, VERSION):
+        raise StoreError(
+            f"{path} is not the stamp of a store of version {VERSION}",
+            "put it back from a backup; if a newer release wrote it, use that",
+        )
+    return stamp
+
+
+def _check_recipients(path: Path, stamp: dict[str, Any], asked: frozenset[str]) -> None:
+    """Refuse a change that nobody noted in the store: a dropped recovery recipient is a backup lost in silence."""
+    listed = stamp.get("recipients")
+    stamped = frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
+    if stamped == asked:
+        return
+    changes = [f"{name} is missing" for name in sorted(stamped - asked)]
+    changes += [f"{name} is new" for name in sorted(asked - stamped)]
+    raise StoreError(
+        f"store.recipients are not the ones in {path}: {'; '.join(changes)}",
+        "put them back; to change them on purpose follow docs/store.md, 'Changing recipients'",
+    )
