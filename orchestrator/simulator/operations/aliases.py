@@ -1,0 +1,97 @@
+"""Names for keys, per account and Region."""
+
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.simulator.errors import ServiceError, invalid, not_found
+from orchestrator.simulator.pages import page
+from orchestrator.simulator.request import Request
+from orchestrator.simulator.rules import require_state
+from orchestrator.simulator.view import KeyView
+from orchestrator.simulator.world import Alias
+
+
+def create_alias(request: Request) -> dict[str, Any]:
+    """Name a key."""
+    name = _name(request)
+    if name in _aliases(request):
+        raise ServiceError("AlreadyExistsException", f"An alias with the name {_arn(request, name)} already exists")
+    view = _target(request)
+    _aliases(request)[name] = Alias(name, view.keys.key_id, request.now, request.now)
+    return {}
+
+
+def update_alias(request: Request) -> dict[str, Any]:
+    """Let a name mean another key."""
+    name = request.params["AliasName"]
+    alias = _existing(request, name)
+    view = _target(request)
+    _aliases(request)[name] = replace(alias, key_id=view.keys.key_id, updated=request.now)
+    return {}
+
+
+def delete_alias(request: Request) -> dict[str, Any]:
+    """Forget a name."""
+    name = request.params["AliasName"]
+    _existing(request, name)
+    del _aliases(request)[name]
+    return {}
+
+
+def list_aliases(request: Request) -> dict[str, Any]:
+    """List the names of this account and Region, or of one key."""
+    key_id = request.key().keys.key_id if "KeyId" in request.params else None
+    found = [alias for _, alias in sorted(_aliases(request).items()) if key_id in (None, alias.key_id)]
+    some, paging = page(request.params, found, default=50)
+    return {"Aliases": [_entry(request, alias) for alias in some], **paging}
+
+
+def _entry(request: Request, alias: Alias) -> dict[str, Any]:
+    return {
+        "AliasName": alias.name,
+        "AliasArn": _arn(request, alias.name),
+        "TargetKeyId": alias.key_id,
+        "CreationDate": alias.created,
+        "LastUpdatedDate": alias.updated,
+    }
+
+
+def _name(request: Request) -> str:
+    name: str = request.params["AliasName"]
+    if not name.startswith("alias/"):
+        raise invalid("Invalid identifier")
+    if name.startswith("alias/aws/"):
+        raise ServiceError("NotAuthorizedException", "Not authorized to create an alias beginning with alias/aws/")
+    return name
+
+
+def _target(request: Request) -> KeyView:
+    given = request.params["TargetKeyId"]
+    if given.startswith("alias/") or ":alias/" in given:
+        raise invalid("Aliases must refer to keys. Not aliases")
+    view = request.find(given)
+    require_state(view, request.operation)
+    return view
+
+
+def _existing(request: Request, name: str) -> Alias:
+    alias = _aliases(request).get(name)
+    if alias is None:
+        raise not_found(f"Alias {_arn(request, name)} is not found.")
+    return alias
+
+
+def _aliases(request: Request) -> dict[str, Alias]:
+    return request.world.aliases.setdefault((request.account, request.region), {})
+
+
+def _arn(request: Request, name: str) -> str:
+    return f"arn:{request.partition}:kms:{request.region}:{request.account}:{name}"
+
+
+OPERATIONS = {
+    "CreateAlias": create_alias,
+    "UpdateAlias": update_alias,
+    "DeleteAlias": delete_alias,
+    "ListAliases": list_aliases,
+}

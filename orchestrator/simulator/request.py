@@ -1,0 +1,136 @@
+"""One request on its way through an operation: who asks, where, with what, when, and the key that is meant."""
+
+import random
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.simulator.errors import ServiceError, not_found
+from orchestrator.simulator.regions import partition_of
+from orchestrator.simulator.rules import TAKES_ALIAS, require_state
+from orchestrator.simulator.state import KeySet
+from orchestrator.simulator.switches import Switches
+from orchestrator.simulator.timing import Lag
+from orchestrator.simulator.tokens import ImportTokens
+from orchestrator.simulator.view import KeyView
+from orchestrator.simulator.world import World
+
+_ARN = re.compile(r"arn:(?P<partition>[^:]+):kms:(?P<region>[^:]*):(?P<account>[^:]*):(?P<resource>(key|alias)/.+)")
+_KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every operation may use."""
+
+    world: World
+    lag: Lag
+    switches: Switches
+    tokens: ImportTokens
+    rng: random.Random
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A validated request, as an operation gets it."""
+
+    services: Services
+    operation: str
+    region: str
+    account: str
+    params: dict[str, Any]
+    now: float
+
+    @property
+    def partition(self) -> str:
+        """Return the AWS partition of the Region that was called."""
+        return partition_of(self.region)
+
+    @property
+    def world(self) -> World:
+        """Return the keys."""
+        return self.services.world
+
+    @property
+    def switches(self) -> Switches:
+        """Return the open questions' answers."""
+        return self.services.switches
+
+    def key(self, name: str = "KeyId") -> KeyView:
+        """Return the key meant by that parameter, in the called Region, whatever its state."""
+        return self.find(self.params[name])
+
+    def usable_key(self, name: str = "KeyId") -> KeyView:
+        """Return the key meant by that parameter if its state allows the operation."""
+        view = self.key(name)
+        require_state(view, self.operation)
+        return view
+
+    def read_key(self, name: str = "KeyId") -> KeyView:
+        """Return the key as a read may see it: possibly some seconds old."""
+        return self.find(self.params[name], age=self.services.lag.read_age(self.services.rng))
+
+    def find(self, given: str, *, age: float = 0.0) -> KeyView:
+        """Return the key called that (id, arn, or where allowed alias); NotFoundException if there is none."""
+        key_id = self.resolve(given)
+        keys = self.world.known(key_id, self.region, self.now, age=age)
+        if keys is None or keys.account != self.account:
+            raise not_found(f"Key '{self.key_arn(key_id)}' does not exist")
+        return self.view(keys)
+
+    def view(self, keys: KeySet, region: str | None = None) -> KeyView:
+        """Return the view from the called Region, or from another one."""
+        return KeyView(keys, keys.members[region or self.region], self.now, self.switches)
+
+    def truth(self, view: KeyView) -> KeySet:
+        """Return what really is of a key that was found: the value to change and to put back."""
+        keys = self.world.truth(view.keys.key_id, self.now)
+        if keys is None:
+            raise not_found(f"Key '{view.arn}' does not exist")
+        return keys
+
+    def put(self, keys: KeySet) -> None:
+        """Store a changed key."""
+        self.world.put(keys, self.now)
+
+    def key_arn(self, key_id: str) -> str:
+        """Return the arn that a key id has, or would have, here."""
+        return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{key_id}"
+
+    def resolve(self, given: str) -> str:
+        """Return the key id behind an id, arn or alias; refuse what does not read as one of these."""
+        if given.startswith("alias/"):
+            return self._alias(given)
+        if not given.startswith("arn:"):
+            if not _KEY_ID.fullmatch(given):
+                raise not_found(f"Invalid keyId '{given}'")
+            return given
+        return self._resolve_arn(given)
+
+    def _resolve_arn(self, given: str) -> str:
+        match = _ARN.fullmatch(given)
+        if match is None:
+            raise ServiceError("InvalidArnException", f"Invalid arn {given}")
+        if match["region"] != self.region or match["partition"] != self.partition:
+            raise not_found(f"Invalid arn {match['region']}")
+        kind, _, rest = match["resource"].partition("/")
+        if match["account"] != self.account:
+            raise self._denied(given)
+        return rest if kind == "key" else self._alias(f"alias/{rest}")
+
+    def _alias(self, name: str) -> str:
+        if self.operation not in TAKES_ALIAS:
+            raise ServiceError("InvalidArnException", "Key Aliases are not supported for this operation.")
+        alias = self.world.aliases_of(self.account, self.region).get(name)
+        if alias is None:
+            raise not_found(f"Alias arn:{self.partition}:kms:{self.region}:{self.account}:{name} is not found.")
+        return alias.key_id
+
+    def _denied(self, resource: str) -> ServiceError:
+        caller = f"arn:{self.partition}:iam::{self.account}:root"
+        action = f"kms:{self.operation}"
+        return ServiceError(
+            "AccessDeniedException",
+            f"User: {caller} is not authorized to perform: {action} on resource: {resource} "
+            f"because no resource-based policy allows the {action} action",
+        )

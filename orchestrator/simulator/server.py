@@ -1,0 +1,138 @@
+"""Serving a simulator over HTTP, on this machine only."""
+
+import json
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Self
+
+from waitress import create_server, wasyncore  # type: ignore[import-untyped]
+from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]
+from waitress.task import WSGITask  # type: ignore[import-untyped]
+
+from orchestrator.simulator.app import App
+from orchestrator.simulator.faults import ConnectionDropped
+from orchestrator.simulator.simulator import Simulator
+
+_THREADS = 16
+_CONNECTIONS = 1000
+_LARGEST_BODY = 1024 * 1024
+_SOCKET = "simulator.socket"
+
+
+class Served:
+    """A simulator that is being served in a background thread; `close`, or leaving the block, ends it."""
+
+    def __init__(self, simulator: Simulator, host: str, port: int) -> None:
+        self._sockets: dict[int, Any] = {}
+        self._server = create_server(
+            _Resetting(App(simulator)),
+            map=self._sockets,
+            host=_loopback(host),
+            port=port,
+            threads=_THREADS,
+            connection_limit=_CONNECTIONS,
+            max_request_body_size=_LARGEST_BODY,
+            asyncore_use_poll=True,
+            clear_untrusted_proxy_headers=True,
+            ident=None,
+        )
+        self._server.channel_class = _Channel
+        self.endpoint_url = f"http://{_bracketed(host)}:{self._server.effective_port}"
+        self._thread = Thread(target=self._run, name="simulator", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving; returns when the listening socket and every connection are closed."""
+        if self._thread.is_alive():
+            self._server.trigger.pull_trigger(self._close_all)
+            self._thread.join()
+            self._server.task_dispatcher.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        wasyncore.loop(timeout=30, use_poll=True, map=self._sockets)
+
+    def _close_all(self) -> None:
+        wasyncore.close_all(self._sockets, ignore_all=True)
+
+
+def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> Served:
+    """Serve a simulator on a loopback address; port 0 is any free one. ValueError for any other host."""
+    return Served(simulator, host, port)
+
+
+def run(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    lag: str = "small",
+    rotation_seconds: float | None = None,
+    quotas: float | None = None,
+    state: str | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; print one JSON line with endpoint_url and pid when ready."""
+    if state is not None:
+        raise ValueError("--state is not built yet")
+    simulator = Simulator(lag=lag, rotation_seconds=rotation_seconds, quotas=quotas)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with serve(simulator, host, port) as served:
+        print(json.dumps({"endpoint_url": served.endpoint_url, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract
+        stop.wait()
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """A request that lets the application reset its connection."""
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[_SOCKET] = self.channel.socket
+        return environ
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    task_class = _Task
+
+
+class _Resetting:
+    """Turns a withheld reply into a connection that is reset under the client."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            return self._app(environ, start_response)
+        except ConnectionDropped as dropped:
+            # Closing with a linger time of zero sends RST instead of FIN.
+            environ[_SOCKET].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise ClientDisconnected from dropped
+
+
+def _loopback(host: str) -> str:
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        good = ip_address(address).is_loopback
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"the simulator holds keys in plain memory: it serves loopback addresses only, not {host!r}")
+    return address
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

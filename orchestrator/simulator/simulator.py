@@ -1,0 +1,142 @@
+"""The simulated service: one object that takes calls for any Region and account and answers as KMS would."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from orchestrator.simulator.calls import Call, Calls
+from orchestrator.simulator.errors import ServiceError
+from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults
+from orchestrator.simulator.operations import OPERATIONS
+from orchestrator.simulator.operations.lifecycle import not_simulated
+from orchestrator.simulator.request import Request, Services
+from orchestrator.simulator.switches import Switches
+from orchestrator.simulator.timing import Clock, Lag
+from orchestrator.simulator.tokens import ImportTokens
+from orchestrator.simulator.truth import TrueKey, true_key
+from orchestrator.simulator.validate import parsed
+from orchestrator.simulator.view import KeyView
+from orchestrator.simulator.wire import operation_model, operation_names, redacted, serialised
+from orchestrator.simulator.world import World
+
+Hook = Callable[[Call, str], None]
+
+
+class Simulator:
+    """A KMS of every Region and account, in memory.
+
+    `now` is the only clock (epoch seconds; default: the real time, which `advance` can move).
+    `lag` is a profile or its name; `rotation_seconds` overrides how long a rotation takes.
+    `switches` answers the open questions; `seed` fixes what is drawn at random (lag and flapping only).
+    `sleep` is how a slow answer waits.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] | None = None,
+        *,
+        lag: Lag | str = "small",
+        rotation_seconds: float | None = None,
+        switches: Switches | None = None,
+        quotas: float | None = None,
+        seed: int = 0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        profile = Lag.named(lag) if isinstance(lag, str) else lag
+        profile = profile if rotation_seconds is None else profile.with_rotation(rotation_seconds)
+        self.clock = Clock(now)
+        self.quotas = quotas
+        self.calls = Calls()
+        self.faults = Faults()
+        self.hooks: list[Hook] = []
+        switches = switches or Switches()
+        self._sleep = sleep
+        self._lock = Lock()
+        self._services = Services(
+            world=World(profile, switches),
+            lag=profile,
+            switches=switches,
+            tokens=ImportTokens(os.urandom(32)),
+            rng=random.Random(seed),  # noqa: S311 - reproducible lag, nothing secret
+        )
+
+    def call(self, operation: str, region: str, account: str, body: Any) -> dict[str, Any]:
+        """Serve one call given as parsed JSON; return the answer ready for JSON.
+
+        Raises ServiceError for an error answer, ConnectionDropped where a fault withholds the reply.
+        """
+        call = self.calls.begin(operation, region, account, {}, self.clock())
+        try:
+            answer = self._serve(call, body)
+        except ServiceError as error:
+            call.result = error.code
+            raise
+        except ConnectionDropped:
+            call.result = "dropped"
+            raise
+        call.result = "ok"
+        return answer
+
+    def advance(self, seconds: float) -> None:
+        """Move the simulator's own clock; ClockNotOwnedError where it was given one."""
+        self.clock.advance(seconds)
+
+    def key(self, region: str, key_id: str) -> TrueKey | None:
+        """Return what a key (id or arn) really is in that Region; None if there is none."""
+        with self._lock:
+            view = self._true_view(region, key_id)
+            return None if view is None else true_key(view)
+
+    def material(self, region: str, key_id: str, material_id: str) -> bytes | None:
+        """Return the bytes that Region really holds for a material, also expired ones; None if it has none."""
+        with self._lock:
+            view = self._true_view(region, key_id)
+            holding = None if view is None else view.member.holdings.get(material_id)
+            return None if holding is None else holding.content
+
+    def _serve(self, call: Call, body: Any) -> dict[str, Any]:
+        if call.operation not in operation_names():
+            raise ServiceError("UnknownOperationException", f"There is no operation {call.operation}")
+        fault = self.faults.strike(call.operation, call.region)
+        shapes = operation_model(call.operation)
+        if fault is not None:
+            self._sleep(fault.delay)
+            _interfere(fault, after=False)
+        params = parsed(shapes.input_shape, body)
+        call.parameters.update(redacted(params))
+        self._run_hooks(call, "before")
+        answer = serialised(shapes.output_shape, self._perform(call, params))
+        call.result = "ok"
+        self._run_hooks(call, "after")
+        if fault is not None:
+            _interfere(fault, after=True)
+        return answer
+
+    def _perform(self, call: Call, params: dict[str, Any]) -> dict[str, Any]:
+        perform = OPERATIONS.get(call.operation)
+        if perform is None:
+            raise not_simulated(call.operation)
+        with self._lock:
+            request = Request(self._services, call.operation, call.region, call.account, params, self.clock())
+            return perform(request)
+
+    def _run_hooks(self, call: Call, moment: str) -> None:
+        for hook in tuple(self.hooks):
+            hook(call, moment)
+
+    def _true_view(self, region: str, key_id: str) -> KeyView | None:
+        now = self.clock()
+        keys = self._services.world.truth(key_id.rsplit("/", 1)[-1], now)
+        if keys is None or region not in keys.members:
+            return None
+        return KeyView(keys, keys.members[region], now, self._services.switches)
+
+
+def _interfere(fault: Fault, *, after: bool) -> None:
+    if fault.drop == ("after" if after else "before"):
+        raise ConnectionDropped
+    if fault.error is not None and fault.after_effect == after:
+        raise ServiceError(fault.error, fault.message, status=fault.status)

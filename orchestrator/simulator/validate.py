@@ -1,0 +1,139 @@
+"""Input judged by botocore's own service model, refused in AWS's own words."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from orchestrator.simulator.errors import ServiceError, invalid
+
+
+def parsed(shape: StructureShape | None, body: Any) -> dict[str, Any]:
+    """Return the request's members as Python values: bytes for blobs, epoch seconds for timestamps.
+
+    Unknown members are ignored, as AWS does. SerializationException for a value of the wrong type,
+    ValidationException for one out of bounds.
+    """
+    if shape is None:
+        return {}
+    value: dict[str, Any] = _converted(shape, body)
+    faults = list(_faults(shape, value, ""))
+    if faults:
+        many = "error" if len(faults) == 1 else "errors"
+        raise invalid(f"{len(faults)} validation {many} detected: {'; '.join(faults)}")
+    return value
+
+
+def _converted(shape: Shape, value: Any) -> Any:
+    match shape:
+        case StructureShape():
+            given = _typed(value, dict, "structure")
+            members = ((name, given.get(name)) for name in shape.members)
+            return {name: _converted(shape.members[name], item) for name, item in members if item is not None}
+        case ListShape():
+            return [_converted(shape.member, item) for item in _typed(value, list, "list")]
+        case MapShape():
+            return {key: _converted(shape.value, item) for key, item in _typed(value, dict, "map").items()}
+    return _scalar(shape.type_name, value)
+
+
+def _scalar(kind: str, value: Any) -> Any:
+    match kind:
+        case "blob":
+            return _blob(_typed(value, str, "blob"))
+        case "boolean":
+            return _typed(value, bool, "boolean")
+        case "timestamp":
+            return float(_number(value))
+        case "integer" | "long":
+            return int(_number(value))
+    return _typed(value, str, "string")
+
+
+def _typed(value: Any, kind: type, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise ServiceError("SerializationException", f"{type(value).__name__} can not be converted to a {name}")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:  # noqa: PLR2004 - far beyond any date
+        raise ServiceError("SerializationException", f"{type(value).__name__} can not be converted to a number")
+    return value
+
+
+def _blob(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ServiceError("SerializationException", "a blob is not base64") from error
+
+
+def _faults(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    yield from _bounds(shape, value, path)
+    match shape:
+        case StructureShape():
+            yield from _member_faults(shape, value, path)
+        case ListShape():
+            for number, item in enumerate(value, start=1):
+                yield from _faults(shape.member, item, f"{path}.{number}.member")
+        case MapShape():
+            for key, item in value.items():
+                yield from _faults(shape.value, item, f"{path}.{key}.member")
+
+
+def _member_faults(shape: StructureShape, value: dict[str, Any], path: str) -> Iterator[str]:
+    for name, member in shape.members.items():
+        inner = f"{path}.{_camel(name)}" if path else _camel(name)
+        if name in value:
+            yield from _faults(member, value[name], inner)
+        elif name in shape.required_members:
+            yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+
+
+def _bounds(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    constraint = _broken(shape, value)
+    if constraint is None:
+        return
+    # AWS does not repeat bytes, nor what the model calls sensitive.
+    hidden = isinstance(value, bytes) or shape.metadata.get("sensitive")
+    shown = "Value" if hidden else f"Value '{_shown(value)}'"
+    yield f"{shown} at '{path}' failed to satisfy constraint: {constraint}"
+
+
+def _broken(shape: Shape, value: Any) -> str | None:
+    limits = shape.metadata
+    enum: list[str] = getattr(shape, "enum", [])
+    if enum and value not in enum:
+        return f"Member must satisfy enum value set: [{', '.join(enum)}]"
+    sized = isinstance(value, str | bytes | list | dict)
+    if not sized and not isinstance(value, int):
+        return None
+    size, what = (len(value), "length") if sized else (value, "value")
+    if "min" in limits and size < limits["min"]:
+        return f"Member must have {what} greater than or equal to {limits['min']}"
+    if "max" in limits and size > limits["max"]:
+        return f"Member must have {what} less than or equal to {limits['max']}"
+    pattern = limits.get("pattern")
+    if pattern and isinstance(value, str) and not _compiled(pattern).fullmatch(value):
+        return f"Member must satisfy regular expression pattern: {pattern}"
+    return None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(str(item) for item in value)}]"
+    return str(value)
+
+
+def _camel(name: str) -> str:
+    return name[0].lower() + name[1:]

@@ -1,0 +1,71 @@
+"""The wrapping keys of GetParametersForImport: made once per process, shared, and used to open what comes in."""
+
+from collections.abc import Mapping
+from itertools import count
+from threading import Lock
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, keywrap, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from orchestrator.simulator.errors import ServiceError
+
+BITS: Mapping[str, int] = {"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096}
+_HASHES: Mapping[str, hashes.HashAlgorithm] = {"SHA_1": hashes.SHA1(), "SHA_256": hashes.SHA256()}  # noqa: S303 - OAEP with SHA-1 is one of KMS's own
+_PER_SPEC = 2
+
+
+class WrappingKeys:
+    """RSA key pairs by name; two per spec, handed out in turn, since an RSA_4096 one takes 0.4 s to make."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, rsa.RSAPrivateKey] = {}
+        self._turns = {spec: count() for spec in BITS}
+        self._lock = Lock()
+
+    def take(self, spec: str) -> tuple[str, bytes]:
+        """Return the name of a key pair of that spec and its public key (DER SubjectPublicKeyInfo)."""
+        with self._lock:
+            name = f"{spec}/{next(self._turns[spec]) % _PER_SPEC}"
+            if name not in self._keys:
+                self._keys[name] = rsa.generate_private_key(public_exponent=65537, key_size=BITS[spec])
+            key = self._keys[name]
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return name, key.public_key().public_bytes(serialization.Encoding.DER, form)
+
+    def unwrap(self, name: str, algorithm: str, blob: bytes) -> bytes:
+        """Return the material inside; InvalidCiphertextException (no message, as AWS) if it does not open."""
+        try:
+            return _unwrapped(self._keys[name], algorithm, blob)
+        except (ValueError, UnsupportedAlgorithm, keywrap.InvalidUnwrap) as error:
+            raise ServiceError("InvalidCiphertextException") from error
+
+
+def _unwrapped(key: rsa.RSAPrivateKey, algorithm: str, blob: bytes) -> bytes:
+    kind, _, digest = algorithm.partition("_SHA_")
+    hash_algorithm = _HASHES[f"SHA_{digest}"]
+    oaep = padding.OAEP(mgf=padding.MGF1(hash_algorithm), algorithm=hash_algorithm, label=None)
+    if kind == "RSAES_OAEP":
+        return key.decrypt(blob, oaep)
+    size = key.key_size // 8
+    return keywrap.aes_key_unwrap_with_padding(key.decrypt(blob[:size], oaep), blob[size:])
+
+
+SHARED = WrappingKeys()
+"""The process's own wrapping keys; simulators share them because the import token binds everything else."""
+
+
+_OAEP = frozenset({"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"})
+_HYBRID = frozenset({"RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"})
+_TOO_LONG_FOR_2048 = frozenset({"ECC_NIST_P521", "ECC_NIST_EDWARDS25519"})
+
+
+def may_wrap(spec: str, algorithm: str, wrapping_spec: str) -> bool:
+    """Tell whether a wrapping algorithm and wrapping key can carry material of that spec."""
+    if wrapping_spec not in BITS:
+        return False
+    if algorithm in _HYBRID:
+        return spec.startswith(("RSA_", "ECC_"))
+    if algorithm not in _OAEP or spec.startswith("RSA_"):
+        return False
+    return not (wrapping_spec == "RSA_2048" and spec in _TOO_LONG_FOR_2048)
