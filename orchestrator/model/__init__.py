@@ -3,6 +3,7 @@
 from .action import (
     STORE,
     Action,
+    AdoptMaterial,
     DepositMaterial,
     ImportMaterial,
     ImportType,
@@ -12,6 +13,7 @@ from .action import (
     ProveRegion,
     Result,
     RotateOnDemand,
+    name_of,
 )
 from .codec import from_json, to_json
 from .ids import EntryName, KeyArn, KeyIdentity, MaterialId, Region, short
@@ -20,6 +22,7 @@ from .run import (
     Block,
     Failed,
     Goal,
+    Idle,
     Memory,
     MissingOld,
     Policy,
@@ -48,12 +51,14 @@ __all__ = [
     "STORE",
     "Act",
     "Action",
+    "AdoptMaterial",
     "Block",
     "DepositMaterial",
     "Entry",
     "EntryName",
     "Failed",
     "Goal",
+    "Idle",
     "ImportMaterial",
     "ImportType",
     "KeepProbe",
@@ -86,6 +91,7 @@ __all__ = [
     "View",
     "Wait",
     "from_json",
+    "name_of",
     "short",
     "to_json",
 ]

@@ -29,6 +29,20 @@ class DepositMaterial:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptMaterial:
+    """Keep the 32 bytes of a file in the store, unless the entry is there already."""
+
+    entry: EntryName
+    source: str
+    kind: Literal["adopt"] = "adopt"
+
+    @property
+    def target(self) -> str:
+        """What this changes."""
+        return STORE
+
+
+@dataclass(frozen=True, slots=True)
 class ImportMaterial:
     """Import one entry into the key in one Region; on the primary a success also links the entry (P2)."""
 
@@ -104,9 +118,21 @@ class MarkProven:
         return STORE
 
 
-Action = DepositMaterial | ImportMaterial | RotateOnDemand | KeepProbe | ProveRegion | MarkProven
+Action = DepositMaterial | AdoptMaterial | ImportMaterial | RotateOnDemand | KeepProbe | ProveRegion | MarkProven
 
 STORE = "store"
+
+
+def name_of(action: Action) -> str:
+    """Name an action so that what came of it is remembered; equal actions have equal names."""
+    match action:
+        case ImportMaterial():
+            what = f"{action.import_type}:{action.material_id or action.entry.attempt}"
+        case RotateOnDemand() | ProveRegion() | MarkProven() | KeepProbe():
+            what = action.material_id
+        case DepositMaterial() | AdoptMaterial():
+            what = str(action.entry.attempt)
+    return f"{action.kind}:{action.target}:{what}"
 
 
 class Result(StrEnum):
@@ -121,7 +147,8 @@ class Result(StrEnum):
 class Outcome:
     """What came of an action; never a bare boolean.
 
-    A failure that is not `final` may pass: the world is looked at again, and the action is decided anew.
+    A failure that is not `final` may pass: the world is looked at again, and the action is decided anew. With `doubt`
+    it may have had its effect all the same; `refused` means that KMS said that these bytes are others.
     """
 
     result: Result
@@ -130,5 +157,6 @@ class Outcome:
     opened: tuple[MaterialId, ...] = ()
     skipped: tuple[str, ...] = ()
     final: bool = False
+    doubt: bool = False
+    refused: bool = False
     hint: str = ""
-    request_id: str = ""

@@ -124,6 +124,13 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing is to be done for a key, seen with a clean view of it (P5)."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Streak:
     """Consecutive looks that confirmed one fact."""
 
@@ -140,6 +147,7 @@ class Failed:
     hint: str
     not_before: datetime
     final: bool
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,287 @@
+"""What must hold before anything is deposited, and again right before a rotation (P7). Pure.
+
+KMS would accept every one of these rotations, and the user would regret it (I3).
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from orchestrator.model import (
+    STORE,
+    Block,
+    Goal,
+    KeyState,
+    MaterialId,
+    MaterialRow,
+    MissingOld,
+    Policy,
+    Reason,
+    Region,
+    RegionView,
+    Run,
+    Step,
+    View,
+    Wait,
+    short,
+)
+
+LIFETIME_ROTATIONS = 25
+"""On-demand rotations of one key, for life; not adjustable. AWS KMS resource quotas."""
+
+FRESH = timedelta(seconds=10)
+"""How old a look may be when a rotation is sent (I3)."""
+
+_LAG = timedelta(minutes=3)
+_PASSING = (KeyState.CREATING, KeyState.UPDATING)
+
+
+def before_deposit(view: View, run: Run) -> Sequence[Step]:
+    """Every check that needs nothing of ours to exist yet."""
+    goal = run.goal
+    found = [*seen_everywhere(view, goal.members), *right_kind(view), *topology(view, goal)]
+    if found:
+        return found
+    return [
+        *enabled(view.regions.values()),
+        *one_current(view, goal),
+        *pending_is_ours(view, run),
+        *materials_usable(view, goal.policy),
+        *budget(view),
+        *expiry_long_enough(view, goal),
+        *store_holds(view, goal.policy),
+    ]
+
+
+def before_rotate(view: View, run: Run) -> Sequence[Step]:
+    """Every check again on a fresh view, and that the pending material is in every Region."""
+    stale = seen_lately(view, run.goal)
+    return stale or [*before_deposit(view, run), *pending_everywhere(view, run.goal)]
+
+
+def seen_everywhere(view: View, members: Iterable[Region]) -> list[Step]:
+    """Every Region, and the store, was seen."""
+    missing: list[Step] = [not_seen(view, region) for region in sorted(members) if region not in view.regions]
+    return missing if view.store is not None else [*missing, not_seen(view, STORE)]
+
+
+def not_seen(view: View, target: str) -> Step:
+    """Say why a Region or the store is not in the view: not yet, or it could not be looked at."""
+    failure = view.failures.get(target)
+    region = None if target == STORE else Region(target)
+    if failure is None:
+        return Wait(Reason.LOOKING, f"looking at {target}", region, look=(target,))
+    if failure.not_found:
+        return Block(Reason.REGION_LACKING, failure.message, failure.hint, region)
+    if failure.transient:
+        message = f"{target} cannot be looked at: {failure.message}"
+        return Wait(Reason.ACCESS, message, region, timedelta(minutes=5), look=(target,))
+    return Block(Reason.ACCESS, failure.message, failure.hint or "mend the cause and run again", region, person=False)
+
+
+def seen_lately(view: View, goal: Goal) -> list[Step]:
+    """Every Region and the store were seen within the last 10 s."""
+    ages: dict[str, datetime] = {region: seen.seen_at for region, seen in view.regions.items()}
+    if view.store is not None:
+        ages[STORE] = view.store.seen_at
+    stale = tuple(target for target in (*sorted(goal.members), STORE) if not _fresh(ages.get(target), view.at))
+    return [Wait(Reason.LOOKING, "a last look everywhere before the rotation", look=stale)] if stale else []
+
+
+def _fresh(seen_at: datetime | None, now: datetime) -> bool:
+    return seen_at is not None and now - seen_at <= FRESH
+
+
+def right_kind(view: View) -> list[Step]:
+    """Only symmetric keys with imported key material can be rotated with new material."""
+    for seen in view.regions.values():
+        if seen.origin != "EXTERNAL":
+            way = "KMS makes the material of this key itself; rotate it with aws kms rotate-key-on-demand"
+            return [Block(Reason.NOT_EXTERNAL, f"{seen.arn} has Origin {seen.origin}, not EXTERNAL", way, seen.region)]
+        if seen.key_spec != "SYMMETRIC_DEFAULT":
+            way = "KMS rotates symmetric keys only; make a new key and move its users"
+            return [Block(Reason.NOT_SYMMETRIC, f"{seen.arn} is {seen.key_spec}, not symmetric", way, seen.region)]
+    return []
+
+
+def topology(view: View, goal: Goal) -> list[Step]:
+    """The members and the primary are those that the run began with (P13), and those that the config lists (P11)."""
+    if any(seen.primary != goal.primary for seen in view.regions.values()):
+        now = ", ".join(sorted({seen.primary for seen in view.regions.values()}))
+        message = f"the primary key moved from {goal.primary} to {now} during the run"
+        return [Block(Reason.TOPOLOGY, message, "run again: the next run follows it", person=False)]
+    if view.members != goal.members:
+        changed = ", ".join(sorted(view.members ^ goal.members))
+        message = f"the members of the multi-Region key changed during the run: {changed}"
+        return [Block(Reason.TOPOLOGY, message, "run again: the next run follows it", person=False)]
+    return list(listed(view, goal.policy))
+
+
+def listed(view: View, policy: Policy) -> Iterable[Step]:
+    """The Regions of the config, where it names any, are exactly the members that KMS names."""
+    if not policy.regions:
+        return
+    for region in sorted(policy.regions - view.members):
+        way = f"replicate the key to {region} and import its material there, or take {region} out of `regions`"
+        yield Block(Reason.REGION_LACKING, f"the config lists {region}, but the key has no member there", way, region)
+    for region in sorted(view.members - policy.regions):
+        way = f"add {region} to `regions`, or leave `regions` out to follow KMS"
+        yield Block(Reason.REGION_UNLISTED, f"the key has a member in {region}, which the config lacks", way, region)
+
+
+def enabled(seen: Iterable[RegionView]) -> list[Step]:
+    """Every member is Enabled; an import would silently enable a Disabled one."""
+    return [step for region in seen for step in importable(region)]
+
+
+def importable(seen: RegionView, *, healing: bool = False) -> list[Step]:
+    """Say what keeps this Region from taking an import: nothing where the key is Enabled.
+
+    `healing` tells that the import is to bring back what the key lacks, so PendingImport does not stand against it.
+    """
+    state, region = seen.key_state, seen.region
+    if state is KeyState.ENABLED or (healing and state is KeyState.PENDING_IMPORT):
+        return []
+    if state in _PASSING:
+        return [Wait(Reason.KEY_STATE, f"the key in {region} is {state}", region, look=(region,))]
+    if state is KeyState.DISABLED:
+        way = f"an import would enable it: enable it yourself (aws kms enable-key --region {region}), or leave it alone"
+        return [Block(Reason.DISABLED, f"the key in {region} is Disabled", way, region)]
+    if state is KeyState.PENDING_IMPORT:
+        message = f"the key in {region} is PendingImport: it lacks key material and cannot be used there"
+        return [Block(Reason.MATERIAL_MISSING, message, f"import what is missing: mrk repair ({region})", region)]
+    way = "cancel the deletion (aws kms cancel-key-deletion), or take the key out of the config"
+    return [Block(Reason.KEY_STATE, f"the key in {region} is {state}", way, region)]
+
+
+def one_current(view: View, goal: Goal) -> list[Step]:
+    """Every Region names the same CURRENT material: the one that this run replaces."""
+    found: list[Step] = []
+    for region, seen in sorted(view.regions.items()):
+        if seen.current is None:
+            way = "import the first key material, then run again"
+            found.append(Block(Reason.NEVER_IMPORTED, f"the key in {region} has no key material yet", way, region))
+        elif seen.current.material_id != goal.replaces:
+            message = f"{region} still lists another CURRENT material ({short(seen.current.material_id)})"
+            found.append(Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,)))
+    return found
+
+
+def pending_is_ours(view: View, run: Run) -> list[Step]:
+    """Whatever is pending is, or may prove to be, the entry of this goal (P2)."""
+    pending, primary, store = view.pending, view.primary, view.store
+    if pending is None or primary is None or store is None:
+        return []
+    entry = store.get(run.goal.entry)
+    if entry is not None and (entry.linked == pending.material_id or (entry.linked is None and not refused(run))):
+        return []
+    message = f"{primary.region} holds pending key material {short(pending.material_id)}, which is not in this store"
+    way = (
+        "if it is yours, adopt it: mrk adopt NAME FILE; if nobody wants it, delete it: aws kms "
+        f"delete-imported-key-material --region {primary.region} --key-id {primary.arn.key_id} "
+        f"--key-material-id {pending.material_id}"
+    )
+    return [Block(Reason.FOREIGN_PENDING, message, way, primary.region)]
+
+
+def refused(run: Run) -> bool:
+    """Whether KMS has told this run that the pending bytes are not those of its entry."""
+    return any(failure.refused for failure in run.memory.failed.values())
+
+
+def rotation_seen(view: View, run: Run) -> bool:
+    """Whether a rotation was sent by this run, or shows in a Region; the absence of both proves nothing (P6)."""
+    shown = any(seen.rotation_started_at is not None for seen in view.regions.values())
+    return shown or run.memory.rotation_sent is not None
+
+
+def materials_usable(view: View, policy: Policy) -> list[Step]:
+    """Every permanent material is in every Region, and nothing expires within the safety window."""
+    return [
+        step
+        for _, seen in sorted(view.regions.items())
+        for material in view.permanent_ids()
+        for step in material_usable(seen, material, view.at, policy.safety_window)
+    ]
+
+
+def material_usable(seen: RegionView, material: MaterialId, at: datetime, window: timedelta) -> list[Step]:
+    """Judge one permanent material in one Region: IMPORTED with a past ValidTo means missing (P10)."""
+    row, region = seen.row(material), seen.region
+    if row is None:
+        message = f"{region} does not list key material {short(material)} yet"
+        return [Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,))]
+    if not row.usable(at):
+        message = f"key material {short(material)} is missing in {region}: rotating now would leave that Region dead"
+        return [Block(Reason.MATERIAL_MISSING, message, f"import it again first: mrk repair ({region})", region)]
+    if expires_within(row, at, window):
+        message = f"key material {short(material)} expires in {region} on {row.valid_to:%Y-%m-%d}"
+        way = f"import it again with a later ValidTo first (safety_window is {window.days} days)"
+        return [Block(Reason.EXPIRES_SOON, message, way, region)]
+    return []
+
+
+def expires_within(row: MaterialRow, at: datetime, window: timedelta) -> bool:
+    """Whether a material expires before the window is over."""
+    return row.valid_to is not None and row.valid_to <= at + window
+
+
+def rotations_used(view: View) -> int:
+    """Count the on-demand rotations that KMS lists; no API tells what is left."""
+    return max((sum(row.on_demand for row in seen.rows) for seen in view.regions.values()), default=0)
+
+
+def budget(view: View) -> list[Step]:
+    """One of 25 rotations for life must be left."""
+    if rotations_used(view) < LIFETIME_ROTATIONS:
+        return []
+    message = f"all {LIFETIME_ROTATIONS} on-demand rotations of this key are used up, for life"
+    return [Block(Reason.BUDGET_SPENT, message, "make a new key and move its users")]
+
+
+def expiry_long_enough(view: View, goal: Goal) -> list[Step]:
+    """The new material must itself outlive the safety window."""
+    if goal.valid_to is None or goal.valid_to > view.at + goal.policy.safety_window:
+        return []
+    message = f"the new key material would expire on {goal.valid_to:%Y-%m-%d}, within the safety window"
+    return [Block(Reason.EXPIRES_SOON, message, "raise `expires`, or lower `safety_window`")]
+
+
+def store_holds(view: View, policy: Policy) -> list[Step]:
+    """The store holds, and has just read back, every material that the key needs for ever (P7)."""
+    store = view.store
+    if store is None:
+        return [not_seen(view, STORE)]
+    found: list[Step] = []
+    for material in view.permanent_ids():
+        entry = store.holding(material)
+        if entry is None and policy.missing_old is MissingOld.BLOCK:
+            message = f"the store does not hold key material {short(material)}: no copy would be left to repair the key"
+            way = "adopt it (mrk adopt NAME FILE), or set `missing_old: allow` and keep your own copy safe"
+            found.append(Block(Reason.STORE_LACKS, message, way))
+        elif entry is not None and entry.receipt is None:
+            message = f"the store cannot read key material {short(material)} back: {entry.problem}"
+            found.append(Block(Reason.STORE_UNREADABLE, message, "restore the store from its copy before rotating"))
+    return found
+
+
+def pending_everywhere(view: View, goal: Goal) -> list[Step]:
+    """The pending material is ours, read back from the store, usable in every Region, and expires nowhere soon."""
+    pending, store = view.pending, view.store
+    entry = store.get(goal.entry) if store else None
+    if pending is None or entry is None or entry.linked != pending.material_id:
+        message = "the primary does not list the pending material"
+        return [Wait(Reason.SLOT, message, goal.primary, _LAG, look=(goal.primary,))]
+    if entry.receipt is None:
+        message = f"the store cannot read the pending material back: {entry.problem}"
+        return [Block(Reason.STORE_UNREADABLE, message, "mend the store before rotating")]
+    found: list[Step] = []
+    for region, seen in sorted(view.regions.items()):
+        row = seen.row(pending.material_id)
+        if row is None or not row.usable(view.at):
+            message = f"{region} does not list the pending material as imported"
+            found.append(Wait(Reason.SLOT, message, region, _LAG, look=(region,)))
+        elif expires_within(row, view.at, goal.policy.safety_window):
+            message = f"the pending material expires in {region} on {row.valid_to:%Y-%m-%d}"
+            way = "raise `expires`, or lower `safety_window`, and run again"
+            found.append(Block(Reason.EXPIRES_SOON, message, way, region))
+    return found

@@ -1,0 +1,92 @@
+"""The composition root: the one place where the real parts are made and put together."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from secrets import token_hex
+
+from orchestrator.clock import SystemClock
+from orchestrator.errors import UsageError
+from orchestrator.kms import KmsFactory, KmsOptions
+from orchestrator.model import KeyArn
+from orchestrator.observe import Observe
+from orchestrator.parameters import Parameters
+from orchestrator.perform import Perform
+from orchestrator.ports import Clock, Listener, MaterialStore, WrappingAlgorithm
+from orchestrator.retry import Retry
+from orchestrator.runner import Runner
+from orchestrator.settings import Settings
+from orchestrator.stores import Place, init_store, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts of one invocation."""
+
+    settings: Settings
+    clock: Clock
+    kms: KmsFactory
+    store: MaterialStore
+    perform: Perform
+    runner: Runner
+
+
+def new_run_id(now: datetime) -> str:
+    """Name one invocation: sortable by time, unique by chance."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{token_hex(3)}"
+
+
+@contextmanager
+def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None) -> Iterator[Engine]:
+    """Make the parts, and end the worker threads when they are not wanted any more."""
+    with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
+        yield assemble(settings, run_id, listener, clock or SystemClock(), executor)
+
+
+def assemble(settings: Settings, run_id: str, listener: Listener, clock: Clock, executor: Executor) -> Engine:
+    """Put the parts together around a clock and an executor."""
+    kms = kms_factory(settings, run_id, listener, clock)
+    store = open_store(
+        settings.store.uri,
+        place(settings, kms),
+        recipients=settings.store.recipients,
+        identity=settings.store.identity,
+        clock_now=clock.now,
+    )
+    retry = Retry(time.sleep)
+    parameters = Parameters(kms, retry, clock.now, WrappingAlgorithm(settings.aws.wrapping_algorithm))
+    perform = Perform(kms, store, parameters, retry)
+    observe = Observe(kms, store, retry, clock.now)
+    runner = Runner(observe, perform, parameters, clock, executor, listener, jitter=random.random)
+    return Engine(settings, clock, kms, store, perform, runner)
+
+
+def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:
+    """Make the factory of KMS clients."""
+    aws = settings.aws
+    options = KmsOptions(aws.endpoint_url, aws.profile, run_id, connections=settings.run.workers)
+    return KmsFactory(options, clock.now, listener)
+
+
+def place(settings: Settings, kms: KmsFactory) -> Place:
+    """Tell where key material would be sent: a store that is stamped for another place refuses (P12)."""
+    arns = [KeyArn.parse(key.arn) for key in settings.keys.values()]
+    if not arns:
+        raise UsageError("the config names no keys", "add one under `keys`: a name and its arn")
+    partitions = sorted({arn.partition for arn in arns})
+    if len(partitions) > 1:
+        raise UsageError(f"the config mixes keys of the partitions {', '.join(partitions)}", "use one config for each")
+    return Place(partitions[0], kms.endpoint_class(arns[0].region))
+
+
+def make_store(settings: Settings, recipients: Sequence[str]) -> MaterialStore:
+    """Make a new, empty store, stamped for the place that the config's keys are in."""
+    clock = SystemClock()
+    kms = kms_factory(settings, "", lambda _: None, clock)
+    where = place(settings, kms)
+    identity = settings.store.identity
+    return init_store(settings.store.uri, where, recipients=recipients, identity=identity, clock_now=clock.now)

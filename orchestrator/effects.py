@@ -1,0 +1,140 @@
+"""What an action is predicted to bring about. Pure.
+
+Property: the prediction equals what is then observed on the simulator. The plan, the prefetching of import parameters
+and the exhaustive search all stand on it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from orchestrator.model import (
+    Action,
+    AdoptMaterial,
+    DepositMaterial,
+    Entry,
+    EntryName,
+    ImportMaterial,
+    ImportType,
+    KeepProbe,
+    KeyState,
+    MarkProven,
+    MaterialId,
+    MaterialRow,
+    MaterialState,
+    Outcome,
+    ProveRegion,
+    Receipt,
+    Region,
+    RegionView,
+    Result,
+    RotateOnDemand,
+    View,
+)
+
+NEW_ID = MaterialId("new")
+"""Stands for the id of material that was never imported: only KMS can tell it."""
+
+
+def outcome(action: Action) -> Outcome:
+    """Predict the outcome of an action: that it is done."""
+    opened = (action.material_id,) if isinstance(action, ProveRegion) else ()
+    return Outcome(Result.DONE, material_id=material_of(action), opened=opened)
+
+
+def material_of(action: Action) -> MaterialId | None:
+    """Tell which material an action is about; NEW_ID where only KMS can tell."""
+    if isinstance(action, DepositMaterial | AdoptMaterial):
+        return None
+    return action.material_id or NEW_ID
+
+
+def after(view: View, action: Action) -> View:
+    """Return the view as it will be once the action is done and every Region has seen it."""
+    match action:
+        case DepositMaterial() | AdoptMaterial():
+            return _with_entry(view, Entry(action.entry, Receipt(action.entry, view.at)))
+        case ImportMaterial(import_type=ImportType.NEW):
+            return _linked(_new_pending(view, action), action.entry, NEW_ID)
+        case ImportMaterial():
+            return _imported(view, action)
+        case RotateOnDemand():
+            rows = {region: _rotated(seen, view.at) for region, seen in view.regions.items()}
+            return replace(view, regions=rows)
+        case KeepProbe():
+            return _marked(view, action.entry, probe=True)
+        case MarkProven():
+            return _marked(view, action.entry, proven=True)
+        case ProveRegion():
+            return view
+
+
+def _with_entry(view: View, entry: Entry) -> View:
+    return view if view.store is None else replace(view, store=view.store.with_entry(entry))
+
+
+def _marked(view: View, name: EntryName, *, probe: bool = False, proven: bool = False) -> View:
+    entry = view.store.get(name) if view.store else None
+    if entry is None:
+        return view
+    return _with_entry(view, replace(entry, probe=entry.probe or probe, proven=entry.proven or proven))
+
+
+def _linked(view: View, name: EntryName, material: MaterialId) -> View:
+    entry = view.store.get(name) if view.store else None
+    return view if entry is None or entry.linked else _with_entry(view, replace(entry, linked=material))
+
+
+def _new_pending(view: View, action: ImportMaterial) -> View:
+    """NEW: pending on the primary and a slot in every replica; CURRENT at once on a key that never had material."""
+    first = view.current is None
+    state = MaterialState.CURRENT if first else _pending_state(waiting=bool(view.replicas))
+    row = MaterialRow(NEW_ID, state, imported=False)
+    regions = {region: seen.with_row(row) for region, seen in view.regions.items()}
+    regions[action.arn.region] = _with_bytes(regions[action.arn.region], row, action.valid_to, view.at)
+    return replace(view, regions=regions)
+
+
+def _pending_state(*, waiting: bool) -> MaterialState:
+    return MaterialState.PENDING_REPLICAS if waiting else MaterialState.PENDING_ROTATION
+
+
+def _with_bytes(seen: RegionView, row: MaterialRow, valid_to: datetime | None, at: datetime) -> RegionView:
+    held = seen.with_row(replace(row, imported=True, valid_to=valid_to))
+    whole = all(row.usable(at) for row in held.permanent)
+    return replace(held, key_state=KeyState.ENABLED) if whole else held
+
+
+def _imported(view: View, action: ImportMaterial) -> View:
+    """EXISTING: the bytes in one Region; the last Region makes pending material ready; the primary's word links."""
+    seen = view.regions[action.arn.region]
+    row = seen.row(action.material_id) if action.material_id else None
+    if row is None:
+        return view
+    regions = {**view.regions, seen.region: _with_bytes(seen, row, action.valid_to, view.at)}
+    if not row.permanent:
+        regions = _ready(regions, row.material_id)
+    found = replace(view, regions=regions)
+    return _linked(found, action.entry, row.material_id) if seen.is_primary else found
+
+
+def _ready(regions: Mapping[Region, RegionView], material: MaterialId) -> dict[Region, RegionView]:
+    held = [seen.row(material) for seen in regions.values()]
+    state = _pending_state(waiting=not all(row and row.imported for row in held))
+    return {
+        region: seen.with_row(replace(row, state=state)) if (row := seen.row(material)) else seen
+        for region, seen in regions.items()
+    }
+
+
+def _rotated(seen: RegionView, at: datetime) -> RegionView:
+    pending = seen.pending
+    if pending is None:
+        return seen
+    rows = tuple(
+        replace(row, state=MaterialState.CURRENT, rotated_at=at, on_demand=True)
+        if row.material_id == pending.material_id
+        else replace(row, state=MaterialState.NON_CURRENT)
+        for row in seen.rows
+    )
+    return replace(seen, rows=rows)

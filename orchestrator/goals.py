@@ -1,0 +1,170 @@
+"""Pinning: from a first look at everything to the goal of one run, or to "nothing is due". Pure.
+
+A run finishes unfinished work before it begins anything (I6); it rotates at most once, away from the material that
+it pinned (I4, P4).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from orchestrator import checks
+from orchestrator.model import (
+    STORE,
+    Block,
+    Entry,
+    EntryName,
+    Goal,
+    Idle,
+    MaterialId,
+    MaterialRow,
+    Policy,
+    Reason,
+    Run,
+    Step,
+    StoreView,
+    View,
+    short,
+)
+
+JUST_ROTATED = timedelta(hours=24)
+
+Pinned = Goal | Idle | Sequence[Step]
+
+
+def rotate_now(view: View, policy: Policy, replaces: MaterialId | None = None) -> Pinned:
+    """Pin a rotation that a person asks for; within 24 h of the last one only with the material to replace (P4)."""
+    found = _located(view, policy)
+    if not isinstance(found, EntryName):
+        return found
+    if replaces is not None and replaces not in view.permanent_ids():
+        message = f"{short(replaces)} is not, and never was, CURRENT material of {view.key}"
+        return [Block(Reason.INCONSISTENT, message, "see the ids with mrk status")]
+    if replaces is not None and view.past(replaces) and found.replaces != replaces:
+        return _already(view, policy, replaces)
+    if replaces is None and not unfinished(view, found) and (recent := _recently(view)):
+        return recent
+    return _goal(view, policy, found)
+
+
+def whatever_is_due(view: View, policy: Policy) -> Pinned:
+    """Pin what cron wants: unfinished work, or a rotation that is due; else Idle, which needs a clean view (P5)."""
+    waiting = checks.seen_everywhere(view, view.members | policy.regions)
+    found = waiting or _located(view, policy)
+    if not isinstance(found, EntryName):
+        return found
+    goal = _goal(view, policy, found)
+    if unfinished(view, found) or due_at(view, policy) <= view.at:
+        return goal
+    dirty = checks.before_deposit(view, Run(goal))
+    return dirty or Idle(f"nothing is due: {due_sentence(view, policy)}")
+
+
+def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
+    """Name the entry that the next, or the unfinished, rotation is about."""
+    if view.primary is None or view.store is None:
+        return [checks.not_seen(view, _unseen(view))]
+    if wrong := [*checks.right_kind(view), *checks.listed(view, policy)]:
+        return wrong
+    if view.current is None:
+        way = "import its first key material, adopt that (mrk adopt NAME FILE), then run again"
+        return [Block(Reason.NEVER_IMPORTED, f"{view.key} has no key material yet", way, view.primary.region)]
+    started = _started(view, view.store, view.current)
+    return started or view.store.first_attempt(EntryName(view.key.identity, view.current.material_id))
+
+
+def _unseen(view: View) -> str:
+    if view.store is None:
+        return STORE
+    primaries = sorted({seen.primary for seen in view.regions.values()})
+    return primaries[0] if primaries else view.key.region
+
+
+def _started(view: View, store: StoreView, current: MaterialRow) -> EntryName | None:
+    """Find the rotation that made `current` CURRENT and was not finished: linked but not proven, or not even linked."""
+    if view.pending is not None:
+        return None
+    held = store.holding(current.material_id)
+    if held is not None:
+        return None if held.proven else held.name
+    return next((entry.name for entry in store.entries if _lost_link(entry, view, current)), None)
+
+
+def _lost_link(entry: Entry, view: View, current: MaterialRow) -> bool:
+    """Whether an entry may hold CURRENT without knowing it: unlinked, and made to replace a material that is past."""
+    unknown = entry.linked is None and entry.discarded_at is None
+    return unknown and entry.name.replaces != current.material_id and entry.name.replaces == _predecessor(view)
+
+
+def _predecessor(view: View) -> MaterialId | None:
+    primary = view.primary
+    past = [row.material_id for row in primary.permanent if row is not primary.current] if primary else []
+    return past[-1] if past else None
+
+
+def unfinished(view: View, name: EntryName) -> bool:
+    """Whether a rotation was begun: something is pending, the entry is deposited, or CURRENT is not proven."""
+    return view.pending is not None or (view.store is not None and view.store.get(name) is not None)
+
+
+def _recently(view: View) -> list[Step]:
+    newest = last_rotation(view)
+    if newest is None or view.at - newest >= JUST_ROTATED or view.current is None:
+        return []
+    message = f"this key was rotated at {newest:%Y-%m-%d %H:%M} UTC, less than 24 h ago"
+    way = f"if you want another one: --replaces {view.current.material_id}"
+    return [Block(Reason.RECENTLY_ROTATED, message, way)]
+
+
+def _already(view: View, policy: Policy, replaces: MaterialId) -> Pinned:
+    """CURRENT has moved on from what was to be replaced: finish that rotation, or say that it is finished (P4)."""
+    store, current = view.store, view.current
+    held = store.holding(current.material_id) if store and current else None
+    if held is not None and not held.proven:
+        return _goal(view, policy, held.name)
+    return Idle(f"{short(replaces)} was replaced already; CURRENT is {short(current.material_id if current else None)}")
+
+
+def _goal(view: View, policy: Policy, name: EntryName) -> Goal:
+    primary = view.primary
+    assert primary is not None  # noqa: S101 - _located has seen it
+    valid_to = None if policy.expires is None else (view.at + policy.expires).replace(microsecond=0)
+    deadline = view.at + policy.deadline
+    return Goal(view.key, name, primary.region, view.members, valid_to, deadline, policy)
+
+
+def last_rotation(view: View) -> datetime | None:
+    """Tell when the newest rotation was completed; None for a key that never was rotated."""
+    dates = [row.rotated_at for seen in view.regions.values() for row in seen.rows if row.rotated_at]
+    return max(dates, default=None)
+
+
+def due_at(view: View, policy: Policy) -> datetime:
+    """Tell when the key is due; a key that never was rotated counts from its oldest member's CreationDate."""
+    created = min(seen.created_at for seen in view.regions.values())
+    return (last_rotation(view) or created) + policy.rotate_every
+
+
+def due_sentence(view: View, policy: Policy) -> str:
+    """Say when the key is due, why, and for how long its rotations will last."""
+    last, every = last_rotation(view), policy.rotate_every
+    since = f"rotated {last:%Y-%m-%d}" if last else "never rotated"
+    left = checks.LIFETIME_ROTATIONS - checks.rotations_used(view)
+    until = due_at(view, policy) + every * max(left - 1, 0)
+    budget = f"{left} rotations left: until {until:%B %Y} at {every.days} days" if left else "no rotations left"
+    return f"{since}, due {due_at(view, policy):%Y-%m-%d}; {budget}"
+
+
+def as_it_stands(view: View, policy: Policy) -> Pinned:
+    """Pin no rotation at all, but that CURRENT as it stands be usable, settled and proven: what repair wants."""
+    found = _located(view, policy)
+    if not isinstance(found, EntryName) or view.current is None or view.store is None:
+        return found if not isinstance(found, EntryName) else []
+    held = view.store.holding(view.current.material_id)
+    return _goal(view, policy, held.name if held else EntryName(view.key.identity, _predecessor(view)))
+
+
+def predecessor(view: View, material: MaterialId) -> MaterialId | None:
+    """Tell which material came before one, as ListKeyRotations orders them: oldest first, pending last."""
+    ids = [row.material_id for row in view.primary.rows] if view.primary else []
+    at = ids.index(material) if material in ids else 0
+    return ids[at - 1] if at else None

@@ -1,0 +1,155 @@
+"""The calls that the orchestrator makes, each sent once and told to the listener without its parameters."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
+
+from orchestrator.kms.meaning import meaning, unanswered
+from orchestrator.kms.reading import read, region_view, rows
+from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Region, RegionView
+from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgorithm
+
+WRAPPING_KEY_SPEC = "RSA_4096"
+
+
+Client = Any
+"""A boto3 client, whose operations are made at run time."""
+
+
+class Kms:
+    """KMS in one Region; raises KmsError and nothing else, and sends every call once."""
+
+    def __init__(self, client: Client, region: Region, now: Callable[[], datetime], listener: Listener) -> None:
+        self._client = client
+        self._region = region
+        self._now = now
+        self._listener = listener
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the calls go, whatever set it."""
+        return str(self._client.meta.endpoint_url)
+
+    def describe_key(self, arn: KeyArn, seen_at: datetime) -> RegionView:
+        """DescribeKey: the view without its rows."""
+        answer = self._call("describe_key", arn, KeyId=str(arn))
+        return read("DescribeKey", lambda: region_view(answer["KeyMetadata"], seen_at))
+
+    def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
+        """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
+        found: list[MaterialRow] = []
+        more: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "list_key_rotations", arn, KeyId=str(arn), IncludeKeyMaterial="ALL_KEY_MATERIAL", Limit=100, **more
+            )
+            page = partial(rows, answer.get("Rotations", []))
+            found += read("ListKeyRotations", page)
+            if not answer.get("Truncated") or not answer.get("NextMarker"):
+                return tuple(found)
+            more = {"Marker": answer["NextMarker"]}
+
+    def rotation_started_at(self, arn: KeyArn) -> datetime | None:
+        """GetKeyRotationStatus: OnDemandRotationStartDate."""
+        started: datetime | None = self._call("get_key_rotation_status", arn, KeyId=str(arn)).get(
+            "OnDemandRotationStartDate"
+        )
+        return started
+
+    def get_parameters_for_import(self, arn: KeyArn, algorithm: WrappingAlgorithm) -> ImportParameters:
+        """GetParametersForImport with an RSA_4096 wrapping key."""
+        answer = self._call(
+            "get_parameters_for_import",
+            arn,
+            KeyId=str(arn),
+            WrappingAlgorithm=str(algorithm),
+            WrappingKeySpec=WRAPPING_KEY_SPEC,
+        )
+        return read(
+            "GetParametersForImport",
+            lambda: ImportParameters(
+                answer["PublicKey"], answer["ImportToken"], algorithm, answer["ParametersValidTo"]
+            ),
+        )
+
+    def import_key_material(
+        self,
+        arn: KeyArn,
+        parameters: ImportParameters,
+        wrapped: bytes,
+        import_type: ImportType,
+        material_id: MaterialId | None,
+        valid_to: datetime | None,
+    ) -> MaterialId:
+        """ImportKeyMaterial; the expiration model is always sent, as its default is to expire."""
+        extra: dict[str, Any] = {"KeyMaterialId": material_id} if material_id else {}
+        if valid_to is None:
+            extra["ExpirationModel"] = "KEY_MATERIAL_DOES_NOT_EXPIRE"
+        else:
+            extra |= {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": valid_to}
+        answer = self._call(
+            "import_key_material",
+            arn,
+            new=import_type is ImportType.NEW,
+            KeyId=str(arn),
+            ImportToken=parameters.token,
+            EncryptedKeyMaterial=wrapped,
+            ImportType=str(import_type),
+            **extra,
+        )
+        return read("ImportKeyMaterial", lambda: MaterialId(answer["KeyMaterialId"]))
+
+    def rotate_key_on_demand(self, arn: KeyArn) -> None:
+        """RotateKeyOnDemand: accepted, not done."""
+        self._call("rotate_key_on_demand", arn, KeyId=str(arn))
+
+    def encrypt(self, arn: KeyArn, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+        """Encrypt a probe."""
+        answer = self._call("encrypt", arn, KeyId=str(arn), Plaintext=plaintext, EncryptionContext=dict(context))
+        return read("Encrypt", lambda: bytes(answer["CiphertextBlob"]))
+
+    def decrypt(self, arn: KeyArn, ciphertext: bytes, context: Mapping[str, str]) -> tuple[bytes, MaterialId]:
+        """Decrypt a probe."""
+        answer = self._call("decrypt", arn, KeyId=str(arn), CiphertextBlob=ciphertext, EncryptionContext=dict(context))
+        return read("Decrypt", lambda: (bytes(answer["Plaintext"]), MaterialId(answer["KeyMaterialId"])))
+
+    def data_key_material(self, arn: KeyArn, context: Mapping[str, str]) -> MaterialId:
+        """GenerateDataKeyWithoutPlaintext: the id of the material that encrypts now."""
+        answer = self._call(
+            "generate_data_key_without_plaintext",
+            arn,
+            KeyId=str(arn),
+            KeySpec="AES_256",
+            EncryptionContext=dict(context),
+        )
+        return read("GenerateDataKeyWithoutPlaintext", lambda: MaterialId(answer["KeyMaterialId"]))
+
+    def _call(self, operation: str, arn: KeyArn, *, new: bool = False, **parameters: Any) -> dict[str, Any]:
+        """Send one call and tell the listener of it: never its parameters (I2)."""
+        name = "".join(word.capitalize() for word in operation.split("_"))
+        begun = monotonic()
+        told: dict[str, Any] = {"operation": name}
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
+            told |= _ids(answer)
+        except ClientError as error:
+            told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
+            raise meaning(error, name, arn, new=new) from None
+        except (BotoCoreError, HTTPClientError, ResponseParserError, ValueError) as error:
+            told |= {"error": type(error).__name__}
+            raise unanswered(error, name, arn) from None
+        else:
+            return answer
+        finally:
+            told["ms"] = round((monotonic() - begun) * 1000)
+            self._listener(Event(self._now(), "call", str(arn), self._region, told))
+
+
+def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:
+    about = answer.get("ResponseMetadata", {})
+    return {"request_id": about.get("RequestId", ""), "status": about.get("HTTPStatusCode", 0)}

@@ -1,0 +1,95 @@
+"""What a failed call means: the one place where an error code of AWS is judged."""
+
+from botocore.exceptions import (
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    ProxyConnectionError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+from botocore.parsers import ResponseParserError
+
+from orchestrator.errors import KmsError, Trouble
+from orchestrator.model import KeyArn
+
+_TRANSIENT = frozenset(
+    {
+        "ThrottlingException",
+        "KMSInternalException",
+        "DependencyTimeoutException",
+        "KeyUnavailableException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    }
+)
+_STALE = frozenset({"ExpiredImportTokenException", "InvalidImportTokenException"})
+_LOOK_AGAIN = frozenset({"KMSInvalidStateException", "ConflictException", "DisabledException"})
+_HINTS = {
+    "AccessDeniedException": "grant this action on this key in this Region, then run again",
+    "ExpiredTokenException": "the credentials expired: renew them and run again; the run resumes where it stands",
+    "InvalidClientTokenId": "check which credentials are used: aws sts get-caller-identity",
+    "InvalidSignatureException": "check the secret access key, and the clock of this machine",
+    "LimitExceededException": "the 25 on-demand rotations of this key are used up: make a new key and move its users",
+    "NotFoundException": "check the ARN, the account and the Region",
+    "OptInRequired": "the Region must be enabled for this account first",
+    "SignatureDoesNotMatch": "check the secret access key, and the clock of this machine",
+    "UnrecognizedClientException": "check the credentials, and that the Region is enabled for this account",
+    "UnsupportedOperationException": "this key cannot do that",
+}
+_SERVER_ERRORS = 500
+
+
+def meaning(error: ClientError, operation: str, arn: KeyArn, *, new: bool) -> KmsError:
+    """Judge an error that KMS answered with. `new` tells whether it was an import of NEW material."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    said = str(error.response.get("Error", {}).get("Message", "")) or "no message"
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return KmsError(
+        f"{operation} on {arn} failed: {code}: {said}",
+        _HINTS.get(code, ""),
+        trouble=_trouble(code, status, new=new),
+        operation=operation,
+        region=arn.region,
+        code=code,
+        request_id=str(error.response.get("ResponseMetadata", {}).get("RequestId", "")),
+    )
+
+
+def _trouble(code: str, status: int, *, new: bool) -> Trouble:
+    if code in _TRANSIENT or status >= _SERVER_ERRORS:
+        return Trouble.TRANSIENT
+    if code in _STALE:
+        return Trouble.STALE_PARAMETERS
+    # NEW with bytes that KMS has already is refused with this code: a lost reply, or another run (P2).
+    if code in _LOOK_AGAIN or (new and code == "IncorrectKeyMaterialException"):
+        return Trouble.LOOK_AGAIN
+    return Trouble.PERMANENT
+
+
+def unanswered(error: Exception, operation: str, arn: KeyArn) -> KmsError:
+    """Judge a call that got no readable answer: it may have had its effect."""
+    passing = isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError)
+    passing = passing and not isinstance(error, ProxyConnectionError)
+    hint = ""
+    if isinstance(error, NoCredentialsError | TokenRetrievalError):
+        hint = "give credentials as for the aws command: a profile, AWS_... variables, or a role"
+    return KmsError(
+        f"{operation} on {arn} got no answer: {_plain(error)}",
+        hint,
+        trouble=Trouble.TRANSIENT if passing else Trouble.PERMANENT,
+        operation=operation,
+        region=arn.region,
+        code=type(error).__name__,
+    )
+
+
+def _plain(error: Exception) -> str:
+    """Say what happened without quoting a body that could not be parsed."""
+    return "the answer is not one of KMS" if isinstance(error, ResponseParserError) else str(error)

@@ -1,0 +1,96 @@
+"""How a run's memory grows. Pure. It serves patience only: losing it costs time, never correctness."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from orchestrator.model import (
+    Action,
+    Failed,
+    Memory,
+    Outcome,
+    ProveRegion,
+    Region,
+    Result,
+    RotateOnDemand,
+    Run,
+    Streak,
+    Turn,
+    View,
+    Wait,
+    name_of,
+)
+from orchestrator.stages import unconfirmed
+
+_LONGEST_BACKOFF = timedelta(minutes=1)
+_ROTATION_DOUBT = timedelta(minutes=1)
+
+
+def saw(run: Run, view: View, region: Region) -> Run:
+    """Count a look at one Region: looks that confirm, and are spaced, make a streak; any other reading ends it (P8)."""
+    seen, memory = view.regions.get(region), run.memory
+    if seen is None:
+        return replace(run, memory=replace(memory, settled=_without(memory, region)))
+    confirmed = not unconfirmed(view, seen, run)
+    streak = _longer(memory.settled.get(region), run, seen.seen_at) if confirmed else None
+    settled = {**_without(memory, region), **({region: streak} if streak else {})}
+    memory = replace(memory, settled=settled)
+    if seen.is_primary:
+        quiet = _longer(memory.quiet, run, seen.seen_at) if seen.rotation_started_at is None else None
+        memory = replace(memory, quiet=quiet)
+    return replace(run, memory=memory)
+
+
+def _without(memory: Memory, region: Region) -> dict[Region, Streak]:
+    return {other: streak for other, streak in memory.settled.items() if other != region}
+
+
+def _longer(streak: Streak | None, run: Run, seen_at: datetime) -> Streak:
+    if streak is None:
+        return Streak(1, seen_at)
+    spaced = seen_at - streak.last >= run.goal.policy.poll / 2
+    return Streak(streak.count + 1, seen_at) if spaced else streak
+
+
+def waited(run: Run, turn: Turn, now: datetime) -> Run:
+    """Note since when the run waits for each thing, so that patience has an end."""
+    waiting = {wait_name(turn.stage, wait): now for wait in turn.waits}
+    kept = {name: run.memory.waiting.get(name, since) for name, since in waiting.items()}
+    return replace(run, memory=replace(run.memory, waiting=kept))
+
+
+def wait_name(stage: str, wait: Wait) -> str:
+    """Name a wait: the same thing waited for has the same name in every turn."""
+    return f"{stage}:{wait.region or ''}:{wait.reason}"
+
+
+def sending(run: Run, action: Action, now: datetime) -> Run:
+    """Note that a rotation is about to be sent: from now on it may be under way (P6)."""
+    if not isinstance(action, RotateOnDemand):
+        return run
+    return replace(run, memory=replace(run.memory, rotation_sent=now))
+
+
+def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
+    """Note what came of an action."""
+    memory = run.memory
+    failed = {name: failure for name, failure in memory.failed.items() if name != name_of(action)}
+    if outcome.result is Result.FAILED:
+        failed[name_of(action)] = _failure(run, action, outcome, now)
+        sent = None if isinstance(action, RotateOnDemand) else memory.rotation_sent
+        return replace(run, memory=replace(memory, failed=failed, rotation_sent=sent))
+    memory = replace(memory, failed=failed)
+    if isinstance(action, ProveRegion):
+        proofs = {**memory.proofs, action.arn.region: action.material_id}
+        unopened = tuple(dict.fromkeys((*memory.unopened, *outcome.skipped)))
+        memory = replace(memory, proofs=proofs, unopened=unopened)
+    return replace(run, memory=memory)
+
+
+def _failure(run: Run, action: Action, outcome: Outcome, now: datetime) -> Failed:
+    """Say when an action may be tried again; a rotation in doubt gets the time to show itself first (I4)."""
+    before = run.memory.failed.get(name_of(action))
+    count = before.count + 1 if before else 1
+    pause = min(run.goal.policy.poll * 2 ** min(count - 1, 10), _LONGEST_BACKOFF)
+    if outcome.doubt and isinstance(action, RotateOnDemand):
+        pause = _ROTATION_DOUBT
+    return Failed(count, outcome.message, outcome.hint, now + pause, outcome.final, outcome.refused)

@@ -1,0 +1,55 @@
+"""Look: what one Region, or the store, shows now. Nothing is changed and nothing is judged here."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from orchestrator.errors import KmsError, StoreError, Trouble
+from orchestrator.model import STORE, Entry, EntryName, KeyArn, LookFailure, MaterialId, RegionView, StoreView
+from orchestrator.ports import KmsClients, MaterialStore
+from orchestrator.retry import Retry
+
+
+class Observe:
+    """Looks at one target of one key; a failure is a value, so that one bad Region never stops the others (I10)."""
+
+    def __init__(self, kms: KmsClients, store: MaterialStore, retry: Retry, now: Callable[[], datetime]) -> None:
+        self._kms = kms
+        self._store = store
+        self._retry = retry
+        self._now = now
+
+    def region(self, arn: KeyArn) -> RegionView | LookFailure:
+        """DescribeKey, every ListKeyRotations row, and on the primary GetKeyRotationStatus."""
+        seen_at = self._now()
+        try:
+            return self._look(arn, seen_at)
+        except KmsError as error:
+            transient = error.trouble is Trouble.TRANSIENT
+            gone = error.code == "NotFoundException"
+            return LookFailure(arn.region, seen_at, error.message, transient, error.hint, gone)
+
+    def _look(self, arn: KeyArn, seen_at: datetime) -> RegionView:
+        kms = self._kms(arn.region)
+        seen = self._retry(lambda: kms.describe_key(arn, seen_at))
+        if seen.key_spec != "SYMMETRIC_DEFAULT" or seen.origin != "EXTERNAL":
+            return seen
+        seen = replace(seen, rows=self._retry(lambda: kms.list_key_rotations(arn)))
+        if not seen.is_primary:
+            return seen
+        return replace(seen, rotation_started_at=self._retry(lambda: kms.rotation_started_at(arn)))
+
+    def store(self, key: KeyArn, materials: Iterable[MaterialId]) -> StoreView | LookFailure:
+        """Probe by exact name every attempt to replace each of these materials, and the first material's entry (P3)."""
+        seen_at = self._now()
+        try:
+            entries = [entry for replaced in (None, *materials) for entry in self._attempts(key, replaced)]
+        except StoreError as error:
+            return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
+        return StoreView(seen_at, tuple(entries))
+
+    def _attempts(self, key: KeyArn, replaced: MaterialId | None) -> Iterable[Entry]:
+        name = EntryName(key.identity, replaced)
+        while (entry := self._store.find(name)) is not None:
+            yield entry
+            name = replace(name, attempt=name.attempt + 1)

@@ -1,0 +1,158 @@
+"""Perform: carry out one action, whatever comes of it as an outcome. Nothing is decided here."""
+
+from functools import partial
+from pathlib import Path
+
+from orchestrator.errors import KmsError, StoreError, Trouble, UsageError
+from orchestrator.model import (
+    Action,
+    AdoptMaterial,
+    DepositMaterial,
+    ImportMaterial,
+    ImportType,
+    KeepProbe,
+    MarkProven,
+    MaterialId,
+    Outcome,
+    ProveRegion,
+    Result,
+    RotateOnDemand,
+    short,
+)
+from orchestrator.parameters import Parameters
+from orchestrator.ports import KmsClients, MaterialStore
+from orchestrator.retry import Retry
+
+PROBE_TEXT = b"mrk proof: this text says nothing"
+PROBE_CONTEXT = {"mrk": "proof"}
+"""The one encryption context of every proof, so that a key policy can grant Decrypt under it alone (P14)."""
+
+
+class Perform:
+    """Carries out actions against KMS and the store. Safe to share between threads."""
+
+    def __init__(
+        self,
+        kms: KmsClients,
+        store: MaterialStore,
+        parameters: Parameters,
+        retry: Retry,
+    ) -> None:
+        self._kms = kms
+        self._store = store
+        self._parameters = parameters
+        self._retry = retry
+
+    def __call__(self, action: Action) -> Outcome:
+        """Carry out one action; every failure is an outcome."""
+        try:
+            return self._perform(action)
+        except (StoreError, UsageError) as error:
+            return Outcome(Result.FAILED, error.message, final=True, hint=error.hint)
+        except KmsError as error:
+            return _failed(error, action)
+
+    def _perform(self, action: Action) -> Outcome:
+        match action:
+            case DepositMaterial():
+                self._store.deposit(action.entry)
+                return Outcome(Result.DONE)
+            case AdoptMaterial():
+                self._store.adopt(action.entry, Path(action.source))
+                return Outcome(Result.DONE)
+            case ImportMaterial(import_type=ImportType.NEW):
+                return self._import_new(action)
+            case ImportMaterial():
+                return self._import_existing(action)
+            case RotateOnDemand():
+                self._kms(action.arn.region).rotate_key_on_demand(action.arn)
+                return Outcome(Result.DONE, material_id=action.material_id)
+            case KeepProbe():
+                return self._keep_probe(action)
+            case ProveRegion():
+                return self._prove(action)
+            case MarkProven():
+                evidence = {"material_id": action.material_id, "regions": list(action.regions)}
+                self._store.mark_proven(action.entry, evidence)
+                return Outcome(Result.DONE, material_id=action.material_id)
+
+    def _import_new(self, action: ImportMaterial) -> Outcome:
+        """Send NEW once, and only with a fresh receipt for an entry that was never imported (I1, I4)."""
+        entry = self._store.find(action.entry)
+        if entry is None or entry.receipt is None:
+            problem = entry.problem if entry else "it is not there"
+            return Outcome(Result.FAILED, f"the store gives no receipt for the new material: {problem}", final=True)
+        if entry.linked is not None or entry.discarded_at is not None:
+            return Outcome(Result.SKIPPED, "another run has imported or discarded this entry; looking again")
+        material = self._send(action)
+        self._store.link(action.entry, material)
+        return Outcome(Result.DONE, material_id=material)
+
+    def _import_existing(self, action: ImportMaterial) -> Outcome:
+        """Send EXISTING, which KMS checks against the id: acceptance on the primary is the proof that links (P2)."""
+        material = self._retry(lambda: self._send(action))
+        if material != action.material_id:
+            message = f"KMS says these bytes are {short(material)}, not {short(action.material_id)}"
+            return Outcome(Result.FAILED, message, final=True, refused=True)
+        entry = self._store.find(action.entry)
+        if entry is not None and entry.linked is None:
+            self._store.link(action.entry, material)
+        return Outcome(Result.DONE, material_id=material)
+
+    def _send(self, action: ImportMaterial) -> MaterialId:
+        try:
+            return self._send_once(action)
+        except KmsError as error:
+            if error.trouble is not Trouble.STALE_PARAMETERS:
+                raise
+        return self._send_once(action)
+
+    def _send_once(self, action: ImportMaterial) -> MaterialId:
+        """Send one import; parameters that KMS refuses are forgotten, and that nothing was imported is certain then."""
+        parameters = self._parameters.get(action.arn)
+        wrapped = self._store.wrap(action.entry, parameters.public_key, parameters.algorithm)
+        kms = self._kms(action.arn.region)
+        try:
+            return kms.import_key_material(
+                action.arn, parameters, wrapped, action.import_type, action.material_id, action.valid_to
+            )
+        except KmsError as error:
+            if error.trouble is Trouble.STALE_PARAMETERS:
+                self._parameters.drop(action.arn, parameters)
+            raise
+
+    def _keep_probe(self, action: KeepProbe) -> Outcome:
+        kms = self._kms(action.arn.region)
+        ciphertext = self._retry(lambda: kms.encrypt(action.arn, PROBE_TEXT, PROBE_CONTEXT))
+        text, material = self._retry(lambda: kms.decrypt(action.arn, ciphertext, PROBE_CONTEXT))
+        if text != PROBE_TEXT or material != action.material_id:
+            return Outcome(Result.FAILED, f"the probe was encrypted under {short(material)}; looking again")
+        self._store.keep_probe(action.entry, ciphertext)
+        return Outcome(Result.DONE, material_id=material)
+
+    def _prove(self, action: ProveRegion) -> Outcome:
+        """Ask for the new id, and open every generation's probe; what could not be tried is skipped, never passed."""
+        kms = self._kms(action.arn.region)
+        used = self._retry(lambda: kms.data_key_material(action.arn, PROBE_CONTEXT))
+        if used != action.material_id:
+            message = f"{action.arn.region} still encrypts under {short(used)}"
+            return Outcome(Result.FAILED, message, material_id=used)
+        opened: list[MaterialId] = []
+        for name in action.probes:
+            open_probe = partial(kms.decrypt, action.arn, self._store.probe(name) or b"", PROBE_CONTEXT)
+            text, material = self._retry(open_probe)
+            if text != PROBE_TEXT:
+                return Outcome(Result.FAILED, f"{action.arn.region} opened another text in {name}", final=True)
+            opened.append(material)
+        return Outcome(Result.DONE, material_id=used, opened=tuple(opened))
+
+
+def _failed(error: KmsError, action: Action) -> Outcome:
+    """Tell what a failed call means for the run: never more than that it may pass, or will not."""
+    final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}
+    refused = error.code == "IncorrectKeyMaterialException" and final and isinstance(action, ImportMaterial)
+    doubt = error.trouble is Trouble.TRANSIENT and error.code not in _CERTAINLY_REFUSED
+    return Outcome(Result.FAILED, error.message, final=final, doubt=doubt, refused=refused, hint=error.hint)
+
+
+_CERTAINLY_REFUSED = ("ThrottlingException",)

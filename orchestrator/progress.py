@@ -1,0 +1,120 @@
+"""One key on its way through the runner: what was seen, what is under way, and the run so far."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from orchestrator.goals import Pinned
+from orchestrator.model import (
+    STORE,
+    Action,
+    Block,
+    EntryName,
+    Goal,
+    KeyArn,
+    LookFailure,
+    Memory,
+    Policy,
+    Region,
+    RegionView,
+    Run,
+    Stage,
+    StoreView,
+    Turn,
+    View,
+)
+
+Status = Literal["finished", "idle", "blocked", "failed", "interrupted", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is asked for one key: its name for people, the stages, and how to pin the goal."""
+
+    name: str
+    key: KeyArn
+    policy: Policy
+    stages: Sequence[Stage]
+    pin: Callable[[View], Pinned]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the run of one key ended, and where the key stands. Never a bare boolean."""
+
+    job: Job
+    status: Status
+    stage: str
+    message: str
+    blocks: tuple[Block, ...] = ()
+    view: View | None = None
+    run: Run | None = None
+    done: tuple[Action, ...] = ()
+
+
+@dataclass(slots=True)
+class Progress:
+    """The runner's notes of one key. Losing them costs time only: the position is derived from the world."""
+
+    job: Job
+    begun: datetime
+    seen: dict[Region, RegionView] = field(default_factory=dict)
+    store: StoreView | None = None
+    failures: dict[str, LookFailure] = field(default_factory=dict)
+    looked: dict[str, datetime] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    looking: set[str] = field(default_factory=set)
+    acting: dict[str, Action] = field(default_factory=dict)
+    fetching: int = 0
+    wake: datetime | None = None
+    patience: Memory = field(default_factory=Memory)
+    run: Run | None = None
+    turn: Turn | None = None
+    done: list[Action] = field(default_factory=list)
+
+    def view(self, now: datetime) -> View:
+        """Put together what was seen."""
+        return View(self.job.key, now, dict(self.seen), self.store, dict(self.failures))
+
+    @property
+    def busy(self) -> set[str]:
+        """The targets that are not as they were seen, or may soon not be."""
+        return self.dirty | self.looking | set(self.acting)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether any call of this key is in flight."""
+        return bool(self.looking or self.acting or self.fetching)
+
+    def unseen(self, now: datetime) -> set[str]:
+        """Name what a first look still lacks: every member that is known by now, and then the store."""
+        known: set[str] = set(self.view(now).members | self.job.policy.regions)
+        regions = known - set(self.seen) - set(self.failures)
+        if regions or self.looking - {STORE}:
+            return regions
+        return set() if self.store is not None or STORE in self.failures else {STORE}
+
+    def fold_look(self, target: str, found: RegionView | StoreView | LookFailure) -> None:
+        """Take in what a look showed; a look that failed leaves nothing to judge by."""
+        self.looking.discard(target)
+        if isinstance(found, LookFailure):
+            self.failures[target] = found
+            self.seen.pop(Region(target), None)
+            self.store = None if target == STORE else self.store
+            return
+        self.failures.pop(target, None)
+        if isinstance(found, StoreView):
+            self.store = found
+        else:
+            self.seen[found.region] = found
+
+    def located(self, now: datetime) -> Run:
+        """Return the run so far, or a stand-in that carries patience while the goal is not pinned yet."""
+        if self.run is not None:
+            return self.run
+        key, policy = self.job.key, self.job.policy
+        members = self.view(now).members
+        deadline = self.begun + policy.deadline
+        goal = Goal(key, EntryName(key.identity, None), key.region, members, None, deadline, policy)
+        return Run(goal, self.patience)

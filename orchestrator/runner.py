@@ -1,0 +1,332 @@
+"""The runner: one coordinator for one key or many. It only looks, acts and waits; `decide` says what.
+
+Runs wake by time or by a result, whichever comes first; results are folded in as they come, so that no Region waits for
+another. Nothing that was changed is acted upon before it was looked at again.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from queue import SimpleQueue
+from typing import Any, cast
+
+from orchestrator import memory
+from orchestrator.decide import decide, judge
+from orchestrator.errors import MrkError
+from orchestrator.model import (
+    STORE,
+    Action,
+    Idle,
+    KeyArn,
+    LookFailure,
+    Outcome,
+    Region,
+    RegionView,
+    Result,
+    RotateOnDemand,
+    Run,
+    StoreView,
+    Turn,
+    short,
+)
+from orchestrator.observe import Observe
+from orchestrator.parameters import Parameters
+from orchestrator.perform import Perform
+from orchestrator.plan import predict
+from orchestrator.ports import Clock, Event, Listener
+from orchestrator.progress import Job, Progress, Report, Status
+
+Carry = Callable[[Run, Turn], tuple[Run, Turn]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """Something came back from the executor."""
+
+    progress: Progress
+    fold: Callable[[], None]
+    error: BaseException | None = None
+
+
+class _Stop:
+    """Somebody asked to stop."""
+
+
+class Runner:
+    """Drives jobs to their end. `jitter` returns 0 to 1; `carry` is what happens to a run between turns."""
+
+    def __init__(
+        self,
+        observe: Observe,
+        perform: Perform,
+        parameters: Parameters,
+        clock: Clock,
+        executor: Executor,
+        listener: Listener,
+        jitter: Callable[[], float] = lambda: 0.0,
+        carry: Carry = lambda run, turn: (run, turn),
+    ) -> None:
+        self._observe = observe
+        self._perform = perform
+        self._parameters = parameters
+        self._clock = clock
+        self._executor = executor
+        self._listener = listener
+        self._jitter = jitter
+        self._carry = carry
+        self._inbox: SimpleQueue[_Done | _Stop] = SimpleQueue()
+        self._heap: list[tuple[datetime, int, Progress]] = []
+        self._order = count()
+        self._open = 0
+        self._stopping = False
+        self._reports: dict[int, Report] = {}
+
+    def stop(self) -> None:
+        """Begin nothing more, finish the calls in flight, and report. Safe to call from a signal handler."""
+        self._inbox.put(_Stop())
+
+    def run(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
+        """Drive every job to its end; one that fails never stops the others (I10)."""
+        all_progress = [Progress(job, self._clock.now()) for job in jobs]
+        for progress in all_progress:
+            self._wake_at(progress, progress.begun)
+        self._open = len(all_progress)
+        while self._open:
+            self._turn_all_due()
+            if self._open:
+                self._take(self._next())
+        return tuple(self._reports[id(progress)] for progress in all_progress)
+
+    def _next(self) -> _Done | _Stop | None:
+        until = self._heap[0][0] if self._heap else self._clock.now() + timedelta(seconds=1)
+        busy = any(progress.under_way for _, _, progress in self._heap)
+        return cast("_Done | _Stop | None", self._clock.receive(self._inbox, until, busy=busy))
+
+    def _take(self, item: _Done | _Stop | None) -> None:
+        if isinstance(item, _Stop):
+            self._stopping = True
+            for progress in [progress for _, _, progress in self._heap]:
+                self._wake_at(progress, self._clock.now())
+        elif item is not None:
+            self._fold(item)
+
+    def _fold(self, done: _Done) -> None:
+        if id(done.progress) in self._reports:
+            return
+        if isinstance(done.error, MrkError):
+            self._end(done.progress, "failed", done.error.message)
+            return
+        if done.error is not None:
+            self._end(done.progress, "error", f"a defect in mrk: {type(done.error).__name__}: {done.error}")
+            return
+        done.fold()
+        self._wake_at(done.progress, self._clock.now())
+
+    def _wake_at(self, progress: Progress, when: datetime) -> None:
+        """Wake one key at a time; an earlier appointment of its is forgotten."""
+        progress.wake = when
+        heapq.heappush(self._heap, (when, next(self._order), progress))
+
+    def _turn_all_due(self) -> None:
+        now = self._clock.now()
+        while self._heap and self._heap[0][0] <= now:
+            when, _, progress = heapq.heappop(self._heap)
+            if when == progress.wake and id(progress) not in self._reports:
+                self._turn(progress, now)
+
+    def _turn(self, progress: Progress, now: datetime) -> None:
+        """Take one turn of one key: look at what is unknown, else decide and do what was decided."""
+        wake = now + progress.job.policy.poll * (1 + self._jitter() / 5)
+        if self._stopping:
+            self._stop_one(progress, wake)
+            return
+        if progress.run is None:
+            wake = self._pin(progress, now) or wake
+        if progress.run is not None and id(progress) not in self._reports:
+            wake = self._go_on(progress, progress.run, now) or wake
+        if id(progress) not in self._reports:
+            self._wake_at(progress, max(wake, now + timedelta(milliseconds=1)))
+
+    def _stop_one(self, progress: Progress, wake: datetime) -> None:
+        if progress.under_way:
+            self._wake_at(progress, wake)
+            return
+        stage = progress.turn.stage if progress.turn else "located"
+        self._end(progress, "interrupted", f"interrupted in stage {stage}; nothing is in flight; run again to resume")
+
+    def _pin(self, progress: Progress, now: datetime) -> datetime | None:
+        """Look at everything once, then pin the goal."""
+        unseen = progress.unseen(now) - progress.looking
+        self._look_at(progress, unseen)
+        if progress.looking:
+            return None
+        pinned = progress.job.pin(progress.view(now))
+        if isinstance(pinned, Idle):
+            self._end(progress, "idle", pinned.message)
+            return None
+        if not isinstance(pinned, Sequence):
+            progress.run = Run(pinned)
+            self._tell("run.pinned", progress, stage="located", replaces=pinned.replaces, entry=str(pinned.entry))
+            self._prefetch(progress, now)
+            return None
+        located = progress.located(now)
+        turn = judge(pinned, located, now)
+        progress.patience = memory.waited(located, turn, now).memory
+        return self._follow(progress, turn, now)
+
+    def _go_on(self, progress: Progress, run: Run, now: datetime) -> datetime | None:
+        turn = decide(progress.job.stages, progress.view(now), run, now)
+        progress.run, turn = self._carry(memory.waited(run, turn, now), turn)
+        return self._follow(progress, turn, now)
+
+    def _follow(self, progress: Progress, turn: Turn, now: datetime) -> datetime | None:
+        """Do what a turn says, as far as nothing that it touches is under way or not looked at since it changed."""
+        before = progress.turn
+        if before is None or (before.stage, before.waits, before.status) != (turn.stage, turn.waits, turn.status):
+            self._tell("turn", progress, stage=turn.stage, status=turn.status, waits=[w.message for w in turn.waits])
+        progress.turn = turn
+        if turn.status != "going":
+            self._finish(progress, turn)
+            return None
+        for action in turn.act:
+            if self._free(progress, action):
+                self._act(progress, action, now)
+        again = {target for target in turn.look if self._old(progress, target, now)}
+        self._look_at(progress, progress.dirty | again)
+        return None if turn.wake is None else turn.wake + (turn.wake - now) * self._jitter() / 5
+
+    def _free(self, progress: Progress, action: Action) -> bool:
+        """Whether an action may begin: its target is as it was seen; before a rotation, everything is."""
+        whole = isinstance(action, RotateOnDemand)
+        return not progress.busy if whole else action.target not in progress.busy
+
+    def _old(self, progress: Progress, target: str, now: datetime) -> bool:
+        looked = progress.looked.get(target)
+        return looked is None or now - looked >= progress.job.policy.poll
+
+    def _finish(self, progress: Progress, turn: Turn) -> None:
+        """Report, once the calls in flight have come back."""
+        if progress.under_way:
+            return
+        messages = [block.message for block in turn.blocks]
+        message = "; ".join(messages) or "every Region is settled, and proven as configured"
+        self._end(progress, cast("Status", turn.status), message)
+
+    def _end(self, progress: Progress, status: Status, message: str) -> None:
+        turn, now = progress.turn, self._clock.now()
+        stage = turn.stage if turn else "located"
+        blocks = turn.blocks if turn and status in {"blocked", "failed"} else ()
+        report = Report(
+            progress.job, status, stage, message, blocks, progress.view(now), progress.run, tuple(progress.done)
+        )
+        self._reports[id(progress)] = report
+        self._open -= 1
+        self._tell("run.ended", progress, status=status, stage=stage, message=message)
+
+    def _prefetch(self, progress: Progress, now: datetime) -> None:
+        """Fetch import parameters for every Region that will import, while other things are done."""
+        if progress.run is None:
+            return
+        for region in predict(progress.job.stages, progress.view(now), progress.run, now).imports:
+            arn = progress.job.key.within(region)
+            progress.fetching += 1
+            self._submit(progress, partial(self._fetch, progress, arn))
+
+    def _fetch(self, progress: Progress, arn: KeyArn) -> Callable[[], None]:
+        self._parameters.prefetch(arn)
+        return partial(self._fetched, progress)
+
+    def _fetched(self, progress: Progress) -> None:
+        progress.fetching -= 1
+
+    def _look_at(self, progress: Progress, targets: Iterable[str]) -> None:
+        """Look at targets that nothing is under way for."""
+        for target in sorted(set(targets) - progress.looking - set(progress.acting)):
+            progress.looking.add(target)
+            progress.dirty.discard(target)
+            progress.looked[target] = self._clock.now()
+            materials = progress.view(self._clock.now()).permanent_ids()
+            self._submit(progress, partial(self._look, progress, target, materials))
+
+    def _look(self, progress: Progress, target: str, materials: Sequence[Any]) -> Callable[[], None]:
+        key = progress.job.key
+        found: RegionView | StoreView | LookFailure
+        if target == STORE:
+            found = self._observe.store(key, materials)
+        else:
+            found = self._observe.region(key.within(Region(target)))
+        return lambda: self._looked(progress, target, found)
+
+    def _looked(self, progress: Progress, target: str, found: RegionView | StoreView | LookFailure) -> None:
+        progress.fold_look(target, found)
+        if progress.run is not None and target != STORE:
+            progress.run = memory.saw(progress.run, progress.view(self._clock.now()), Region(target))
+        self._tell("look", progress, region=target, **_summary(found))
+
+    def _act(self, progress: Progress, action: Action, now: datetime) -> None:
+        assert progress.run is not None  # noqa: S101 - only a pinned run acts
+        progress.run = memory.sending(progress.run, action, now)
+        progress.acting[action.target] = action
+        self._tell("action.begun", progress, region=action.target, action=action.kind, **_about(action))
+        self._submit(progress, lambda: self._carried_out(progress, action))
+
+    def _carried_out(self, progress: Progress, action: Action) -> Callable[[], None]:
+        outcome = self._perform(action)
+        return lambda: self._acted(progress, action, outcome)
+
+    def _acted(self, progress: Progress, action: Action, outcome: Outcome) -> None:
+        assert progress.run is not None  # noqa: S101 - only a pinned run acts
+        del progress.acting[action.target]
+        progress.dirty |= {action.target, STORE}
+        progress.run = memory.learned(progress.run, action, outcome, self._clock.now())
+        if outcome.result is Result.DONE:
+            progress.done.append(action)
+        self._tell(
+            "action.ended",
+            progress,
+            region=action.target,
+            action=action.kind,
+            result=str(outcome.result),
+            message=outcome.message,
+            material_id=outcome.material_id,
+        )
+
+    def _submit(self, progress: Progress, work: Callable[[], Callable[[], None]]) -> None:
+        """Have work done elsewhere; what it returns is carried out here, in the coordinator's one thread."""
+
+        def task() -> None:
+            try:
+                self._inbox.put(_Done(progress, work()))
+            except BaseException as error:  # noqa: BLE001 - a worker's defect is the coordinator's to report
+                self._inbox.put(_Done(progress, lambda: None, error))
+
+        self._executor.submit(task)
+
+    def _tell(self, kind: str, progress: Progress, *, region: str = "", **data: Any) -> None:
+        self._listener(Event(self._clock.now(), kind, progress.job.name, region, data))
+
+
+def _about(action: Action) -> dict[str, Any]:
+    """Tell of an action in the journal: ids only."""
+    return {"material_id": getattr(action, "material_id", None), "import_type": str(getattr(action, "import_type", ""))}
+
+
+def _summary(found: RegionView | StoreView | LookFailure) -> dict[str, Any]:
+    """Tell of a look in the journal."""
+    if isinstance(found, LookFailure):
+        return {"failed": found.message}
+    if isinstance(found, StoreView):
+        return {"entries": [{"entry": str(e.name), "linked": e.linked, "proven": e.proven} for e in found.entries]}
+    rows = [
+        {"id": row.material_id, "state": str(row.state), "imported": row.imported, "valid_to": row.valid_to}
+        for row in found.rows
+    ]
+    return {
+        "key_state": str(found.key_state),
+        "current": short(found.current.material_id if found.current else None),
+        "rows": rows,
+    }

@@ -1,0 +1,313 @@
+"""Stages: each a pure function that answers what is still missing for the goal. Nothing missing means passed.
+
+A workflow is a list of these; `decide` stops at the first one that misses something.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from orchestrator import checks
+from orchestrator.model import (
+    Act,
+    Block,
+    DepositMaterial,
+    Entry,
+    ImportMaterial,
+    ImportType,
+    KeepProbe,
+    MarkProven,
+    MaterialId,
+    MaterialRow,
+    MaterialState,
+    Proof,
+    ProveRegion,
+    Reason,
+    Region,
+    RegionView,
+    RotateOnDemand,
+    Run,
+    Step,
+    View,
+    Wait,
+    short,
+)
+
+LAG = timedelta(minutes=3)
+"""How long a change may take to show; AWS says usually seconds, sometimes minutes."""
+
+ROTATION = timedelta(minutes=15)
+"""How long an accepted rotation may take to show; 20 to 460 s were measured."""
+
+
+def healthy(view: View, run: Run) -> Sequence[Step]:
+    """Judge everything before anything is deposited or imported (P7); once it is under way, `ready` judges."""
+    goal = run.goal
+    if moved := checks.topology(view, goal):
+        return moved
+    if view.past(goal.replaces) or _ours_pending(view, run):
+        return []
+    return checks.before_deposit(view, run)
+
+
+def deposited(view: View, run: Run) -> Sequence[Step]:
+    """Keep the new material in the store before KMS sees it (I1), and a probe of the old while it is CURRENT (P14)."""
+    goal, store = run.goal, view.store
+    if view.past(goal.replaces) or store is None:
+        return [] if store else [checks.not_seen(view, "store")]
+    entry = store.get(goal.entry)
+    if entry is None:
+        return [Act(DepositMaterial(goal.entry))]
+    return [*_kept(entry), *_probe_missing(view, run)]
+
+
+def _kept(entry: Entry) -> Iterable[Step]:
+    if entry.discarded_at is not None:
+        way = "nothing more is done with it; run again to begin the next attempt"
+        yield Block(Reason.DISCARDED, f"attempt {entry.name.attempt} of this rotation was discarded", way)
+    elif entry.receipt is None:
+        way = "restore the store from its copy, or mend what it says"
+        yield Block(Reason.STORE_UNREADABLE, f"the store cannot read the deposited material back: {entry.problem}", way)
+
+
+def _probe_missing(view: View, run: Run) -> Iterable[Step]:
+    """Name the probe of the CURRENT material where `proof: full` wants one and none is kept."""
+    current, store = view.current, view.store
+    if run.goal.policy.proof is not Proof.FULL or current is None or store is None:
+        return
+    entry = store.holding(current.material_id)
+    if entry is not None and not entry.probe and view.primary is not None:
+        yield Act(KeepProbe(view.primary.arn, entry.name, current.material_id))
+
+
+def primary_imported(view: View, run: Run) -> Sequence[Step]:
+    """Import the new material into the primary key, and link its entry to the id that KMS gives it (P2)."""
+    goal, store, primary = run.goal, view.store, view.primary
+    if primary is None or store is None:
+        return [checks.not_seen(view, goal.primary if primary is None else "store")]
+    entry = store.get(goal.entry)
+    if view.past(goal.replaces):
+        return _linked_after_rotation(primary, entry)
+    if entry is None:
+        return []
+    if primary.pending is not None:
+        return _pending_is_ours(view, run, entry, primary.pending)
+    return _new_import(view, run, entry)
+
+
+def _linked_after_rotation(primary: RegionView, entry: Entry | None) -> Sequence[Step]:
+    """Prove an entry that lost its link to a crash: only KMS can say that these bytes are CURRENT (P2)."""
+    current = primary.current
+    if current is None or entry is None or entry.linked is not None or entry.discarded_at is not None:
+        return []
+    return checks.importable(primary) or [Act(_proof_of(primary, entry, current))]
+
+
+def _proof_of(primary: RegionView, entry: Entry, row: MaterialRow) -> ImportMaterial:
+    """Import with the row's own id and expiry: accepted only if the bytes are this row's."""
+    return ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, row.material_id, row.valid_to)
+
+
+def _pending_is_ours(view: View, run: Run, entry: Entry, pending: MaterialRow) -> Sequence[Step]:
+    primary, goal = view.primary, run.goal
+    assert primary is not None  # noqa: S101 - the caller has it
+    if foreign := checks.pending_is_ours(view, run):
+        return foreign
+    if checks.rotation_seen(view, run):
+        return []
+    if closed := checks.importable(primary):
+        return closed
+    if entry.linked is None:
+        return [Act(_proof_of(primary, entry, pending))]
+    if expired(pending, view, run):
+        return [Act(ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, entry.linked, goal.valid_to))]
+    return []
+
+
+def expired(row: MaterialRow, view: View, run: Run) -> bool:
+    """Whether pending material would expire too soon, and the goal gives it longer."""
+    goal = run.goal
+    soon = not row.usable(view.at) or checks.expires_within(row, view.at, goal.policy.safety_window)
+    return soon and (goal.valid_to is None or row.valid_to is None or goal.valid_to > row.valid_to)
+
+
+def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
+    """Send NEW only where no rotation can be under way, and never for material that was pending before (P6)."""
+    goal, primary = run.goal, view.primary
+    assert primary is not None  # noqa: S101 - the caller has it
+    if entry.linked is not None:
+        return _vanished(view, run, entry.linked)
+    if primary.rotation_started_at is not None:
+        message = "an earlier rotation is under way: it would rotate in whatever is imported now"
+        return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=(goal.primary,))]
+    if cooling := _after_discard(view, run):
+        return cooling
+    return [Act(ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to))]
+
+
+def _vanished(view: View, run: Run, linked: MaterialId) -> Sequence[Step]:
+    since = run.memory.waiting.get(f"primary_imported:{run.goal.primary}:{Reason.SLOT}")
+    if since is None or view.at - since < LAG:
+        message = f"the primary does not list the imported material {short(linked)} yet"
+        return [Wait(Reason.SLOT, message, run.goal.primary, LAG * 2, look=(run.goal.primary, "store"))]
+    message = f"pending key material {short(linked)} was deleted by somebody else"
+    way = "find out who and why; nothing is imported again while a rotation may be under way"
+    return [Block(Reason.PENDING_VANISHED, message, way, run.goal.primary)]
+
+
+def _after_discard(view: View, run: Run) -> Sequence[Step]:
+    """After a discarded attempt, wait until no rotation of it can be under way any more (P6, P8)."""
+    store, goal, quiet = view.store, run.goal, run.memory.quiet
+    discarded = [
+        entry.discarded_at
+        for entry in (store.entries if store else ())
+        if entry.name.replaces == goal.replaces and entry.discarded_at is not None
+    ]
+    if not discarded:
+        return []
+    enough = quiet is not None and quiet.count >= goal.policy.looks
+    if enough and view.at - max(discarded) >= ROTATION:
+        return []
+    message = "an earlier attempt was discarded: waiting until no rotation of it can be under way"
+    return [Wait(Reason.ROTATING, message, goal.primary, ROTATION * 2, look=(goal.primary,))]
+
+
+def replicas_imported(view: View, run: Run) -> Sequence[Step]:
+    """Import the same bytes into every replica, each as soon as it lists the material."""
+    pending, goal = view.pending, run.goal
+    if view.past(goal.replaces) or pending is None or checks.rotation_seen(view, run):
+        return []
+    others = sorted(goal.members - {goal.primary})
+    return [step for region in others for step in _missing_in(view, run, region, pending.material_id)]
+
+
+def _missing_in(view: View, run: Run, region: Region, material: MaterialId) -> Sequence[Step]:
+    """Say what one replica misses: to be seen, to be open to imports, to list the material, or the bytes."""
+    seen = view.regions.get(region)
+    if seen is None:
+        return [checks.not_seen(view, region)]
+    row = seen.row(material)
+    if row is not None and row.usable(view.at) and not expired(row, view, run):
+        return []
+    if closed := checks.importable(seen):
+        return closed
+    if row is None:
+        message = f"{region} does not list the new material yet"
+        return [Wait(Reason.SLOT, message, region, LAG, look=(region,))]
+    return [Act(ImportMaterial(seen.arn, run.goal.entry, ImportType.EXISTING, material, run.goal.valid_to))]
+
+
+def ready(view: View, run: Run) -> Sequence[Step]:
+    """Judge everything once more, on a fresh view, right before the point of no return (I3, P7)."""
+    goal, pending = run.goal, view.pending
+    if view.past(goal.replaces) or checks.rotation_seen(view, run):
+        return []
+    found = checks.before_rotate(view, run)
+    if found or pending is None:
+        return found
+    if pending.state is MaterialState.PENDING_REPLICAS:
+        message = "KMS has not yet noted that every replica has the new material"
+        return [Wait(Reason.SLOT, message, goal.primary, LAG, look=(goal.primary,))]
+    return []
+
+
+def rotated(view: View, run: Run) -> Sequence[Step]:
+    """Send RotateKeyOnDemand once, then wait until CURRENT moves (I4)."""
+    goal, primary, pending = run.goal, view.primary, view.pending
+    if view.past(goal.replaces):
+        return []
+    if primary is None:
+        return [checks.not_seen(view, goal.primary)]
+    if checks.rotation_seen(view, run):
+        message = "the rotation was accepted; KMS takes from seconds to minutes"
+        return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=tuple(sorted(goal.members)))]
+    if pending is None:
+        return [Wait(Reason.SLOT, "the pending material is not listed", goal.primary, LAG, look=(goal.primary,))]
+    return [Act(RotateOnDemand(primary.arn, pending.material_id))]
+
+
+def settled(view: View, run: Run) -> Sequence[Step]:
+    """See the new material CURRENT, and everything usable, in every Region and several times in a row (I8, P8)."""
+    goal, store = run.goal, view.store
+    if store is None:
+        return [checks.not_seen(view, "store")]
+    current = view.current
+    if current is not None and store.holding(current.material_id) is None and view.past(goal.replaces):
+        return [_foreign_current(goal.primary, current)]
+    return [step for region in sorted(goal.members) for step in _unsettled(view, run, region)]
+
+
+def _foreign_current(primary: Region, current: MaterialRow) -> Step:
+    message = f"CURRENT is {short(current.material_id)}, which is not in this store: somebody else rotated this key"
+    return Block(Reason.FOREIGN_CURRENT, message, "adopt its material: mrk adopt NAME FILE", primary)
+
+
+def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
+    seen, looks = view.regions.get(region), run.goal.policy.looks
+    if seen is None:
+        return [checks.not_seen(view, region)]
+    streak = run.memory.settled.get(region)
+    count = streak.count if streak else 0
+    if count >= looks:
+        return []
+    if count:
+        message = f"{region} confirmed {count} of {looks} times"
+        return [Wait(Reason.SETTLING, message, region, LAG * 2, look=(region,))]
+    return _why_not_settled(view, run, seen)
+
+
+def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
+    """Give a Region the time that a change may take to show; then say what is wrong there."""
+    since = run.memory.waiting.get(f"settled:{seen.region}:{Reason.INCONSISTENT}")
+    wrong = unconfirmed(view, seen, run)
+    if since is not None and view.at - since >= LAG:
+        way = f"the other Regions are not held up; mend this one (mrk repair, {seen.region}) and run again"
+        return [Block(Reason.INCONSISTENT, f"{seen.region}: {wrong}", way, seen.region)]
+    return [Wait(Reason.INCONSISTENT, f"{seen.region}: {wrong}", seen.region, LAG * 2, look=(seen.region,))]
+
+
+def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
+    """Say what one look at a Region does not confirm of the end state; nothing where it confirms all of it."""
+    if (closed := checks.importable(seen)) and isinstance(closed[0], Wait | Block):
+        return closed[0].message
+    if seen.current is None or seen.current.material_id == run.goal.replaces:
+        return f"CURRENT is still {short(run.goal.replaces)}"
+    if any(other.current and other.current.material_id != seen.current.material_id for other in view.regions.values()):
+        return "the Regions do not agree on CURRENT yet"
+    lacking = [short(row.material_id) for row in seen.permanent if not row.usable(seen.seen_at)]
+    if lacking:
+        return f"key material {', '.join(lacking)} is missing"
+    return "a rotation is still under way" if seen.rotation_started_at else ""
+
+
+def proven(view: View, run: Run) -> Sequence[Step]:
+    """Let every Region use the new material and open what the old ones encrypted; then mark the entry (P14)."""
+    current, primary, store, goal = view.current, view.primary, view.store, run.goal
+    if current is None or primary is None or store is None:
+        return [checks.not_seen(view, "store" if store is None else goal.primary)]
+    entry = store.holding(current.material_id)
+    if entry is None:
+        return [_foreign_current(goal.primary, current)]
+    if entry.proven:
+        return []
+    if goal.policy.proof is not Proof.OFF and (missing := _unproven(view, run, current.material_id)):
+        return missing
+    return [Act(MarkProven(entry.name, current.material_id, tuple(sorted(goal.members))))]
+
+
+def _unproven(view: View, run: Run, current: MaterialId) -> Sequence[Step]:
+    probe = list(_probe_missing(view, run))
+    if probe:
+        return probe
+    full = run.goal.policy.proof is Proof.FULL
+    held = [view.store.holding(material) for material in view.permanent_ids()] if view.store else []
+    probes = tuple(entry.name for entry in held if full and entry is not None and entry.probe)
+    return [
+        Act(ProveRegion(run.goal.key.within(region), current, probes))
+        for region in sorted(run.goal.members)
+        if run.memory.proofs.get(region) != current
+    ]
+
+
+def _ours_pending(view: View, run: Run) -> bool:
+    entry = view.store.get(run.goal.entry) if view.store else None
+    return entry is not None and entry.linked is not None and view.pending is not None

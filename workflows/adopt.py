@@ -1,0 +1,112 @@
+"""Adopt: bring material that was made elsewhere into the store, with the proof of KMS that the bytes are what they seem.
+
+KMS never tells what it holds, but it accepts an import under a given id only if the bytes are that id's (P2).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator import checks
+from orchestrator.goals import Pinned, predecessor
+from orchestrator.model import (
+    Act,
+    AdoptMaterial,
+    Block,
+    EntryName,
+    Goal,
+    Idle,
+    ImportMaterial,
+    ImportType,
+    KeyArn,
+    MaterialId,
+    MaterialRow,
+    Policy,
+    Reason,
+    Run,
+    Stage,
+    Step,
+    View,
+    short,
+)
+from orchestrator.progress import Job
+from orchestrator.stages import proven, settled
+from workflows.repair import sound
+
+
+def adopt(name: str, key: KeyArn, policy: Policy, source: Path, material: MaterialId | None) -> Job:
+    """Adopt one file of 32 bytes as one material of one key; CURRENT material is proven, too."""
+
+    def pin(view: View) -> Pinned:
+        return pinned(view, policy, material)
+
+    return Job(name, key, policy, stages(source), pin)
+
+
+def stages(source: Path) -> Sequence[Stage]:
+    """Return the workflow for one file."""
+
+    def adopted(view: View, run: Run) -> Sequence[Step]:
+        """Keep the file's bytes in the store before KMS is asked about them."""
+        if view.store is None or view.store.get(run.goal.entry):
+            return []
+        return [Act(AdoptMaterial(run.goal.entry, str(source)))]
+
+    return (sound, adopted, accepted, current_settled, current_proven)
+
+
+def accepted(view: View, run: Run) -> Sequence[Step]:
+    """Let the primary say whose bytes these are: it accepts them only as the material that they are."""
+    entry = view.store.get(run.goal.entry) if view.store else None
+    row = _row(view, run.goal)
+    if entry is None or entry.linked is not None or row is None or view.primary is None:
+        return []
+    if checks.refused(run):
+        message = f"the bytes are not key material {short(row.material_id)}"
+        way = "nothing was changed in KMS; give the right file, or --material-id for another material"
+        return [Block(Reason.FOREIGN_PENDING, message, way, view.primary.region)]
+    if closed := checks.importable(view.primary, healing=True):
+        return closed
+    return [Act(ImportMaterial(view.primary.arn, entry.name, ImportType.EXISTING, row.material_id, row.valid_to))]
+
+
+def current_settled(view: View, run: Run) -> Sequence[Step]:
+    """See CURRENT material usable everywhere, if it is what was adopted."""
+    return settled(view, run) if _is_current(view, run) else []
+
+
+def current_proven(view: View, run: Run) -> Sequence[Step]:
+    """Prove CURRENT material, if it is what was adopted."""
+    return proven(view, run) if _is_current(view, run) else []
+
+
+def _is_current(view: View, run: Run) -> bool:
+    row = _row(view, run.goal)
+    return row is not None and row is view.current
+
+
+def _row(view: View, goal: Goal) -> MaterialRow | None:
+    """Find the row that the goal's entry is to hold: the one that came after the material it replaced."""
+    rows = view.primary.rows if view.primary else ()
+    return next((row for row in rows if predecessor(view, row.material_id) == goal.replaces), None)
+
+
+def pinned(view: View, policy: Policy, material: MaterialId | None) -> Pinned:
+    """Pin which material is adopted: the one that was named, or the only one that the store lacks."""
+    primary, store = view.primary, view.store
+    if primary is None or store is None:
+        return list(checks.seen_everywhere(view, view.members))
+    rows = [row for row in primary.rows if material in {None, row.material_id}]
+    lacking = [row for row in rows if store.holding(row.material_id) is None]
+    if not rows:
+        way = "see the ids with mrk status"
+        return [Block(Reason.INCONSISTENT, f"the key has no key material {short(material)}", way, primary.region)]
+    if not lacking:
+        return Idle("the store holds this key's material already")
+    if len(lacking) > 1:
+        ids = ", ".join(row.material_id for row in lacking)
+        return [
+            Block(Reason.STORE_LACKS, "the store lacks several materials of this key", f"name one: --material-id {ids}")
+        ]
+    replaced = predecessor(view, lacking[0].material_id)
+    name = store.first_attempt(EntryName(view.key.identity, replaced))
+    return Goal(view.key, name, primary.region, view.members, None, view.at + policy.deadline, policy)

@@ -1,0 +1,57 @@
+"""Jobs: what each command asks the runner to do for one key."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from orchestrator.decide import name_of_stage
+from orchestrator.errors import UsageError
+from orchestrator.goals import as_it_stands, rotate_now, whatever_is_due
+from orchestrator.model import KeyArn, MaterialId, Policy, Stage
+from orchestrator.progress import Job
+from orchestrator.settings import KeySettings, Settings
+from workflows.repair import REPAIR
+from workflows.rotate import ROTATE
+
+
+def named(settings: Settings, names: Sequence[str]) -> dict[str, KeySettings]:
+    """Find keys by their name in the config, or by ARN; no name means all of them."""
+    if not settings.keys:
+        raise UsageError("the config names no keys", "add one under `keys`: a name and its arn")
+    if not names:
+        return dict(settings.keys)
+    return dict(_find(settings, name) for name in names)
+
+
+def _find(settings: Settings, name: str) -> tuple[str, KeySettings]:
+    for known, key in settings.keys.items():
+        if name in {known, key.arn}:
+            return known, key
+    raise UsageError(f"the config has no key {name!r}", f"it has: {', '.join(sorted(settings.keys))}")
+
+
+def rotate(name: str, key: KeySettings, policy: Policy, replaces: str | None = None, until: str | None = None) -> Job:
+    """Rotate one key now."""
+    material = MaterialId(replaces) if replaces else None
+    return Job(
+        name, KeyArn.parse(key.arn), policy, up_to(ROTATE, until), partial(rotate_now, policy=policy, replaces=material)
+    )
+
+
+def run(name: str, key: KeySettings, policy: Policy) -> Job:
+    """Finish what is unfinished, or rotate where that is due."""
+    return Job(name, KeyArn.parse(key.arn), policy, ROTATE, partial(whatever_is_due, policy=policy))
+
+
+def repair(name: str, key: KeySettings, policy: Policy) -> Job:
+    """Import again what a Region lacks."""
+    return Job(name, KeyArn.parse(key.arn), policy, REPAIR, partial(as_it_stands, policy=policy))
+
+
+def up_to(stages: Sequence[Stage], until: str | None) -> Sequence[Stage]:
+    """Cut a workflow after one stage."""
+    names = [name_of_stage(stage) for stage in stages]
+    if until is None:
+        return stages
+    if until not in names:
+        raise UsageError(f"there is no stage {until!r}", f"the stages are: {', '.join(names)}")
+    return stages[: names.index(until) + 1]
