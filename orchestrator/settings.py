@@ -1,4 +1,4 @@
-"""Settings: a YAML file, then MRK_... environment variables, then flags; the later wins. Unknown settings are refused."""
+"""Settings: a YAML file, then MRK_... environment variables, then flags; the later wins."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -75,9 +75,9 @@ class RunSettings(_Strict):
 
     deadline: Duration = timedelta(minutes=30)
     poll: Duration = timedelta(seconds=5)
-    looks: int = Field(3, ge=1, le=20)
+    looks: int = Field(default=3, ge=1, le=20)
     journal: Path = Path("runs")
-    workers: int = Field(16, ge=1, le=64)
+    workers: int = Field(default=16, ge=1, le=64)
 
 
 class AwsSettings(_Strict):

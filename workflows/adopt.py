@@ -1,4 +1,4 @@
-"""Adopt: bring material that was made elsewhere into the store, with the proof of KMS that the bytes are what they seem.
+"""Adopt: bring material that was made elsewhere into the store, proven by KMS to be what it seems.
 
 KMS never tells what it holds, but it accepts an import under a given id only if the bytes are that id's (P2).
 """
