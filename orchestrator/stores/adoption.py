@@ -13,18 +13,31 @@ _LIMIT = 4096
 
 def read_source(source: Path) -> KeyMaterial:
     """Read a file of exactly 32 bytes; raises UsageError, which tells the length alone, for anything else."""
+    found = _examine(source)
+    if isinstance(found, KeyMaterial):
+        return found
+    length, advice = found
+    raise UsageError(f"{source} has {length} bytes; key material has exactly {LENGTH}", advice)
+
+
+def _examine(source: Path) -> KeyMaterial | tuple[str, str]:
+    """Return the material, or the length and an advice, so that the frame that raises never held the content."""
+    content = _read(source)
+    if len(content) == LENGTH:
+        return KeyMaterial(content)
+    length = f"more than {_LIMIT}" if len(content) > _LIMIT else str(len(content))
+    return length, _advice(content, source)
+
+
+def _read(source: Path) -> bytes:
     try:
         with source.open("rb") as file:
-            content = file.read(_LIMIT + 1)
+            return file.read(_LIMIT + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the key material in {source}: {error.strerror or error}",
             f"name a readable file of exactly {LENGTH} bytes",
         ) from error
-    if len(content) == LENGTH:
-        return KeyMaterial(content)
-    length = f"more than {_LIMIT}" if len(content) > _LIMIT else str(len(content))
-    raise UsageError(f"{source} has {length} bytes; key material has exactly {LENGTH}", _advice(content, source))
 
 
 def _advice(content: bytes, source: Path) -> str:
@@ -41,6 +54,6 @@ def _advice(content: bytes, source: Path) -> str:
 def _decodes_to_material(text: bytes, encoding: str) -> bool:
     try:
         decoded = binascii.unhexlify(text) if encoding == "hex" else base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return False
     return len(decoded) == LENGTH

@@ -4,8 +4,7 @@ The format is a promise to people (docs/store.md): it is restored with stock too
 """
 
 import base64
-import binascii
-import json
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from orchestrator.errors import EntryError
 from orchestrator.model import EntryName, KeyIdentity, MaterialId
 
+from .fields import read_object, write_object
 from .material import KeyMaterial
 
 FORMAT = "mrk-key-material"
@@ -32,16 +32,26 @@ def encode(name: EntryName, material: KeyMaterial, created_at: datetime) -> byte
         "created_at": created_at.isoformat(),
         "key_material": base64.b64encode(material.reveal()).decode(),
     }
-    return json.dumps(payload, indent=2).encode() + b"\n"
+    return write_object(payload)
 
 
-def decode(name: EntryName, payload: bytes, path: Path) -> KeyMaterial:
-    """Take the key material out of a payload that says it belongs to `name`.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a payload holds, with the plaintext hidden from here on; `fields` is None where it is no JSON object."""
 
-    Raises EntryError where it is of another format, or of another entry. No error holds a part of the payload but
-    the name: causes are dropped, as JSON and Unicode errors carry the whole text with them.
-    """
-    fields = _fields(payload)
+    fields: dict[str, Any] | None
+    material: KeyMaterial | None
+
+
+def parse(payload: bytes) -> Content:
+    """Take a payload apart. Never raises: the frames of an error carry what they read with them."""
+    fields = read_object(payload)
+    return Content(fields, _material(fields.pop("key_material", None)) if fields else None)
+
+
+def checked(name: EntryName, content: Content, path: Path) -> KeyMaterial:
+    """Return the key material of a payload; raises EntryError where it is of another format or of another entry."""
+    fields = content.fields
     if fields is None or fields.get("format") != FORMAT:
         raise EntryError(
             f"{path} opens, but holds no key material of the format {FORMAT}",
@@ -53,18 +63,9 @@ def decode(name: EntryName, payload: bytes, path: Path) -> KeyMaterial:
             "use a newer release of mrk",
         )
     _check_binding(name, fields, path)
-    material = _material(fields)
-    if material is None:
+    if content.material is None:
         raise EntryError(f"{path} opens, but its key material is not 32 bytes", "put the file back from a backup")
-    return material
-
-
-def _fields(payload: bytes) -> dict[str, Any] | None:
-    try:
-        fields = json.loads(payload)
-    except ValueError:
-        return None
-    return fields if isinstance(fields, dict) else None
+    return content.material
 
 
 def _check_binding(name: EntryName, fields: dict[str, Any], path: Path) -> None:
@@ -86,11 +87,10 @@ def _claimed(fields: dict[str, Any]) -> EntryName | None:
     return EntryName(KeyIdentity(*map(str, texts)), MaterialId(replaces) if replaces else None, attempt)
 
 
-def _material(fields: dict[str, Any]) -> KeyMaterial | None:
-    text = fields.get("key_material")
+def _material(text: object) -> KeyMaterial | None:
     if not isinstance(text, str):
         return None
     try:
         return KeyMaterial(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None

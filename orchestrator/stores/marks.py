@@ -1,7 +1,6 @@
 """The marks beside an entry: small JSON files, published once, each of which names the entry it belongs to."""
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 from orchestrator.errors import EntryError
 from orchestrator.model import EntryName, MaterialId
 
+from .fields import read_object, write_object
 from .layout import Kind, path_of
 from .publish import PublishedFiles
 
@@ -31,8 +31,7 @@ class Marks:
         path = path_of(self._files.root, name, kind)
         if self._files.read(path) is None:
             mark = {"mark": kind.label, "version": _VERSION, "entry": str(name), **fields}
-            # Times, ids and Regions write themselves as text.
-            self._files.publish(path, json.dumps(mark, indent=2, default=str).encode() + b"\n")
+            self._files.publish(path, write_object(mark))
         self._read(name, kind)
 
     def linked(self, name: EntryName) -> MaterialId | None:
@@ -66,11 +65,8 @@ class Marks:
         content = self._files.read(path)
         if content is None:
             return None
-        try:
-            mark = json.loads(content)
-        except ValueError:
-            mark = None
-        if not isinstance(mark, dict) or (mark.get("mark"), mark.get("version")) != (kind.label, _VERSION):
+        mark = read_object(content)
+        if mark is None or (mark.get("mark"), mark.get("version")) != (kind.label, _VERSION):
             raise EntryError(f"{path} is not a mark {kind.label!r} of version {_VERSION}", _BACKUP)
         if mark.get("entry") != str(name):
             raise EntryError(

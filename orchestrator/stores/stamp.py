@@ -1,6 +1,5 @@
 """The stamp of a store: what it was made for, written once at init and checked ever after (P12)."""
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from orchestrator.errors import StoreError
 
+from .fields import read_object, write_object
 from .guard import os_errors
 from .place import Place
 from .publish import TEMPORARY, PublishedFiles
@@ -36,7 +36,7 @@ def write_stamp(files: PublishedFiles, place: Place, recipients: Iterable[str], 
         "recipients": sorted(recipients),
         "created_at": at.isoformat(),
     }
-    files.publish(files.root / FILE, json.dumps(stamp, indent=2).encode() + b"\n")
+    files.publish(files.root / FILE, write_object(stamp))
 
 
 def check_stamp(files: PublishedFiles, place: Place, recipients: Iterable[str]) -> None:
@@ -60,11 +60,8 @@ def _read(files: PublishedFiles, path: Path) -> dict[str, Any]:
             f"there is no store in {files.root}: {path} is missing",
             "if it was made before, its disk may not be mounted; make a new one with: mrk store init",
         )
-    try:
-        stamp = json.loads(content)
-    except ValueError:
-        stamp = None
-    if not isinstance(stamp, dict) or (stamp.get("format"), stamp.get("version")) != (FORMAT, VERSION):
+    stamp = read_object(content)
+    if stamp is None or (stamp.get("format"), stamp.get("version")) != (FORMAT, VERSION):
         raise StoreError(
             f"{path} is not the stamp of a store of version {VERSION}",
             "put it back from a backup; if a newer release wrote it, use that",

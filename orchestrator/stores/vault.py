@@ -8,7 +8,7 @@ from orchestrator.errors import EntryError
 from orchestrator.model import EntryName
 
 from .age import AgeBox
-from .entry import decode, encode
+from .entry import checked, encode, parse
 from .guard import os_errors
 from .layout import path_of
 from .material import KeyMaterial
@@ -64,7 +64,7 @@ class Vault:
         if sealed is None:
             raise EntryError(f"there is no entry {name}: {path} is missing", "put the file back from a backup")
         if self._box.can_open:
-            return decode(name, self._box.open(sealed, path), path)
+            return checked(name, parse(self._box.open(sealed, path)), path)
         if sealed in self._own:
             return self._own[sealed]
         raise EntryError(

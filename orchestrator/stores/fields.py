@@ -1,0 +1,18 @@
+"""Small JSON objects as files of a store hold them."""
+
+import json
+from typing import Any
+
+
+def read_object(content: bytes) -> dict[str, Any] | None:
+    """Read a JSON object, or return None where it is none. Never raises: JSON errors carry the whole text with them."""
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def write_object(fields: dict[str, Any]) -> bytes:
+    """Write a JSON object, one field per line; times, ids and Regions write themselves as text."""
+    return json.dumps(fields, indent=2, default=str).encode() + b"\n"

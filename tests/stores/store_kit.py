@@ -1,0 +1,151 @@
+"""What the tests of the stores share: names, a clock, a wrapping key, and a file: store with its identities."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, keywrap, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from orchestrator.errors import MrkError
+from orchestrator.model import EntryName, KeyIdentity, MaterialId
+from orchestrator.ports import MaterialStore, WrappingAlgorithm
+from orchestrator.stores import Place, init_store, open_store
+from orchestrator.stores.file import FileStore
+from orchestrator.stores.layout import Kind, path_of
+from orchestrator.stores.opening import open_file_store
+from orchestrator.stores.publish import no_step
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+PLACE = Place("aws", "other")
+KEY = KeyIdentity("aws", "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
+OTHER_KEY = KeyIdentity("aws", "111122223333", "mrk-0000abcd12ab34cd56ef1234567890ab")
+MATERIAL_A = MaterialId("a1" * 32)
+MATERIAL_B = MaterialId("b2" * 32)
+FIRST = EntryName(KEY, None)
+NEXT = EntryName(KEY, MATERIAL_A)
+OAEP = WrappingAlgorithm.RSAES_OAEP_SHA_256
+WORKER = Path(__file__).with_name("store_worker.py")
+
+
+def now() -> datetime:
+    return NOW
+
+
+@dataclass
+class Bytes:
+    """A source of known bytes: the n-th call yields its start plus n, again and again."""
+
+    start: int = 0x41
+    calls: int = 0
+
+    def __call__(self, length: int) -> bytes:
+        self.calls += 1
+        return self.nth(self.calls - 1, length)
+
+    def nth(self, call: int, length: int = 32) -> bytes:
+        return bytes((self.start + call * 37 + position * 7) % 256 for position in range(length))
+
+
+class WrappingKey:
+    """An RSA key pair as KMS would make one, and the unwrapping that KMS would do."""
+
+    def __init__(self) -> None:
+        self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.public = self.private.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def unwrap(self, wrapped: bytes, algorithm: WrappingAlgorithm = OAEP) -> bytes:
+        digest = hashes.SHA256() if algorithm.name.endswith("SHA_256") else hashes.SHA1()  # noqa: S303 - KMS offers it
+        oaep = padding.OAEP(mgf=padding.MGF1(algorithm=digest), algorithm=digest, label=None)
+        opened = self.private.decrypt(wrapped[:256], oaep)
+        if algorithm.name.startswith("RSA_AES"):
+            return keywrap.aes_key_unwrap_with_padding(opened, wrapped[256:])
+        return opened
+
+    def material(self, store: MaterialStore, name: EntryName = FIRST) -> bytes:
+        """Tell an entry's bytes by the only way out there is: wrapped, and unwrapped here."""
+        return self.unwrap(store.wrap(name, self.public, OAEP))
+
+
+def stock(command: str) -> str:
+    """Find a stock command; its absence fails the test, as a skipped proof is none."""
+    found = shutil.which(command)
+    if found is None:
+        pytest.fail(f"the command {command} is missing; on Debian: apt-get install age openssl jq openssh-client")
+    return found
+
+
+def make_identity(path: Path) -> str:
+    """Make an identity file with the stock tool, and return its recipient."""
+    made = subprocess.run([stock("age-keygen"), "-o", path], check=True, capture_output=True, text=True)
+    return made.stderr.rpartition("Public key: ")[2].strip()
+
+
+@dataclass
+class FileStand:
+    """A file: store in a directory of its own: how it is made and opened, and where its files are."""
+
+    folder: Path
+    recipients: Sequence[str] = ()
+    root: Path = field(init=False)
+    identity: Path = field(init=False)
+    recovery: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.root = self.folder / "store"
+        self.identity = self.folder / "identity.txt"
+        self.recovery = self.folder / "recovery.txt"
+        if not self.recipients:
+            self.recipients = (make_identity(self.identity), make_identity(self.recovery))
+
+    @property
+    def uri(self) -> str:
+        return f"file:{self.root}"
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        usual = {"recipients": self.recipients, "identity": self.identity, "clock_now": now}
+        return {**usual, **changes}
+
+    def init(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
+        return init_store(self.uri, place, **self.settings(**changes))
+
+    def open(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
+        return open_store(self.uri, place, **self.settings(**changes))
+
+    def stepping(self, steps: Callable[[str], None] = no_step, **changes: Any) -> FileStore:
+        """Open it with a hook that is called at each step of a publication."""
+        return open_file_store(str(self.root), PLACE, **self.settings(**changes), steps=steps)
+
+    def worker(self, **task: Any) -> subprocess.Popen[str]:
+        """Start a process of its own on this store, and return once it waits for a line (store_worker.py)."""
+        setting = {"uri": self.uri, "recipients": self.recipients, "identity": str(self.identity)}
+        worker = subprocess.Popen(
+            [sys.executable, WORKER, json.dumps({**setting, **task})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert worker.stdout
+        assert worker.stdout.readline() == "ready\n"
+        return worker
+
+    def path(self, name: EntryName = FIRST, kind: Kind = Kind.ENTRY) -> Path:
+        return path_of(self.root, name, kind)
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.root.rglob("*") if path.is_file())
+
+
+def told(error: MrkError) -> str:
+    """All that a person is told of an error."""
+    return f"{error.message} | {error.hint}"

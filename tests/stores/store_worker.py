@@ -1,0 +1,73 @@
+"""A process of its own on a file: store, told what to do by one JSON argument.
+
+It says `ready`, waits for a line on standard input, works, and prints one JSON document. The argument's fields:
+`names`, how many entries to deposit; `link`, the id to link the first to; `public_key`, base64 DER, to wrap each under;
+`die_at`, a step of publishing, and which time that it is reached, to be killed there; `file_size`, a limit in bytes.
+"""
+
+import base64
+import json
+import os
+import resource
+import signal
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import MrkError
+from orchestrator.model import EntryName, KeyIdentity, MaterialId
+from orchestrator.ports import WrappingAlgorithm
+from orchestrator.stores import Place
+from orchestrator.stores.opening import open_file_store
+
+KEY = KeyIdentity("aws", "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
+
+
+def work(task: dict[str, Any]) -> dict[str, Any]:
+    reached: Counter[str] = Counter()
+
+    def steps(name: str) -> None:
+        reached[name] += 1
+        if [name, reached[name]] == task.get("die_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store = open_file_store(
+        task["uri"].removeprefix("file:"),
+        Place("aws", "other"),
+        recipients=task["recipients"],
+        identity=Path(task["identity"]),
+        clock_now=lambda: datetime.now(UTC),
+        steps=steps,
+    )
+    names = [EntryName(KEY, None, attempt) for attempt in range(1, task["names"] + 1)]
+    for name in names:
+        store.deposit(name)
+    if "link" in task:
+        store.link(names[0], MaterialId(task["link"]))
+    public_key = base64.b64decode(task.get("public_key", ""))
+    algorithm = WrappingAlgorithm.RSAES_OAEP_SHA_256
+    wrapped = {str(name): store.wrap(name, public_key, algorithm) for name in names if public_key}
+    return {
+        "won": reached["linked"],
+        "wrapped": {name: base64.b64encode(blob).decode() for name, blob in wrapped.items()},
+    }
+
+
+def main() -> None:
+    task = json.loads(sys.argv[1])
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    if "file_size" in task:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (task["file_size"], task["file_size"]))
+    try:
+        result = work(task)
+    except MrkError as error:
+        result = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    sys.stdout.write(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
