@@ -33,3 +33,8 @@ def invalid_state(message: str) -> ServiceError:
 def unsupported(message: str = "") -> ServiceError:
     """Return the error for a kind of key that does not know the operation (message empty: wrong key family)."""
     return ServiceError("UnsupportedOperationException", message)
+
+
+def not_simulated(what: str) -> ServiceError:
+    """Return the error for what AWS can do and the simulator cannot; 501, which no SDK retries."""
+    return ServiceError("NotSimulatedException", f"{what} is not simulated; see docs/simulator.md", status=501)

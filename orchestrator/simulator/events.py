@@ -1,10 +1,10 @@
 """What happens by itself as time passes; computed when somebody looks, since the simulator has no timers."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
+from orchestrator.simulator.families import generated
 from orchestrator.simulator.state import Holding, KeySet, Material, Member
 from orchestrator.simulator.switches import Switches
 
@@ -47,7 +47,7 @@ def complete_rotation(keys: KeySet, at: float, kind: str) -> KeySet:
 
 def with_generated(keys: KeySet, at: float) -> KeySet:
     """Return a KMS-generated key with fresh pending material, held by every member."""
-    content = os.urandom(32)
+    content = generated(keys.spec)
     material = Material(id=material_id(keys.key_id, content), state="PENDING", added_at=at)
     members = {n: m.with_holding(material.id, Holding(content)) for n, m in keys.members.items()}
     return replace(keys.with_material(material), members=members)

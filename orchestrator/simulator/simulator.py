@@ -8,10 +8,9 @@ from threading import Lock
 from typing import Any
 
 from orchestrator.simulator.calls import Call, Calls
-from orchestrator.simulator.errors import ServiceError
+from orchestrator.simulator.errors import ServiceError, not_simulated
 from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults
 from orchestrator.simulator.operations import OPERATIONS
-from orchestrator.simulator.operations.lifecycle import not_simulated
 from orchestrator.simulator.request import Request, Services
 from orchestrator.simulator.switches import Switches
 from orchestrator.simulator.timing import Clock, Lag

@@ -5,14 +5,17 @@ from itertools import count
 from threading import Lock
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, keywrap, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import keywrap, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from orchestrator.simulator.errors import ServiceError
+from orchestrator.simulator.rsa_encryption import oaep
 
 BITS: Mapping[str, int] = {"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096}
-_HASHES: Mapping[str, hashes.HashAlgorithm] = {"SHA_1": hashes.SHA1(), "SHA_256": hashes.SHA256()}  # noqa: S303 - OAEP with SHA-1 is one of KMS's own
 _PER_SPEC = 2
+_OAEP = frozenset({"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"})
+_HYBRID = frozenset({"RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"})
+_TOO_LONG_FOR_2048 = frozenset({"ECC_NIST_P521", "ECC_NIST_EDWARDS25519"})
 
 
 class WrappingKeys:
@@ -42,22 +45,16 @@ class WrappingKeys:
 
 
 def _unwrapped(key: rsa.RSAPrivateKey, algorithm: str, blob: bytes) -> bytes:
-    kind, _, digest = algorithm.partition("_SHA_")
-    hash_algorithm = _HASHES[f"SHA_{digest}"]
-    oaep = padding.OAEP(mgf=padding.MGF1(hash_algorithm), algorithm=hash_algorithm, label=None)
-    if kind == "RSAES_OAEP":
-        return key.decrypt(blob, oaep)
+    if algorithm in _OAEP:
+        return key.decrypt(blob, oaep(algorithm))
+    # RSA_AES_KEY_WRAP: an AES key under OAEP with the same hash, then the material under AES-KWP.
     size = key.key_size // 8
-    return keywrap.aes_key_unwrap_with_padding(key.decrypt(blob[:size], oaep), blob[size:])
+    aes = key.decrypt(blob[:size], oaep(algorithm.replace("RSA_AES_KEY_WRAP", "RSAES_OAEP")))
+    return keywrap.aes_key_unwrap_with_padding(aes, blob[size:])
 
 
 SHARED = WrappingKeys()
 """The process's own wrapping keys; simulators share them because the import token binds everything else."""
-
-
-_OAEP = frozenset({"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"})
-_HYBRID = frozenset({"RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"})
-_TOO_LONG_FOR_2048 = frozenset({"ECC_NIST_P521", "ECC_NIST_EDWARDS25519"})
 
 
 def may_wrap(spec: str, algorithm: str, wrapping_spec: str) -> bool:

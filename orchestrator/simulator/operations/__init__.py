@@ -3,7 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.simulator.operations import aliases, importing, lifecycle, policies, replicating, rotating, symmetric
+from orchestrator.simulator.operations import (
+    aliases,
+    data_keys,
+    encrypting,
+    importing,
+    lifecycle,
+    policies,
+    replicating,
+    rotating,
+    signing,
+    tags,
+)
 from orchestrator.simulator.request import Request
 
 Operation = Callable[[Request], dict[str, Any]]
@@ -15,5 +26,8 @@ OPERATIONS: Mapping[str, Operation] = {
     **importing.OPERATIONS,
     **rotating.OPERATIONS,
     **replicating.OPERATIONS,
-    **symmetric.OPERATIONS,
+    **tags.OPERATIONS,
+    **encrypting.OPERATIONS,
+    **data_keys.OPERATIONS,
+    **signing.OPERATIONS,
 }

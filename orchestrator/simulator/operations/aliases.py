@@ -59,7 +59,10 @@ def _entry(request: Request, alias: Alias) -> dict[str, Any]:
 def _name(request: Request) -> str:
     name: str = request.params["AliasName"]
     if not name.startswith("alias/"):
-        raise invalid("Invalid identifier")
+        raise invalid(
+            'Alias must start with the prefix "alias/". '
+            "Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
+        )
     if name.startswith("alias/aws/"):
         raise ServiceError("NotAuthorizedException", "Not authorized to create an alias beginning with alias/aws/")
     return name

@@ -4,10 +4,12 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.simulator.errors import ServiceError, invalid
+from orchestrator.simulator.errors import invalid, not_simulated
 from orchestrator.simulator.events import DAY, complete_rotation, with_generated
 from orchestrator.simulator.metadata import metadata
-from orchestrator.simulator.operations.policies import default_policy, policy_from, tags_from
+from orchestrator.simulator.operations.policies import default_policy, policy_from
+from orchestrator.simulator.operations.tags import tags_from
+from orchestrator.simulator.pages import page
 from orchestrator.simulator.request import Request
 from orchestrator.simulator.specs import ALGORITHMS
 from orchestrator.simulator.state import SYMMETRIC, KeySet, Member
@@ -65,9 +67,23 @@ def _kind(params: dict[str, Any]) -> tuple[str, str, str]:
     return spec, usage, origin
 
 
-def not_simulated(what: str) -> ServiceError:
-    """Return the error for what AWS can do and the simulator cannot."""
-    return ServiceError("NotSimulatedException", f"{what} is not simulated; see docs/simulator.md", status=501)
+def list_keys(request: Request) -> dict[str, Any]:
+    """List the keys of this account and Region."""
+    mine = [
+        {"KeyId": keys.key_id, "KeyArn": keys.arn(request.region)}
+        for keys in request.world.all_truths(request.now)
+        if keys.account == request.account and request.region in keys.members
+    ]
+    some, paging = page(request.params, mine)
+    return {"Keys": list(some), **paging}
+
+
+def update_key_description(request: Request) -> dict[str, Any]:
+    """Replace the description in this Region."""
+    view = request.usable_key()
+    described = replace(view.member, description=request.params["Description"])
+    request.put(request.truth(view).with_member(described))
+    return {}
 
 
 def describe_key(request: Request) -> dict[str, Any]:
@@ -117,6 +133,8 @@ def cancel_key_deletion(request: Request) -> dict[str, Any]:
 OPERATIONS = {
     "CreateKey": create_key,
     "DescribeKey": describe_key,
+    "ListKeys": list_keys,
+    "UpdateKeyDescription": update_key_description,
     "EnableKey": enable_key,
     "DisableKey": disable_key,
     "ScheduleKeyDeletion": schedule_key_deletion,

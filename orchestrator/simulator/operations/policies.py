@@ -1,4 +1,4 @@
-"""Key policies and tags; they are kept and given back, never evaluated."""
+"""Key policies; they are kept and given back, never evaluated."""
 
 import json
 from dataclasses import replace
@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 from orchestrator.simulator.errors import ServiceError, not_found
+from orchestrator.simulator.pages import page
 from orchestrator.simulator.request import Request
 
 _NAME = "default"
-_MAX_TAGS = 50
 
 
 @cache
@@ -37,23 +37,6 @@ def policy_from(request: Request) -> str | None:
     return text
 
 
-def tags_from(params: dict[str, Any]) -> dict[str, str]:
-    """Return the tags of a request; TagException as AWS words it."""
-    pairs = [(tag["TagKey"], tag["TagValue"]) for tag in params.get("Tags", [])]
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ServiceError("TagException", "Duplicate tag keys")
-    if any(key.lower().startswith("aws:") for key, _ in pairs):
-        raise ServiceError("TagException", "Tags beginning with aws: are reserved")
-    return limited(dict(pairs))
-
-
-def limited(tags: dict[str, str]) -> dict[str, str]:
-    """Return the tags; TagException if there are more than a key can have."""
-    if len(tags) > _MAX_TAGS:
-        raise ServiceError("TagException", "Too many tags")
-    return tags
-
-
 def get_key_policy(request: Request) -> dict[str, Any]:
     """Give the key's policy back."""
     view = request.usable_key()
@@ -70,9 +53,20 @@ def put_key_policy(request: Request) -> dict[str, Any]:
     return {}
 
 
+def list_key_policies(request: Request) -> dict[str, Any]:
+    """List the one name that a key policy can have."""
+    request.usable_key()
+    some, paging = page(request.params, [_NAME])
+    return {"PolicyNames": list(some), **paging}
+
+
 def _require_default(request: Request) -> None:
     if request.params.get("PolicyName", _NAME) != _NAME:
         raise not_found("No such policy exists")
 
 
-OPERATIONS = {"GetKeyPolicy": get_key_policy, "PutKeyPolicy": put_key_policy}
+OPERATIONS = {
+    "GetKeyPolicy": get_key_policy,
+    "PutKeyPolicy": put_key_policy,
+    "ListKeyPolicies": list_key_policies,
+}

@@ -5,7 +5,8 @@ from typing import Any
 
 from orchestrator.simulator.errors import ServiceError, invalid, invalid_state, unsupported
 from orchestrator.simulator.metadata import expiration_model, metadata
-from orchestrator.simulator.operations.policies import default_policy, policy_from, tags_from
+from orchestrator.simulator.operations.policies import default_policy, policy_from
+from orchestrator.simulator.operations.tags import tags_from
 from orchestrator.simulator.regions import known_regions, partition_of
 from orchestrator.simulator.request import Request
 from orchestrator.simulator.rules import require_state

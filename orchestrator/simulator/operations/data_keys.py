@@ -1,0 +1,80 @@
+"""Data keys, data key pairs and random bytes."""
+
+import os
+from typing import Any
+
+from orchestrator.simulator import ciphertext, families
+from orchestrator.simulator.errors import invalid, not_simulated
+from orchestrator.simulator.operations.crypto import finish_dry_run, key_for, require_plain
+from orchestrator.simulator.request import Request
+from orchestrator.simulator.state import SYMMETRIC
+
+_SIZES = {"AES_128": 16, "AES_256": 32}
+
+
+def generate_data_key(request: Request) -> dict[str, Any]:
+    """Make a data key, in plain and encrypted."""
+    require_plain(request)
+    plaintext = os.urandom(_size(request.params))
+    sealed, common = _sealed(request, plaintext)
+    return {"CiphertextBlob": sealed, "Plaintext": plaintext, **common}
+
+
+def generate_data_key_without_plaintext(request: Request) -> dict[str, Any]:
+    """Make a data key, encrypted only."""
+    sealed, common = _sealed(request, os.urandom(_size(request.params)))
+    return {"CiphertextBlob": sealed, **common}
+
+
+def generate_data_key_pair(request: Request) -> dict[str, Any]:
+    """Make a key pair, the private key in plain and encrypted."""
+    require_plain(request)
+    answer, private = _pair(request)
+    return {**answer, "PrivateKeyPlaintext": private}
+
+
+def generate_data_key_pair_without_plaintext(request: Request) -> dict[str, Any]:
+    """Make a key pair, the private key encrypted only."""
+    return _pair(request)[0]
+
+
+def generate_random(request: Request) -> dict[str, Any]:
+    """Make random bytes."""
+    require_plain(request)
+    if "NumberOfBytes" not in request.params:
+        raise invalid("NumberOfBytes is required.")
+    return {"Plaintext": os.urandom(request.params["NumberOfBytes"])}
+
+
+def _size(params: dict[str, Any]) -> int:
+    if ("KeySpec" in params) == ("NumberOfBytes" in params):
+        raise invalid("Please specify either number of bytes or key spec.")
+    return int(params["NumberOfBytes"]) if "NumberOfBytes" in params else _SIZES[params["KeySpec"]]
+
+
+def _pair(request: Request) -> tuple[dict[str, Any], bytes]:
+    spec: str = request.params["KeyPairSpec"]
+    if spec not in families.PAIR_SPECS:
+        raise not_simulated(f"{request.operation} with KeyPairSpec {spec}")
+    private = families.generated(spec)
+    sealed, common = _sealed(request, private)
+    public = families.public_bytes(private)
+    return {"PrivateKeyCiphertextBlob": sealed, "PublicKey": public, "KeyPairSpec": spec, **common}, private
+
+
+def _sealed(request: Request, plaintext: bytes) -> tuple[bytes, dict[str, Any]]:
+    view = key_for(request, "ENCRYPT_DECRYPT", SYMMETRIC)
+    finish_dry_run(request)
+    material_id, content = view.in_use
+    context = request.params.get("EncryptionContext", {})
+    blob = ciphertext.seal(ciphertext.DATA_KEY, view.keys.key_id, material_id, content, plaintext, context)
+    return blob, {"KeyId": view.arn, "KeyMaterialId": material_id}
+
+
+OPERATIONS = {
+    "GenerateDataKey": generate_data_key,
+    "GenerateDataKeyWithoutPlaintext": generate_data_key_without_plaintext,
+    "GenerateDataKeyPair": generate_data_key_pair,
+    "GenerateDataKeyPairWithoutPlaintext": generate_data_key_pair_without_plaintext,
+    "GenerateRandom": generate_random,
+}
