@@ -106,30 +106,35 @@ def _normal(text: str, key: Any) -> str:
 
 
 def _identities(path: Path) -> tuple[Any, ...]:
-    content = _identity_file(path)
-    if content.startswith(b"-----BEGIN"):
-        return (_identity(path, 1, pyrage.ssh.Identity.from_buffer, content),)
-    lines = enumerate(content.decode(errors="replace").splitlines(), start=1)
-    found = tuple(
-        _identity(path, number, pyrage.x25519.Identity.from_str, line.strip())
-        for number, line in lines
-        if line.strip() and not line.startswith("#")
-    )
+    found, bad_line = _parse(_identity_file(path))
+    if bad_line:
+        raise UsageError(
+            f"the identity file {path} holds no usable identity in line {bad_line}",
+            "it holds AGE-SECRET-KEY-1... lines, or one SSH private key, without a passphrase; " + _NEW_IDENTITY,
+        )
     if not found:
         raise UsageError(f"the identity file {path} holds no identity", _NEW_IDENTITY)
     return found
 
 
-def _identity(path: Path, line: int, read: Any, text: str | bytes) -> Any:
-    """Read one identity. The cause is told in our words alone: the text is a secret."""
-    try:
-        return read(text)
-    except pyrage.IdentityError:
-        pass
-    raise UsageError(
-        f"the identity file {path} holds no usable identity in line {line}",
-        "it holds AGE-SECRET-KEY-1... lines, or one SSH private key, without a passphrase; " + _NEW_IDENTITY,
-    )
+def _parse(content: bytes) -> tuple[tuple[Any, ...], int]:
+    """Read every identity, or tell the first bad line. Never raises: the frames of an error hold what they read."""
+    found = []
+    lines = [content] if content.startswith(b"-----BEGIN") else content.splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith(b"#"):
+            continue
+        try:
+            found.append(_identity(line))
+        except pyrage.IdentityError:
+            return (), number
+    return tuple(found), 0
+
+
+def _identity(text: bytes) -> Any:
+    if text.startswith(b"-----BEGIN"):
+        return pyrage.ssh.Identity.from_buffer(text)
+    return pyrage.x25519.Identity.from_str(text.decode(errors="replace").strip())
 
 
 def _identity_file(path: Path) -> bytes:

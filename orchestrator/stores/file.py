@@ -162,6 +162,7 @@ class FileStore:
 
     def _check_for(self, name: EntryName) -> None:
         self.check()
+        path_of(self._files.root, name)
         if name.key.partition != self._place.partition:
             raise StoreError(
                 f"key {name.key} is in partition {name.key.partition}; this store is stamped for {self._place}",

@@ -1,0 +1,320 @@
+"""Entries that were swapped, changed, cut, lost or opened to others: each has one clear problem, and harms no other."""
+
+import base64
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyrage
+import pytest
+from store_kit import FIRST, KEY, MATERIAL_A, NEXT, NOW, OAEP, OTHER_KEY, PLACE, FileStand, WrappingKey
+
+from orchestrator.errors import EntryError, StoreError
+from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Receipt
+from orchestrator.ports import MaterialStore
+from orchestrator.stores import open_store
+from orchestrator.stores.layout import Kind
+
+SECOND = replace(FIRST, attempt=2)
+
+
+@pytest.fixture
+def store(stand: FileStand) -> MaterialStore:
+    """A store with two entries, of which the first will be damaged."""
+    store = stand.init()
+    store.deposit(FIRST)
+    store.deposit(SECOND)
+    return store
+
+
+def assert_refused(store: MaterialStore, problem: str, name: EntryName = FIRST) -> None:
+    """Judge one bad entry: find tells and never raises, deposit and wrap raise, and its neighbour is as before."""
+    found = store.find(name)
+    assert found is not None
+    assert found.receipt is None
+    assert problem in found.problem
+    assert "to mend it: " in found.problem
+    for ask in (store.deposit, lambda each: store.wrap(each, b"", OAEP)):
+        with pytest.raises(StoreError) as caught:
+            ask(name)
+        assert problem in caught.value.message
+        assert caught.value.hint
+    assert store.find(SECOND) == Entry(SECOND, Receipt(SECOND, NOW))
+    assert {entry.name: bool(entry.receipt) for entry in store.entries()}[name] is False
+
+
+def seal(stand: FileStand, payload: bytes) -> bytes:
+    sealed: bytes = pyrage.encrypt(payload, [pyrage.x25519.Recipient.from_str(text) for text in stand.recipients])
+    return sealed
+
+
+def payload(stand: FileStand, name: EntryName = FIRST) -> dict[str, object]:
+    identity = next(line for line in stand.identity.read_text().splitlines() if not line.startswith("#"))
+    opened = pyrage.decrypt(stand.path(name).read_bytes(), [pyrage.x25519.Identity.from_str(identity)])
+    fields: dict[str, object] = json.loads(opened)
+    return fields
+
+
+DAMAGES = {
+    "empty": (lambda _: b"", "is empty"),
+    "cut short in the header": (lambda sealed: sealed[:100], "cut short"),
+    "cut short in the content": (lambda sealed: sealed[:-20], "changed or cut short"),
+    "a bit changed in the content": (lambda sealed: sealed[:-5] + bytes([sealed[-5] ^ 1]) + sealed[-4:], "changed"),
+    "a bit changed in the header": (lambda sealed: sealed.replace(b"X25519", b"X25518"), "does not open"),
+    "no age file": (lambda _: b"hello" * 100, "not an age file"),
+    "far too long": (lambda sealed: sealed + bytes(2 << 20), "is longer than"),
+}
+
+
+@pytest.mark.parametrize(("damage", "problem"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_entry_has_one_clear_problem_that_names_its_file(
+    stand: FileStand, store: MaterialStore, damage: Callable[[bytes], bytes], problem: str
+) -> None:
+    """I1, I9: no receipt, no wrap, no traceback; the neighbour is not touched (I10)."""
+    stand.path().write_bytes(damage(stand.path().read_bytes()))
+    assert_refused(store, problem)
+    assert_refused(store, str(stand.path()))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(SECOND, id="another attempt"),
+        pytest.param(NEXT, id="another replaced material"),
+        pytest.param(EntryName(OTHER_KEY, None), id="another key"),
+        pytest.param(EntryName(KeyIdentity("aws", "999999999999", KEY.key_id), None), id="another account"),
+    ],
+)
+def test_an_entry_copied_over_another_is_told_with_both_names(
+    stand: FileStand, store: MaterialStore, other: EntryName
+) -> None:
+    """P2: bytes of one generation or key never pass for another's."""
+    store.deposit(other)
+    shutil.copy(stand.path(other), stand.path())
+    assert_refused(store, f"stands in the place of {FIRST}, but says that it is {other}")
+
+
+def test_two_entries_that_were_swapped_are_both_told(stand: FileStand, store: MaterialStore) -> None:
+    first, second = stand.path(FIRST).read_bytes(), stand.path(SECOND).read_bytes()
+    stand.path(FIRST).write_bytes(second)
+    stand.path(SECOND).write_bytes(first)
+    assert [bool(entry.receipt) for entry in store.entries()] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"format": "something-else"}, "no key material of the format"),
+        ({"version": 2}, "format version 2"),
+        ({"attempt": True}, "of no entry at all"),
+        ({"attempt": "1"}, "of no entry at all"),
+        ({"replaces": 5}, "of no entry at all"),
+        ({"account": None}, "of no entry at all"),
+        ({"key_material": "AAAA"}, "is not 32 bytes"),
+        ({"key_material": "not base64!"}, "is not 32 bytes"),
+        ({"key_material": None}, "is not 32 bytes"),
+    ],
+)
+def test_an_entry_that_opens_but_is_not_what_it_should_be_is_told(
+    stand: FileStand, store: MaterialStore, change: dict[str, object], problem: str
+) -> None:
+    stand.path().write_bytes(seal(stand, json.dumps({**payload(stand), **change}).encode()))
+    assert_refused(store, problem)
+
+
+@pytest.mark.parametrize("content", [b"", b"not json", b"\xff\xfe", b"[1]", b"[" * 99999, b"7"])
+def test_an_entry_that_opens_but_holds_no_json_object_is_told(
+    stand: FileStand, store: MaterialStore, content: bytes
+) -> None:
+    stand.path().write_bytes(seal(stand, content))
+    assert_refused(store, "no key material of the format")
+
+
+def test_an_entry_for_other_recipients_only_does_not_open(stand: FileStand, store: MaterialStore) -> None:
+    stranger = pyrage.x25519.Identity.generate().to_public()
+    stand.path().write_bytes(pyrage.encrypt(json.dumps(payload(stand)).encode(), [stranger]))
+    assert_refused(store, "sealed for other recipients")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o660, 0o604])
+def test_a_file_that_others_may_use_is_refused_with_the_chmod_to_run(
+    stand: FileStand, store: MaterialStore, mode: int
+) -> None:
+    """I2."""
+    stand.path().chmod(mode)
+    assert_refused(store, f"{stand.path()} has mode {mode:04o}, wanted 0600")
+    found = store.find(FIRST)
+    assert found is not None
+    assert f"chmod 600 {stand.path()}" in found.problem
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_directory_of_a_key_that_others_may_use_is_refused(
+    stand: FileStand, store: MaterialStore, depth: int
+) -> None:
+    """I2: whoever may write there could exchange entries."""
+    folder = stand.path().parents[depth]
+    folder.chmod(0o770)
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.receipt is None
+    assert f"{folder} has mode 0770, wanted 0700" in found.problem
+    with pytest.raises(StoreError, match="has mode 0770"):
+        store.deposit(replace(FIRST, attempt=3))
+
+
+def test_a_store_that_others_may_use_is_refused_as_a_whole(stand: FileStand, store: MaterialStore) -> None:
+    stand.root.chmod(0o755)
+    for ask in (stand.open, stand.init, store.entries, lambda: store.find(FIRST), lambda: store.deposit(FIRST)):
+        with pytest.raises(StoreError, match="has mode 0755, wanted 0700") as caught:
+            ask()
+        assert f"chmod 700 {stand.root}" in caught.value.hint
+
+
+def test_a_file_of_another_owner_is_refused(stand: FileStand, store: MaterialStore) -> None:
+    """Giving a file away takes root; anyone else tries the claim on what is root's."""
+    if os.geteuid() == 0:
+        os.chown(stand.path(), 12345, 12345)
+        assert_refused(store, "belongs to user id 12345")
+    else:
+        with pytest.raises(StoreError, match="belongs to user id 0"):
+            open_store("file:/", PLACE, **stand.settings())
+
+
+def test_a_symbolic_link_is_not_followed(stand: FileStand, store: MaterialStore, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.age"
+    stand.path().rename(elsewhere)
+    stand.path().symlink_to(elsewhere)
+    assert_refused(store, f"cannot open {stand.path()}")
+
+
+def test_a_directory_behind_a_symbolic_link_is_not_followed(stand: FileStand, store: MaterialStore) -> None:
+    store.deposit(EntryName(OTHER_KEY, None))
+    folder = stand.path(EntryName(OTHER_KEY, None)).parent
+    folder.rename(stand.folder / "elsewhere")
+    folder.symlink_to(stand.folder / "elsewhere")
+    with pytest.raises(StoreError, match="is not a directory"):
+        store.deposit(EntryName(OTHER_KEY, None))
+    assert {entry.name for entry in store.entries()} == {FIRST, SECOND}
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "socket"])
+def test_what_is_no_plain_file_is_refused_at_once(stand: FileStand, store: MaterialStore, kind: str) -> None:
+    """A pipe in the place of an entry must not stop the program."""
+    path = stand.path()
+    path.unlink()
+    if kind == "directory":
+        path.mkdir(mode=0o700)
+    elif kind == "pipe":
+        os.mkfifo(path, 0o600)
+    else:
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    assert_refused(store, str(path))
+
+
+def test_a_lost_entry_with_marks_left_is_told_and_no_fresh_bytes_take_its_place(
+    stand: FileStand, store: MaterialStore
+) -> None:
+    """P2: fresh bytes beside the link of lost ones would pass for the material that the key needs."""
+    store.link(FIRST, MATERIAL_A)
+    stand.path().unlink()
+    assert_refused(store, f"{stand.path()} is missing")
+    assert not stand.path().exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", "[" * 99999, '{"mark": "link", "version": 9}'])
+@pytest.mark.parametrize("kind", [Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED])
+def test_a_mark_that_cannot_be_read_takes_the_receipt_from_its_entry(
+    stand: FileStand, store: MaterialStore, kind: Kind, content: str
+) -> None:
+    """I6: an unreadable mark is a problem to look at, not an absent mark."""
+    mark_all(store, FIRST)
+    stand.path(FIRST, kind).write_text(content)
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.receipt is None
+    assert f"{stand.path(FIRST, kind)} is not a mark" in found.problem
+
+
+@pytest.mark.parametrize("kind", [Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED])
+def test_a_mark_copied_from_another_entry_is_told_with_both_names(
+    stand: FileStand, store: MaterialStore, kind: Kind
+) -> None:
+    """P2."""
+    mark_all(store, SECOND)
+    shutil.copy(stand.path(SECOND, kind), stand.path(FIRST, kind))
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.receipt is None
+    assert f"stands beside {FIRST}, but says that it belongs to {SECOND}" in found.problem
+
+
+def test_a_mark_under_another_marks_name_is_told(stand: FileStand, store: MaterialStore) -> None:
+    store.mark_proven(FIRST, {})
+    shutil.copy(stand.path(FIRST, Kind.PROVEN), stand.path(FIRST, Kind.DISCARDED))
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.discarded_at is None
+    assert "is not a mark 'discarded'" in found.problem
+
+
+def test_a_mark_without_its_field_is_told(stand: FileStand, store: MaterialStore) -> None:
+    store.keep_probe(FIRST, b"probe")
+    path = stand.path(FIRST, Kind.PROBE)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ciphertext": "not base64!"}))
+    with pytest.raises(EntryError, match="no proper field 'ciphertext'"):
+        store.probe(FIRST)
+
+
+def test_an_unreadable_attempt_can_be_discarded_and_the_next_one_goes_on(
+    stand: FileStand, store: MaterialStore
+) -> None:
+    """P9, P3: the way out of a damaged pending entry; its mark is seen though its bytes cannot be read."""
+    stand.path().write_bytes(b"")
+    store.discard(FIRST, NOW)
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.receipt is None
+    assert found.discarded_at == NOW
+    assert store.deposit(replace(FIRST, attempt=3)) == Receipt(replace(FIRST, attempt=3), NOW)
+
+
+def test_files_that_are_not_of_the_store_are_passed_over(stand: FileStand, store: MaterialStore) -> None:
+    folder = stand.path().parent
+    for path in ("README", "first.1.age.bak", ".first.1.age.swp", "x.age", "first.0.age", "first.1.txt"):
+        (folder / path).write_text("junk")
+    (stand.root / "lost+found").mkdir()
+    (stand.root / "aws" / "notes.txt").write_text("junk")
+    (stand.root / "aws" / "a b" / "c").mkdir(parents=True)
+    assert {entry.name for entry in store.entries()} == {FIRST, SECOND}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        EntryName(KeyIdentity("aws", "..", "etc"), None),
+        EntryName(KeyIdentity("aws", "111122223333", "../x"), None),
+        EntryName(KeyIdentity("aws", "111122223333", ""), None),
+        EntryName(KEY, MaterialId("../../x")),
+        EntryName(KEY, MaterialId("first")),
+        EntryName(KEY, None, 0),
+    ],
+    ids=str,
+)
+def test_a_name_that_could_lead_out_of_the_store_is_refused(
+    store: MaterialStore, name: EntryName, wrapping_key: WrappingKey
+) -> None:
+    for ask in (store.deposit, store.find, lambda each: store.wrap(each, wrapping_key.public, OAEP)):
+        with pytest.raises(EntryError, match="cannot be the name of a store entry"):
+            ask(name)
+
+
+def mark_all(store: MaterialStore, name: EntryName) -> None:
+    store.link(name, MATERIAL_A)
+    store.keep_probe(name, base64.b64decode("AAAA"))
+    store.mark_proven(name, {})
+    store.discard(name, NOW)

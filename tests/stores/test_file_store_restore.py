@@ -1,0 +1,75 @@
+"""An entry is restored by stock tools and no code of ours, with the very lines that docs/store.md gives."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from store_kit import FIRST, NEXT, NOW, FileStand, WrappingKey, stock
+
+DOCS = Path(__file__).parents[2] / "docs" / "store.md"
+TOOLS = ("age", "base64", "jq", "sed", "python3", "openssl")
+
+
+def documented(title: str) -> str:
+    """Find the shell lines that the documentation marks as tested under a title."""
+    found = re.search(rf"<!-- tested: {re.escape(title)} -->\n```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert found, f"docs/store.md has no lines marked 'tested: {title}'"
+    return found[1]
+
+
+def run(lines: str, folder: Path, **variables: str) -> None:
+    for tool in TOOLS:
+        stock(tool)
+    environment = {"PATH": "/usr/bin:/bin", **variables}
+    ran = subprocess.run(["sh", "-eu", "-c", lines], cwd=folder, env=environment, capture_output=True, text=True)  # noqa: PLW1510 - judged below, with what it said
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("who", ["identity", "recovery"])
+@pytest.mark.parametrize("tool", ["jq", "sed", "python"])
+def test_the_age_command_restores_an_entry_byte_for_byte(
+    stand: FileStand, wrapping_key: WrappingKey, tmp_path: Path, tool: str, who: str
+) -> None:
+    """With this machine's identity and with the recovery one; compared with what wrap yields."""
+    store = stand.init()
+    store.deposit(NEXT)
+    identity: Path = getattr(stand, who)
+    run(documented(f"restore with {tool}"), tmp_path, IDENTITY=str(identity), ENTRY=str(stand.path(NEXT)))
+    assert (tmp_path / "key-material.bin").read_bytes() == wrapping_key.material(store, NEXT)
+
+
+def test_a_restored_entry_is_wrapped_by_openssl_as_kms_wants_it(
+    stand: FileStand, wrapping_key: WrappingKey, tmp_path: Path
+) -> None:
+    store = stand.init()
+    store.deposit(FIRST)
+    (tmp_path / "wrapping-key.der").write_bytes(wrapping_key.public)
+    lines = documented("restore with jq") + documented("wrap")
+    run(lines, tmp_path, IDENTITY=str(stand.identity), ENTRY=str(stand.path()))
+    assert wrapping_key.unwrap((tmp_path / "wrapped.bin").read_bytes()) == wrapping_key.material(store)
+
+
+def test_what_a_person_finds_in_an_entry_is_what_the_documentation_shows(stand: FileStand) -> None:
+    store = stand.init(random_bytes=lambda length: b"A" * length)
+    store.deposit(FIRST)
+    opened = subprocess.run(
+        [stock("age"), "-d", "-i", stand.identity, stand.path()], check=True, capture_output=True, text=True
+    )
+    shown = "".join(f"    {line}\n" for line in opened.stdout.splitlines())
+    assert NOW.isoformat() in shown
+    assert shown in DOCS.read_text()
+
+
+def test_a_restored_entry_is_adopted_by_a_new_store(
+    stand: FileStand, wrapping_key: WrappingKey, tmp_path: Path
+) -> None:
+    """The way from one store to another, for example to new recipients."""
+    store = stand.init()
+    store.deposit(FIRST)
+    run(documented("restore with jq"), tmp_path, IDENTITY=str(stand.identity), ENTRY=str(stand.path()))
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = FileStand(folder).init()
+    other.adopt(FIRST, tmp_path / "key-material.bin")
+    assert wrapping_key.material(other) == wrapping_key.material(store)
