@@ -9,13 +9,14 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
+from orchestrator.simulator.accounts import Identity
+from orchestrator.simulator.control import PREFIX, control
 from orchestrator.simulator.errors import ServiceError
 from orchestrator.simulator.faults import ConnectionDropped
 from orchestrator.simulator.simulator import Simulator
+from orchestrator.simulator.sts import Sts, error_document
 
-DEFAULT_ACCOUNT = "111122223333"
 _SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/[^/,\s]+/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)/aws4_request")
-_ACCOUNT = re.compile(r"[0-9]{12}")
 _JSON = "application/x-amz-json-1.1"
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class App:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
+        self._sts = Sts(simulator.accounts)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one HTTP request."""
@@ -33,36 +35,48 @@ class App:
     def respond(self, request: Request) -> Response:
         """Return the answer to any request; ConnectionDropped where none is to be given."""
         try:
-            return _json(self._answer(request))
+            return self._answer(request)
         except ServiceError as error:
-            return _failure(error)
+            return _failure(request, error)
         except HTTPException as error:
-            return _failure(ServiceError("SerializationException", error.description or "", status=error.code or 400))
+            described = ServiceError("SerializationException", error.description or "", status=error.code or 400)
+            return _failure(request, described)
         except ConnectionDropped:
             raise
         except Exception:  # noqa: BLE001 - whatever a request does, the next one is served
             _log.exception("the simulator failed on a request")
-            return _failure(ServiceError("KMSInternalException", "the simulator itself failed", status=500))
+            return _failure(request, ServiceError("KMSInternalException", "the simulator itself failed", status=500))
 
-    def _answer(self, request: Request) -> Any:
-        region, account = self._caller(request)
+    def _answer(self, request: Request) -> Response:
+        if request.path.startswith(PREFIX):
+            body = _body(request) if request.method != "GET" else request.args.to_dict()
+            return _json(control(self._simulator, request.method, request.path, body))
+        if _is_query(request):
+            caller = self._caller(request, optional=True)[1]
+            return _xml(self._sts.answer(request.form.to_dict(), caller, self._simulator.clock()))
+        region, identity = self._caller(request)
         prefix, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
-        if prefix != "TrentService" or not operation:
+        if request.method != "POST" or prefix != "TrentService" or not operation:
             raise ServiceError("UnknownOperationException")
-        return self._simulator.call(operation, region, account, _body(request))
+        return _json(self._simulator.call(operation, region, identity.account, _body(request)))
 
-    def _caller(self, request: Request) -> tuple[str, str]:
+    def _caller(self, request: Request, *, optional: bool = False) -> tuple[str, Identity]:
         scope = _SCOPE.search(request.headers.get("Authorization", ""))
-        if scope is None:
+        if scope is not None:
+            return scope["region"], self._simulator.accounts.identity(scope["key"])
+        if not optional:
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
-        key = scope["key"]
-        return scope["region"], key if _ACCOUNT.fullmatch(key) else DEFAULT_ACCOUNT
+        return "us-east-1", self._simulator.accounts.identity("")
+
+
+def _is_query(request: Request) -> bool:
+    return request.mimetype == "application/x-www-form-urlencoded" and "X-Amz-Target" not in request.headers
 
 
 def _body(request: Request) -> Any:
     try:
         return json.loads(request.get_data() or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServiceError("SerializationException", "the body is not JSON") from error
 
 
@@ -71,7 +85,13 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(json.dumps(value), status=status, content_type=_JSON, headers=headers)
 
 
-def _failure(error: ServiceError) -> Response:
+def _xml(text: str, status: int = 200) -> Response:
+    return Response(text, status=status, content_type="text/xml")
+
+
+def _failure(request: Request, error: ServiceError) -> Response:
+    if _is_query(request):
+        return _xml(error_document(error), error.status)
     body = {"__type": error.code}
     if error.message:
         body["message"] = error.message

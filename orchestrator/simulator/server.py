@@ -84,9 +84,7 @@ def run(
     state: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; print one JSON line with endpoint_url and pid when ready."""
-    if state is not None:
-        raise ValueError("--state is not built yet")
-    simulator = Simulator(lag=lag, rotation_seconds=rotation_seconds, quotas=quotas)
+    simulator = Simulator(lag=lag, rotation_seconds=rotation_seconds, quotas=quotas, state=state)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+from orchestrator.simulator.accounts import Accounts
 from orchestrator.simulator.calls import Call, Calls
 from orchestrator.simulator.errors import ServiceError, not_simulated
 from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults
 from orchestrator.simulator.operations import OPERATIONS
+from orchestrator.simulator.quotas import Quotas
 from orchestrator.simulator.request import Request, Services
+from orchestrator.simulator.storage import Storage
 from orchestrator.simulator.switches import Switches
 from orchestrator.simulator.timing import Clock, Lag
 from orchestrator.simulator.tokens import ImportTokens
@@ -30,7 +33,8 @@ class Simulator:
     `now` is the only clock (epoch seconds; default: the real time, which `advance` can move).
     `lag` is a profile or its name; `rotation_seconds` overrides how long a rotation takes.
     `switches` answers the open questions; `seed` fixes what is drawn at random (lag and flapping only).
-    `sleep` is how a slow answer waits.
+    `quotas` scales the documented request rates; None switches them off. `sleep` is how a slow answer waits.
+    `state` is a file that keeps the simulated keys over a restart; ValueError if it is no simulator's.
     """
 
     def __init__(
@@ -43,11 +47,12 @@ class Simulator:
         quotas: float | None = None,
         seed: int = 0,
         sleep: Callable[[float], None] = time.sleep,
+        state: str | None = None,
     ) -> None:
         profile = Lag.named(lag) if isinstance(lag, str) else lag
         profile = profile if rotation_seconds is None else profile.with_rotation(rotation_seconds)
         self.clock = Clock(now)
-        self.quotas = quotas
+        self.accounts = Accounts()
         self.calls = Calls()
         self.faults = Faults()
         self.hooks: list[Hook] = []
@@ -61,6 +66,11 @@ class Simulator:
             tokens=ImportTokens(os.urandom(32)),
             rng=random.Random(seed),  # noqa: S311 - reproducible lag, nothing secret
         )
+        self._quotas = Quotas(quotas)
+        self._storage = None if state is None else Storage(state)
+        self._kept = 0
+        if self._storage is not None:
+            self._restore(self._storage)
 
     def call(self, operation: str, region: str, account: str, body: Any) -> dict[str, Any]:
         """Serve one call given as parsed JSON; return the answer ready for JSON.
@@ -119,8 +129,24 @@ class Simulator:
         if perform is None:
             raise not_simulated(call.operation)
         with self._lock:
-            request = Request(self._services, call.operation, call.region, call.account, params, self.clock())
-            return perform(request)
+            now = self.clock()
+            self._quotas.charge(call.operation, call.region, call.account, params, now)
+            try:
+                return perform(Request(self._services, call.operation, call.region, call.account, params, now))
+            finally:
+                self._keep(now)
+
+    def _restore(self, storage: Storage) -> None:
+        offset = storage.load(self._services.world, self.clock())
+        if offset > 0:
+            self.clock.advance(offset)
+        self._kept = self._services.world.changes
+
+    def _keep(self, now: float) -> None:
+        world = self._services.world
+        if self._storage is not None and world.changes != self._kept:
+            self._storage.save(world, now, self.clock.offset)
+            self._kept = world.changes
 
     def _run_hooks(self, call: Call, moment: str) -> None:
         for hook in tuple(self.hooks):

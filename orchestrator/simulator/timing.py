@@ -26,6 +26,11 @@ class Clock:
         with self._lock:
             return self._read()
 
+    @property
+    def offset(self) -> float:
+        """Return how far this clock is ahead of the real time; 0.0 for somebody else's clock."""
+        return 0.0 if self._source is not None else self() - time.time()
+
     def advance(self, seconds: float) -> None:
         """Move the clock forward; it never goes back."""
         self._require_owned()

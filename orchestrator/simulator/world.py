@@ -27,11 +27,14 @@ class World:
     lag: Lag
     switches: Switches
     aliases: dict[tuple[str, str], dict[str, Alias]] = field(default_factory=dict)
+    changes: int = 0
+    """How often anything was stored; a state file is written when this moves."""
     _versions: dict[str, list[tuple[float, KeySet]]] = field(default_factory=dict)
     _due: dict[str, float] = field(default_factory=dict)
 
     def put(self, keys: KeySet, at: float) -> None:
         """Store what a key is from that time on."""
+        self.changes += 1
         if not keys.members:
             self._versions.pop(keys.key_id, None)
             self._due.pop(keys.key_id, None)
@@ -67,6 +70,15 @@ class World:
             keys = self.truth(key_id, at)
             if keys is not None:
                 yield keys
+
+    def put_alias(self, account: str, region: str, name: str, alias: Alias | None) -> None:
+        """Store an alias, or forget it (None)."""
+        self.changes += 1
+        names = self.aliases.setdefault((account, region), {})
+        if alias is None:
+            names.pop(name, None)
+        else:
+            names[name] = alias
 
     def aliases_of(self, account: str, region: str) -> Mapping[str, Alias]:
         """Return the aliases of that account and Region by name."""

@@ -1,5 +1,6 @@
 """Names for keys, per account and Region."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ def create_alias(request: Request) -> dict[str, Any]:
     if name in _aliases(request):
         raise ServiceError("AlreadyExistsException", f"An alias with the name {_arn(request, name)} already exists")
     view = _target(request)
-    _aliases(request)[name] = Alias(name, view.keys.key_id, request.now, request.now)
+    _put(request, name, Alias(name, view.keys.key_id, request.now, request.now))
     return {}
 
 
@@ -26,7 +27,7 @@ def update_alias(request: Request) -> dict[str, Any]:
     name = request.params["AliasName"]
     alias = _existing(request, name)
     view = _target(request)
-    _aliases(request)[name] = replace(alias, key_id=view.keys.key_id, updated=request.now)
+    _put(request, name, replace(alias, key_id=view.keys.key_id, updated=request.now))
     return {}
 
 
@@ -34,7 +35,7 @@ def delete_alias(request: Request) -> dict[str, Any]:
     """Forget a name."""
     name = request.params["AliasName"]
     _existing(request, name)
-    del _aliases(request)[name]
+    _put(request, name, None)
     return {}
 
 
@@ -84,8 +85,12 @@ def _existing(request: Request, name: str) -> Alias:
     return alias
 
 
-def _aliases(request: Request) -> dict[str, Alias]:
-    return request.world.aliases.setdefault((request.account, request.region), {})
+def _aliases(request: Request) -> Mapping[str, Alias]:
+    return request.world.aliases_of(request.account, request.region)
+
+
+def _put(request: Request, name: str, alias: Alias | None) -> None:
+    request.world.put_alias(request.account, request.region, name, alias)
 
 
 def _arn(request: Request, name: str) -> str:
