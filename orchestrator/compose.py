@@ -44,12 +44,13 @@ def new_run_id(now: datetime) -> str:
 def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None) -> Iterator[Engine]:
     """Make the parts, and end the worker threads when they are not wanted any more."""
     with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
-        yield assemble(settings, run_id, listener, clock or SystemClock(), executor)
+        clock = clock or SystemClock()
+        kms = kms_factory(settings, run_id, listener, clock)
+        yield assemble(settings, kms, listener, clock, executor)
 
 
-def assemble(settings: Settings, run_id: str, listener: Listener, clock: Clock, executor: Executor) -> Engine:
-    """Put the parts together around a clock and an executor."""
-    kms = kms_factory(settings, run_id, listener, clock)
+def assemble(settings: Settings, kms: KmsFactory, listener: Listener, clock: Clock, executor: Executor) -> Engine:
+    """Put the parts together around KMS, a clock and an executor."""
     store = open_store(
         settings.store.uri,
         place(settings, kms),

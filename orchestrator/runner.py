@@ -187,7 +187,7 @@ class Runner:
         """Do what a turn says, as far as nothing that it touches is under way or not looked at since it changed."""
         before = progress.turn
         if before is None or (before.stage, before.waits, before.status) != (turn.stage, turn.waits, turn.status):
-            self._tell("turn", progress, stage=turn.stage, status=turn.status, waits=[w.message for w in turn.waits])
+            self._tell("turn", progress, stage=turn.stage, status=turn.status, waits=_waits(turn))
         progress.turn = turn
         if turn.status != "going":
             self._finish(progress, turn)
@@ -308,6 +308,11 @@ class Runner:
 
     def _tell(self, kind: str, progress: Progress, *, region: str = "", **data: Any) -> None:
         self._listener(Event(self._clock.now(), kind, progress.job.name, region, data))
+
+
+def _waits(turn: Turn) -> list[dict[str, str]]:
+    """Tell of waits in the journal."""
+    return [{"reason": str(wait.reason), "region": wait.region or "", "message": wait.message} for wait in turn.waits]
 
 
 def _about(action: Action) -> dict[str, Any]:

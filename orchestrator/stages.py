@@ -258,7 +258,7 @@ def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
 def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
     """Give a Region the time that a change may take to show; then say what is wrong there."""
     since = run.memory.waiting.get(f"settled:{seen.region}:{Reason.INCONSISTENT}")
-    wrong = unconfirmed(view, seen, run)
+    wrong = unconfirmed(view, seen, run) or "not confirmed yet"
     if since is not None and view.at - since >= LAG:
         way = f"the other Regions are not held up; mend this one (mrk repair, {seen.region}) and run again"
         return [Block(Reason.INCONSISTENT, f"{seen.region}: {wrong}", way, seen.region)]

@@ -19,6 +19,7 @@ from orchestrator.model import (
     KeyArn,
     MaterialId,
     Policy,
+    Proof,
     Region,
     RegionView,
     Stage,
@@ -76,7 +77,7 @@ class World:
     clock: ManualClock
     executor: Executor
     events: list[Event] = field(default_factory=list)
-    policy: Policy = field(default_factory=lambda: Policy(proof=goals_proof()))
+    policy: Policy = field(default_factory=lambda: Policy(proof=Proof.FULL))
     random_bytes: Any = None
 
     def __post_init__(self) -> None:
@@ -193,10 +194,3 @@ class World:
 
     def calls(self, operation: str) -> list[Any]:
         return [call for call in self.simulator.calls if call.operation == operation]
-
-
-def goals_proof() -> Any:
-    """Full proof is the default of the tests: it tries the most."""
-    from orchestrator.model import Proof  # noqa: PLC0415
-
-    return Proof.FULL

@@ -129,7 +129,18 @@ class Kms:
         )
         return read("GenerateDataKeyWithoutPlaintext", lambda: MaterialId(answer["KeyMaterialId"]))
 
-    def _call(self, operation: str, arn: KeyArn, *, new: bool = False, **parameters: Any) -> dict[str, Any]:
+    def create_key(self, policy: str, description: str) -> KeyArn:
+        """CreateKey: a multi-Region primary key for imported material; always with a policy (P11)."""
+        answer = self._call(
+            "create_key", None, Origin="EXTERNAL", MultiRegion=True, Policy=policy, Description=description
+        )
+        return read("CreateKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
+
+    def replicate_key(self, arn: KeyArn, region: Region, policy: str) -> None:
+        """ReplicateKey: a replica without key material; always with a policy (P11)."""
+        self._call("replicate_key", arn, KeyId=str(arn), ReplicaRegion=region, Policy=policy)
+
+    def _call(self, operation: str, arn: KeyArn | None, *, new: bool = False, **parameters: Any) -> dict[str, Any]:
         """Send one call and tell the listener of it: never its parameters (I2)."""
         name = "".join(word.capitalize() for word in operation.split("_"))
         begun = monotonic()
@@ -139,15 +150,15 @@ class Kms:
             told |= _ids(answer)
         except ClientError as error:
             told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
-            raise meaning(error, name, arn, new=new) from None
+            raise meaning(error, name, arn or self._region, new=new) from None
         except (BotoCoreError, HTTPClientError, ResponseParserError, ValueError) as error:
             told |= {"error": type(error).__name__}
-            raise unanswered(error, name, arn) from None
+            raise unanswered(error, name, arn or self._region) from None
         else:
             return answer
         finally:
             told["ms"] = round((monotonic() - begun) * 1000)
-            self._listener(Event(self._now(), "call", str(arn), self._region, told))
+            self._listener(Event(self._now(), "call", str(arn or ""), self._region, told))
 
 
 def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:

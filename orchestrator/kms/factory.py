@@ -4,7 +4,7 @@ It also takes LimitExceededException, which ends a key's rotations for life, for
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from threading import Lock
@@ -31,6 +31,7 @@ class KmsOptions:
     endpoint_url: str | None = None
     profile: str | None = None
     run_id: str = ""
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
     connections: int = 16
@@ -64,7 +65,7 @@ class KmsFactory:
             user_agent_extra=f"mrk/{version('mrk-orchestrator')} run/{options.run_id or 'none'}",
         )
         try:
-            self._session = self._session or boto3.Session(profile_name=options.profile)
+            self._session = self._session or _session(options)
             client: Client = self._session.client(
                 "kms", region_name=region, endpoint_url=options.endpoint_url, config=config
             )
@@ -76,6 +77,14 @@ class KmsFactory:
     def endpoint_class(self, region: Region) -> Literal["aws", "other"]:
         """Tell whether calls go to AWS itself or to something else that speaks the KMS API (P12)."""
         return endpoint_class(self(region).endpoint_url)
+
+
+def _session(options: KmsOptions) -> boto3.Session:
+    """Take credentials from where the aws command takes them, unless some were given."""
+    if options.credentials is None:
+        return boto3.Session(profile_name=options.profile)
+    key_id, secret = options.credentials
+    return boto3.Session(aws_access_key_id=key_id, aws_secret_access_key=secret)
 
 
 def endpoint_class(url: str) -> Literal["aws", "other"]:

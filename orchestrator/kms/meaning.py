@@ -46,7 +46,7 @@ _HINTS = {
 _SERVER_ERRORS = 500
 
 
-def meaning(error: ClientError, operation: str, arn: KeyArn, *, new: bool) -> KmsError:
+def meaning(error: ClientError, operation: str, arn: KeyArn | str, *, new: bool) -> KmsError:
     """Judge an error that KMS answered with. `new` tells whether it was an import of NEW material."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     said = str(error.response.get("Error", {}).get("Message", "")) or "no message"
@@ -56,7 +56,7 @@ def meaning(error: ClientError, operation: str, arn: KeyArn, *, new: bool) -> Km
         _HINTS.get(code, ""),
         trouble=_trouble(code, status, new=new),
         operation=operation,
-        region=arn.region,
+        region=arn.region if isinstance(arn, KeyArn) else arn,
         code=code,
         request_id=str(error.response.get("ResponseMetadata", {}).get("RequestId", "")),
     )
@@ -73,7 +73,7 @@ def _trouble(code: str, status: int, *, new: bool) -> Trouble:
     return Trouble.PERMANENT
 
 
-def unanswered(error: Exception, operation: str, arn: KeyArn) -> KmsError:
+def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
     """Judge a call that got no readable answer: it may have had its effect."""
     passing = isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError)
     passing = passing and not isinstance(error, ProxyConnectionError)
@@ -85,7 +85,7 @@ def unanswered(error: Exception, operation: str, arn: KeyArn) -> KmsError:
         hint,
         trouble=Trouble.TRANSIENT if passing else Trouble.PERMANENT,
         operation=operation,
-        region=arn.region,
+        region=arn.region if isinstance(arn, KeyArn) else arn,
         code=type(error).__name__,
     )
 

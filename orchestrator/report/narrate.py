@@ -1,0 +1,58 @@
+"""Events as short sentences, for whoever watches a terminal."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from orchestrator.model import MaterialId, short
+from orchestrator.ports import Event, Listener
+
+_DONE = {
+    "deposit": "deposited 32 new random bytes, sealed, and read them back",
+    "adopt": "adopted the file's bytes, sealed, and read them back",
+    "keep-probe": "kept a small ciphertext under CURRENT, to be opened later as a proof",
+    "mark-proven": "marked as proven",
+    "rotate": "accepted the rotation: from here on there is no way back",
+    "prove": "proved: encrypts under the new material, and opens what the older ones encrypted",
+}
+
+
+def narrator(write: Callable[[str], None]) -> Listener:
+    """Return a listener that tells what happens, a line each, and each wait once."""
+    waiting: dict[str, set[str]] = {}
+
+    def listen(event: Event) -> None:
+        told = waiting.setdefault(event.key, set())
+        if event.kind == "run.pinned":
+            told.clear()
+        for name, line in sentences(event):
+            if name not in told:
+                told |= {name} if name else set()
+                write(f"{event.key}: {line}")
+
+    return listen
+
+
+def sentences(event: Event) -> Iterable[tuple[str, str]]:
+    """Say what happened: a line each, with a name where it is to be said only once. Some of it nobody need see."""
+    data = event.data
+    if event.kind == "turn":
+        yield from _waits(str(data["stage"]), data["waits"])
+    elif event.kind == "action.ended" and data["result"] == "done":
+        yield "", f"{event.region}: {_done(str(data['action']), data.get('material_id'))}"
+    elif event.kind == "action.ended":
+        yield "", f"{event.region}: {data['action']} {data['result']}: {data['message']}"
+    elif event.kind == "run.ended":
+        yield "", f"{data['status']}: {data['message']}"
+
+
+def _waits(stage: str, waits: Sequence[Mapping[str, str]]) -> Iterable[tuple[str, str]]:
+    """Say each reason to wait once per stage, however many Regions share it."""
+    reasons: dict[str, list[str]] = {}
+    for wait in waits:
+        reasons.setdefault(wait["reason"], []).append(wait["message"])
+    for reason, messages in reasons.items():
+        others = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+        yield f"{stage}:{reason}", f"{stage}: waiting: {messages[0]}{others}"
+
+
+def _done(kind: str, material: MaterialId | None) -> str:
+    return _DONE.get(kind) or f"imported key material {short(material)}"

@@ -1,0 +1,128 @@
+"""Tables for people: plain values in, something that rich prints out. They fit 80 columns at 34 Regions."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator import checks, goals
+from orchestrator.model import Block, MaterialId, MaterialState, Policy, RegionView, View, short
+from orchestrator.plan import Plan
+from orchestrator.progress import Report
+from orchestrator.report.calls import calls
+
+_WORDS = {
+    MaterialState.CURRENT: "CURRENT",
+    MaterialState.NON_CURRENT: "older",
+    MaterialState.PENDING_ROTATION: "pending",
+    MaterialState.PENDING_REPLICAS: "pending, not everywhere",
+}
+
+
+def status(name: str, view: View, policy: Policy) -> RenderableType:
+    """Show one key: its Regions, its materials, its budget."""
+    head = Text.assemble((name, "bold"), f"  {view.key}")
+    if not view.regions:
+        return Group(head, _failures(view))
+    return Group(head, _regions(view), _materials(view), _failures(view), Text(goals.due_sentence(view, policy)))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _regions(view: View) -> Table:
+    table = _table("Region", "role", "key state", "CURRENT", "pending", "usable", "first expiry")
+    for region in sorted(
+        view.members, key=lambda region: (view.primary is None or region != view.primary.region, region)
+    ):
+        seen = view.regions.get(region)
+        table.add_row(region, *(_region_cells(seen, view.at) if seen else ("?", "not seen", "", "", "", "")))
+    return table
+
+
+def _region_cells(seen: RegionView, at: datetime) -> tuple[str, ...]:
+    role = ("primary" if seen.is_primary else "replica") if seen.multi_region else "single"
+    usable = sum(row.usable(at) for row in seen.rows)
+    expiries = [row.valid_to for row in seen.rows if row.valid_to]
+    return (
+        role,
+        str(seen.key_state),
+        short(seen.current.material_id if seen.current else None),
+        short(seen.pending.material_id) if seen.pending else "",
+        f"{usable} of {len(seen.rows)}",
+        f"{(min(expiries) - at).days} days" if expiries else "never",
+    )
+
+
+def _materials(view: View) -> Table:
+    table = _table("key material", "state", "since", "usable in", "store")
+    for material in _ids(view):
+        rows = [row for seen in view.regions.values() if (row := seen.row(material))]
+        usable = sum(row.usable(view.at) for row in rows)
+        since = next((f"{row.rotated_at:%Y-%m-%d}" for row in rows if row.rotated_at), "")
+        where = f"{usable} of {len(view.members)} Regions"
+        table.add_row(short(material), _WORDS[rows[0].state], since, where, _held(view, material))
+    return table
+
+
+def _ids(view: View) -> Iterable[MaterialId]:
+    order = view.primary or next(iter(view.regions.values()))
+    return dict.fromkeys(row.material_id for seen in (order, *view.regions.values()) for row in seen.rows)
+
+
+def _held(view: View, material: MaterialId) -> str:
+    entry = view.store.holding(material) if view.store else None
+    if view.store is None or entry is None:
+        return "not seen" if view.store is None else "LACKING"
+    if entry.receipt is None:
+        return "UNREADABLE"
+    return ", ".join(["held", *(["probe"] if entry.probe else []), *(["proven"] if entry.proven else [])])
+
+
+def _failures(view: View) -> RenderableType:
+    lines = [f"{failure.target}: {failure.message}" for failure in view.failures.values()]
+    return Text("\n".join(lines), style="red")
+
+
+def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType:
+    """Show what would be done for one key: the calls in order, and the point of no return."""
+    head = Text.assemble((report.job.name, "bold"), f"  {report.job.key}")
+    if planned is None:
+        return Group(head, ending(report))
+    table = _table("#", "stage", "where", "call")
+    number = 0
+    for step in planned.steps:
+        if step.point_of_no_return:
+            table.add_row("", "", "", Text(f"-- point of no return: {budget(report)} --", style="bold yellow"))
+        for call in calls(step.action, algorithm):
+            number += 1
+            table.add_row(str(number), step.stage, call.where, call.line)
+    view = report.view
+    why = Text(goals.due_sentence(view, report.job.policy)) if view and view.regions else Text("")
+    return Group(head, why, table, blocks(planned.end.blocks))
+
+
+def budget(report: Report) -> str:
+    """Say what a rotation costs."""
+    used = checks.rotations_used(report.view) if report.view else 0
+    left = checks.LIFETIME_ROTATIONS - used
+    return f"cannot be undone; {left} of {checks.LIFETIME_ROTATIONS} rotations left, {left - 1} after this one"
+
+
+def ending(report: Report) -> RenderableType:
+    """Say how the run of one key ended, and what to do next."""
+    colour = {"finished": "green", "idle": "green", "blocked": "yellow"}.get(report.status, "red")
+    line = Text.assemble((report.status, colour), f"  {report.message}" if not report.blocks else "")
+    return Group(line, blocks(report.blocks))
+
+
+def blocks(found: Sequence[Block]) -> RenderableType:
+    """Show what stands in the way, and the way out of each."""
+    lines = [Text.assemble((f"{block.message}\n", "yellow"), ("  -> ", "dim"), block.way_out) for block in found]
+    return Group(*lines)

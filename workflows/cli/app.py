@@ -1,0 +1,43 @@
+"""The command line's table of contents."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from workflows.cli import adopt, demo, plan, repair, rotate, run, simulator, status, store
+
+app = typer.Typer(
+    name="mrk",
+    help="Rotate, repair, renew and prove the imported key material (BYOK) of AWS KMS keys across Regions.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mrk {version('mrk-orchestrator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Rotate, repair, renew and prove the imported key material (BYOK) of AWS KMS keys across Regions."""
+
+
+app.command("demo")(demo.command)
+app.command("plan")(plan.command)
+app.command("run")(run.command)
+app.command("rotate")(rotate.command)
+app.command("status")(status.command)
+app.command("repair")(repair.command)
+app.command("adopt")(adopt.command)
+app.command("simulator")(simulator.command)
+app.add_typer(store.app, name="store")

@@ -1,0 +1,182 @@
+"""What the commands share: their options, the engine around one invocation, and how results are shown."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from orchestrator.clock import SystemClock
+from orchestrator.compose import Engine, engine, new_run_id
+from orchestrator.errors import Exit, UsageError
+from orchestrator.journal import Journal
+from orchestrator.logs import event_logger
+from orchestrator.model import Idle
+from orchestrator.ports import Event, Listener
+from orchestrator.progress import Job, Report, Status
+from orchestrator.report import documents, tables
+from orchestrator.report.narrate import narrator
+from orchestrator.runner import Runner
+from orchestrator.settings import KeySettings, Settings, load
+from workflows.jobs import named
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The config file; default: config.yaml here, then $MRK_CONFIG.")
+]
+EndpointOption = Annotated[
+    str | None, typer.Option("--endpoint-url", help="Anything that speaks the KMS API, such as mrk simulator.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+LogOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
+NamesArgument = Annotated[list[str] | None, typer.Argument(help="Names from the config, or ARNs; none: all keys.")]
+NameArguments = Annotated[list[str], typer.Argument(help="Names from the config, or ARNs.")]
+
+_LEVELS = ("debug", "info", "warning", "error")
+_CODES: dict[Status, Exit] = {
+    "finished": Exit.OK,
+    "idle": Exit.OK,
+    "blocked": Exit.BLOCKED,
+    "failed": Exit.FAILED,
+    "interrupted": Exit.INTERRUPTED,
+    "error": Exit.INTERNAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One command with its config, on its way: what is needed to run jobs and to show what came of them."""
+
+    settings: Settings
+    engine: Engine
+    as_json: bool
+
+    def keys(self, names: Sequence[str]) -> dict[str, KeySettings]:
+        """Find the keys that the command line names."""
+        return named(self.settings, names)
+
+    def run(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
+        """Run jobs to their end; Ctrl-C or SIGTERM finishes the calls in flight and reports."""
+        with stopping(self.engine.runner):
+            return self.engine.runner.run(jobs)
+
+
+def read_settings(config: Path | None, endpoint_url: str | None = None) -> Settings:
+    """Read the config file that the command line, the directory or the environment names."""
+    path = config or (
+        Path("config.yaml") if Path("config.yaml").exists() else Path(os.environ.get("MRK_CONFIG", "config.yaml"))
+    )
+    flags: dict[str, Any] = {"aws": {"endpoint_url": endpoint_url}} if endpoint_url else {}
+    return load(path, flags)
+
+
+@contextmanager
+def invocation(
+    config: Path | None,
+    *,
+    endpoint_url: str | None = None,
+    as_json: bool = False,
+    log_level: str = "info",
+    changing: bool = True,
+) -> Iterator[Invocation]:
+    """Set up one command; a command that may change something keeps a journal."""
+    settings = read_settings(config, endpoint_url)
+    run_id = new_run_id(SystemClock().now())
+    listeners: list[Listener] = [watcher(log_level)] if changing or log_level == "debug" else []
+    journal = Journal(settings.run.journal, run_id) if changing else None
+    listeners += [journal] if journal else []
+    try:
+        with engine(settings, run_id, fan_out(listeners)) as made:
+            yield Invocation(settings, made, as_json)
+    finally:
+        if journal:
+            journal.close()
+
+
+def watcher(log_level: str) -> Listener:
+    """Tell on stderr what happens: sentences on a terminal, JSON elsewhere and at level debug."""
+    if log_level not in _LEVELS:
+        raise UsageError(f"--log-level {log_level} is not known", f"use one of {', '.join(_LEVELS)}")
+    if sys.stderr.isatty() and log_level == "info":
+        return narrator(Console(stderr=True, highlight=False, soft_wrap=True).print)
+    return event_logger(sys.stderr, log_level)
+
+
+def fan_out(listeners: Sequence[Listener]) -> Listener:
+    """Tell every listener of every event."""
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return listen
+
+
+@contextmanager
+def stopping(runner: Runner) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM stop the runner in good order, and a second one at once."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler)
+        runner.stop()
+
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def looking(job: Job) -> Job:
+    """Turn a job into one that looks at everything and does nothing."""
+    return Job(job.name, job.key, job.policy, (), lambda _view: Idle("looked"))
+
+
+def finish(called: Invocation, reports: Sequence[Report]) -> int:
+    """Show how the runs ended, and return the exit code that covers them all."""
+    if called.as_json:
+        write_json({"runs": [documents.report(report) for report in reports]})
+    else:
+        for report in reports:
+            write(f"[bold]{report.job.name}[/bold]  {report.job.key}", tables.ending(report))
+            if report.status == "finished" and report.view is not None:
+                write(tables.status(report.job.name, report.view, report.job.policy))
+    return exit_code(reports)
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """Return the one exit code of several runs."""
+    return Exit.worst([_CODES[report.status] for report in reports])
+
+
+def write(*parts: str | RenderableType) -> None:
+    """Print a result to stdout."""
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    for part in parts:
+        console.print(part)
+
+
+def write_json(document: object) -> None:
+    """Print one JSON document to stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+def complain(message: str, hint: str = "") -> None:
+    """Say what went wrong on stderr, and what to do next."""
+    sys.stderr.write(f"mrk: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+
+
+def each(called: Invocation, names: Sequence[str] | None, make: Callable[[str, KeySettings], Job]) -> list[Job]:
+    """Make one job for every key that is named."""
+    return [make(name, key) for name, key in called.keys(names or []).items()]

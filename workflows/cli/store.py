@@ -1,0 +1,73 @@
+"""mrk store: make the store, and list what it holds."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from orchestrator.compose import make_store
+from orchestrator.errors import Exit
+from orchestrator.model import Entry, short
+from workflows.cli.common import ConfigOption, EndpointOption, JsonOption, invocation, read_settings, write, write_json
+
+app = typer.Typer(help="The store of key material: make it, list it.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("init")
+def init(*, config: ConfigOption = None, endpoint_url: EndpointOption = None) -> int:
+    """Make the store that the config names, stamped for the place that its keys are in."""
+    settings = read_settings(config, endpoint_url)
+    make_store(settings, settings.store.recipients)
+    write(f"store ready: {settings.store.uri}, sealed to {len(settings.store.recipients)} recipients")
+    return Exit.OK
+
+
+@app.command("list")
+def list_entries(
+    *,
+    config: ConfigOption = None,
+    endpoint_url: EndpointOption = None,
+    as_json: Annotated[bool, JsonOption.__metadata__[0]] = False,
+) -> int:
+    """List every entry: which key, which material, readable or not."""
+    with invocation(config, endpoint_url=endpoint_url, as_json=as_json, changing=False) as called:
+        entries = called.engine.store.entries()
+    if as_json:
+        write_json({"entries": [_document(entry) for entry in entries]})
+    else:
+        write(_table(entries))
+    return Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
+
+
+def _table(entries: tuple[Entry, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("key", "replaces", "attempt", "key material", "marks"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        name = entry.name
+        table.add_row(str(name.key), short(name.replaces), str(name.attempt), short(entry.linked), _marks(entry))
+    return table
+
+
+def _marks(entry: Entry) -> str:
+    marks = [
+        "readable" if entry.receipt else f"UNREADABLE: {entry.problem}",
+        *(["probe"] if entry.probe else []),
+        *(["proven"] if entry.proven else []),
+        *(["discarded"] if entry.discarded_at else []),
+    ]
+    return ", ".join(marks)
+
+
+def _document(entry: Entry) -> dict[str, object]:
+    return {
+        "key": str(entry.name.key),
+        "replaces": entry.name.replaces,
+        "attempt": entry.name.attempt,
+        "material_id": entry.linked,
+        "readable": entry.receipt is not None,
+        "problem": entry.problem or None,
+        "probe": entry.probe,
+        "proven": entry.proven,
+        "discarded_at": entry.discarded_at,
+    }
