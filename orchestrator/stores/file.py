@@ -19,7 +19,7 @@ from .listing import entry_names
 from .marks import Marks
 from .material import LENGTH, KeyMaterial
 from .place import Place
-from .publish import PublishedFiles, no_step
+from .publish import PublishedFiles
 from .stamp import check_stamp, write_stamp
 from .vault import Vault
 
@@ -30,21 +30,19 @@ _T = TypeVar("_T")
 class FileStore:
     """MaterialStore over one directory, which any number of processes and threads may share.
 
-    Without an identity it writes, and reads back only what this very object has written. `steps` is called with the
-    name of each step of a publication (`publish.STEPS`).
+    Without an identity it writes, and reads back only what this very object has written.
     """
 
     def __init__(
         self,
-        root: Path,
+        files: PublishedFiles,
         place: Place,
         box: AgeBox,
         *,
         clock_now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes] = os.urandom,
-        steps: Callable[[str], None] = no_step,
     ) -> None:
-        self._files = PublishedFiles(root, steps)
+        self._files = files
         self._place = place
         self._box = box
         self._now = clock_now

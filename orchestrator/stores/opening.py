@@ -10,7 +10,7 @@ from orchestrator.errors import UsageError
 from .age import AgeBox
 from .file import FileStore
 from .place import Place
-from .publish import no_step
+from .publish import PublishedFiles
 
 
 def open_file_store(
@@ -21,11 +21,11 @@ def open_file_store(
     identity: Path | None,
     clock_now: Callable[[], datetime],
     random_bytes: Callable[[int], bytes] = os.urandom,
-    steps: Callable[[str], None] = no_step,
+    files: Callable[[Path], PublishedFiles] = PublishedFiles,
 ) -> FileStore:
     """Open the store in the directory `location`; raises UsageError for settings, StoreError for the store itself."""
     root, box = _root(location), AgeBox.build(recipients, identity)
-    store = FileStore(root, place, box, clock_now=clock_now, random_bytes=random_bytes, steps=steps)
+    store = FileStore(files(root), place, box, clock_now=clock_now, random_bytes=random_bytes)
     store.check()
     return store
 
@@ -38,11 +38,11 @@ def init_file_store(
     identity: Path | None,
     clock_now: Callable[[], datetime],
     random_bytes: Callable[[int], bytes] = os.urandom,
-    steps: Callable[[str], None] = no_step,
+    files: Callable[[Path], PublishedFiles] = PublishedFiles,
 ) -> FileStore:
     """Make the store in the directory `location`, or open the one that is there; raises as open_file_store does."""
     root, box = _root(location), AgeBox.build(recipients, identity)
-    store = FileStore(root, place, box, clock_now=clock_now, random_bytes=random_bytes, steps=steps)
+    store = FileStore(files(root), place, box, clock_now=clock_now, random_bytes=random_bytes)
     store.init()
     return store
 

@@ -24,11 +24,17 @@ def no_step(_name: str) -> None:
 
 
 class PublishedFiles:
-    """The files below one root. `steps` is called with a name of STEPS as each step of a publication is done."""
+    """The files below one root.
 
-    def __init__(self, root: Path, steps: Callable[[str], None] = no_step) -> None:
+    `steps` is called with a name of STEPS as each step of a publication is done; `sync` makes an open file durable.
+    """
+
+    def __init__(
+        self, root: Path, steps: Callable[[str], None] = no_step, sync: Callable[[int], None] = os.fsync
+    ) -> None:
         self.root = root
         self._step = steps
+        self._sync = sync
         # (device, inode, ctime) of what this process has already made durable; published files never change.
         self._durable: set[tuple[int, int, int]] = set()
 
@@ -86,7 +92,7 @@ class PublishedFiles:
                 folder.mkdir(FOLDER_MODE)
             except FileExistsError:
                 return
-            _sync_folder(folder.parent)
+            self._sync_folder(folder.parent)
             self._step("folder")
 
     def _write(self, temporary: Path, content: bytes) -> float:
@@ -97,7 +103,7 @@ class PublishedFiles:
             file.write(content)
             file.flush()
             self._step("written")
-            os.fsync(handle)
+            self._sync(handle)
             _forget_cached(handle)
             self._step("synced")
             return os.fstat(handle).st_mtime
@@ -109,7 +115,7 @@ class PublishedFiles:
         except FileExistsError:
             return False
         self._step("linked")
-        _sync_folder(path.parent)
+        self._sync_folder(path.parent)
         self._step("durable")
         return True
 
@@ -120,18 +126,17 @@ class PublishedFiles:
         if known in self._durable:
             return
         with os_errors("make durable", path):
-            os.fsync(handle)
+            self._sync(handle)
             for folder in reversed(self._folders(path)):
-                _sync_folder(folder)
+                self._sync_folder(folder)
         self._durable.add(known)
 
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def _sync_folder(self, folder: Path) -> None:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._sync(handle)
+        finally:
+            os.close(handle)
 
 
 def _forget_cached(handle: int) -> None:

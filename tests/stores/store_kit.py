@@ -1,6 +1,7 @@
 """What the tests of the stores share: names, a clock, a wrapping key, and a file: store with its identities."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from orchestrator.stores import Place, init_store, open_store
 from orchestrator.stores.file import FileStore
 from orchestrator.stores.layout import Kind, path_of
 from orchestrator.stores.opening import open_file_store
-from orchestrator.stores.publish import no_step
+from orchestrator.stores.publish import PublishedFiles, no_step
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 PLACE = Place("aws", "other")
@@ -121,9 +122,13 @@ class FileStand:
     def open(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
         return open_store(self.uri, place, **self.settings(**changes))
 
-    def stepping(self, steps: Callable[[str], None] = no_step, **changes: Any) -> FileStore:
-        """Open it with a hook that is called at each step of a publication."""
-        return open_file_store(str(self.root), PLACE, **self.settings(**changes), steps=steps)
+    def stepping(
+        self, steps: Callable[[str], None] = no_step, sync: Callable[[int], None] = os.fsync, **changes: Any
+    ) -> FileStore:
+        """Open it with a hook that is called at each step of a publication, and one in the place of fsync(2)."""
+        return open_file_store(
+            str(self.root), PLACE, **self.settings(**changes), files=lambda root: PublishedFiles(root, steps, sync)
+        )
 
     def worker(self, **task: Any) -> subprocess.Popen[str]:
         """Start a process of its own on this store, and return once it waits for a line (store_worker.py)."""

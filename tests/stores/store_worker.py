@@ -21,6 +21,7 @@ from orchestrator.model import EntryName, KeyIdentity, MaterialId
 from orchestrator.ports import WrappingAlgorithm
 from orchestrator.stores import Place
 from orchestrator.stores.opening import open_file_store
+from orchestrator.stores.publish import PublishedFiles
 
 KEY = KeyIdentity("aws", "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
 
@@ -39,7 +40,7 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
         recipients=task["recipients"],
         identity=Path(task["identity"]),
         clock_now=lambda: datetime.now(UTC),
-        steps=steps,
+        files=lambda root: PublishedFiles(root, steps),
     )
     names = [EntryName(KEY, None, attempt) for attempt in range(1, task["names"] + 1)]
     for name in names:

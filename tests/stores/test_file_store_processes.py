@@ -2,18 +2,21 @@
 
 import base64
 import errno
+import itertools
 import json
 import os
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from store_kit import FIRST, MATERIAL_A, NOW, FileStand, WrappingKey, told
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import Entry, Receipt
+from orchestrator.stores.file import FileStore
 from orchestrator.stores.layout import Kind
 from orchestrator.stores.publish import STEPS, TEMPORARY
 
@@ -161,6 +164,80 @@ def test_an_entry_is_published_by_write_sync_link_and_sync_in_this_order(stand: 
         ("durable", True),
         ("cleaned", True),
     ]
+
+
+class Record:
+    """What was synced, and which steps were reached, in order; temporary files under one name."""
+
+    def __init__(self, stand: FileStand) -> None:
+        self.root = stand.root
+        self.events: list[str] = []
+
+    def step(self, name: str) -> None:
+        self.events.append(name)
+
+    def sync(self, handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        self.events.append(f"sync {'temporary file' if TEMPORARY.fullmatch(path.name) else self.name(path)}")
+        os.fsync(handle)
+
+    def name(self, path: Path) -> str:
+        return str(path.relative_to(self.root))
+
+
+def test_the_bytes_are_durable_before_the_name_and_every_name_before_the_receipt(stand: FileStand) -> None:
+    """P1: fsync of file and directory, seen at the file descriptors themselves."""
+    stand.init()
+    record = Record(stand)
+    stand.stepping(record.step, record.sync).deposit(FIRST)
+    folder, file = record.name(stand.path().parent), record.name(stand.path())
+    account = record.name(stand.path().parents[1])
+    chain = [f"sync {folder}", f"sync {account}", "sync aws", "sync ."]
+    stamp = ["sync store.json", "sync ."]
+    making = ["sync .", "folder", "sync aws", "folder", f"sync {account}", "folder"]
+    writing = ["created", "written", "sync temporary file", "synced", "linked", f"sync {folder}", "durable", "cleaned"]
+    assert record.events == [*stamp, *making, *writing, f"sync {file}", *chain]
+
+
+def test_whoever_finds_an_entry_makes_it_and_every_name_that_leads_to_it_durable(stand: FileStand) -> None:
+    """P1: its writer may have died between link and fsync."""
+    stand.init().deposit(FIRST)
+    for ask in (FileStore.find, FileStore.deposit):
+        record = Record(stand)
+        ask(stand.stepping(record.step, record.sync), FIRST)
+        folders = [path for path in stand.path().parents if path.is_relative_to(stand.root)]
+        assert record.events[-5:] == [f"sync {record.name(path)}" for path in (stand.path(), *folders)]
+
+
+@pytest.mark.parametrize("failing", range(12))
+def test_a_sync_that_fails_gives_no_receipt(stand: FileStand, failing: int) -> None:
+    """I1, P1: whichever of them it is; the next try ends well."""
+    stand.init()
+    calls = itertools.count()
+
+    def sync(handle: int) -> None:
+        if next(calls) == failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        os.fsync(handle)
+
+    with pytest.raises(StoreError, match="EIO"):
+        stand.stepping(sync=sync).deposit(FIRST)
+    assert stand.open().deposit(FIRST) == Receipt(FIRST, NOW)
+
+
+def test_what_reads_back_as_other_bytes_gets_no_receipt(stand: FileStand, tmp_path: Path) -> None:
+    """I1: read back and compared, not only found readable."""
+    stand.init()
+    (tmp_path / "other").mkdir()
+    other = FileStand(tmp_path / "other", stand.recipients)
+    other.init(identity=None).deposit(FIRST)
+
+    def exchange(step: str) -> None:
+        if step == "linked":
+            stand.path().write_bytes(other.path().read_bytes())
+
+    with pytest.raises(EntryError, match="reads back as other key material"):
+        stand.stepping(exchange).deposit(FIRST)
 
 
 def test_a_published_file_is_never_changed_by_what_follows(stand: FileStand) -> None:
