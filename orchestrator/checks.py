@@ -104,7 +104,12 @@ def right_kind(view: View) -> list[Step]:
 
 
 def topology(view: View, goal: Goal) -> list[Step]:
-    """The members and the primary are those that the run began with (P13), and those that the config lists (P11)."""
+    """The members and the primary are those that the run began with (P13), and those that the config lists (P11).
+
+    Nothing is said of what no look shows: a network that fails everywhere has changed no topology.
+    """
+    if not view.regions:
+        return []
     if any(seen.primary != goal.primary for seen in view.regions.values()):
         now = ", ".join(sorted({seen.primary for seen in view.regions.values()}))
         message = f"the primary key moved from {goal.primary} to {now} during the run"
