@@ -86,7 +86,7 @@ def primary_imported(view: View, run: Run) -> Sequence[Step]:
         return [checks.not_seen(view, goal.primary if primary is None else "store")]
     entry = store.get(goal.entry)
     if view.past(goal.replaces):
-        return _linked_after_rotation(primary, entry)
+        return _linked_after_rotation(primary, entry, run)
     if entry is None:
         return []
     if primary.pending is not None:
@@ -94,10 +94,15 @@ def primary_imported(view: View, run: Run) -> Sequence[Step]:
     return _new_import(view, run, entry)
 
 
-def _linked_after_rotation(primary: RegionView, entry: Entry | None) -> Sequence[Step]:
-    """Prove an entry that lost its link to a crash: only KMS can say that these bytes are CURRENT (P2)."""
+def _linked_after_rotation(primary: RegionView, entry: Entry | None, run: Run) -> Sequence[Step]:
+    """Prove an entry that lost its link to a crash: only KMS can say that these bytes are CURRENT (P2).
+
+    Where KMS has said that they are not, `settled` tells that somebody else rotated this key.
+    """
     current = primary.current
     if current is None or entry is None or entry.linked is not None or entry.discarded_at is not None:
+        return []
+    if current.material_id == run.goal.replaces or checks.refused(run):
         return []
     return checks.importable(primary) or [Act(_proof_of(primary, entry, current))]
 
