@@ -1,4 +1,4 @@
-"""Durations as people write them: 90d, 12h, 30m, 5s, or several in a row (1d12h)."""
+"""Durations as people write them: 90d, 12h, 30m, 5s, 500ms, or several in a row (1d12h)."""
 
 import re
 from datetime import timedelta
@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
-_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_WHOLE = re.compile(r"(\d+[dhms])+")
-_PART = re.compile(r"(\d+)([dhms])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
+_WHOLE = re.compile(r"(\d+(ms|[dhms]))+")
+_PART = re.compile(r"(\d+)(ms|[dhms])")
 
 
 def parse(text: Any) -> Any:
@@ -25,10 +25,10 @@ def parse(text: Any) -> Any:
 
 def render(value: timedelta) -> str:
     """Write a duration as people do."""
-    seconds = int(value.total_seconds())
+    rest = value // timedelta(milliseconds=1)
     parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        number, seconds = divmod(seconds, size)
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        number, rest = divmod(rest, size)
         parts += [f"{number}{unit}"] if number else []
     return "".join(parts) or "0s"
 

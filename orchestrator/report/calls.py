@@ -1,5 +1,6 @@
 """The exact calls that an action stands for, as a plan shows them."""
 
+import re
 from dataclasses import dataclass
 
 from orchestrator.model import (
@@ -13,6 +14,8 @@ from orchestrator.model import (
     RotateOnDemand,
 )
 
+_ID = re.compile("[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
@@ -24,8 +27,18 @@ class PlannedCall:
 
     @property
     def line(self) -> str:
-        """The call on one line."""
-        return " ".join((self.operation, *(f"{name}={value}" for name, value in self.parameters.items())))
+        """The call on one line, without what a plan says elsewhere: the key."""
+        shown = (value for name, value in self.parameters.items() if name not in {"KeyId", "WrappingKeySpec"})
+        return " ".join((self.operation, *(_brief(value) for value in shown)))
+
+
+def _brief(value: str) -> str:
+    words = {
+        "KEY_MATERIAL_DOES_NOT_EXPIRE": "never expires",
+        "KEY_MATERIAL_EXPIRES": "expires",
+        "new": "(its new id)",
+    }
+    return value[:8] if _ID.fullmatch(value) else words.get(value, value)
 
 
 def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:

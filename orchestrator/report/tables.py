@@ -9,9 +9,9 @@ from rich.text import Text
 
 from orchestrator import checks, goals
 from orchestrator.model import Block, MaterialId, MaterialState, Policy, RegionView, View, short
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, Planned
 from orchestrator.progress import Report
-from orchestrator.report.calls import calls
+from orchestrator.report.calls import PlannedCall, calls
 
 _WORDS = {
     MaterialState.CURRENT: "CURRENT",
@@ -95,17 +95,22 @@ def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType
     head = Text.assemble((report.job.name, "bold"), f"  {report.job.key}")
     if planned is None:
         return Group(head, ending(report))
-    table = _table("#", "stage", "where", "call")
-    number = 0
-    for step in planned.steps:
+    table = _table("#", "where", "call")
+    stage = ""
+    for number, (step, call) in enumerate(_numbered(planned, algorithm), 1):
+        if step.stage != stage:
+            stage = step.stage
+            table.add_row("", Text(stage, style="cyan"), "")
         if step.point_of_no_return:
-            table.add_row("", "", "", Text(f"-- point of no return: {budget(report)} --", style="bold yellow"))
-        for call in calls(step.action, algorithm):
-            number += 1
-            table.add_row(str(number), step.stage, call.where, call.line)
+            table.add_row("", Text("-- point of no return", style="bold yellow"), Text(budget(report), style="yellow"))
+        table.add_row(str(number), call.where, call.line)
     view = report.view
     why = Text(goals.due_sentence(view, report.job.policy)) if view and view.regions else Text("")
     return Group(head, why, table, blocks(planned.end.blocks))
+
+
+def _numbered(planned: Plan, algorithm: str) -> Iterable[tuple[Planned, PlannedCall]]:
+    return ((step, call) for step in planned.steps for call in calls(step.action, algorithm))
 
 
 def budget(report: Report) -> str:

@@ -39,6 +39,7 @@ LogOption = Annotated[str, typer.Option("--log-level", help="debug, info, warnin
 NamesArgument = Annotated[list[str] | None, typer.Argument(help="Names from the config, or ARNs; none: all keys.")]
 NameArguments = Annotated[list[str], typer.Argument(help="Names from the config, or ARNs.")]
 
+_WIDE = 160
 _LEVELS = ("debug", "info", "warning", "error")
 _CODES: dict[Status, Exit] = {
     "finished": Exit.OK,
@@ -162,7 +163,7 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 def write(*parts: str | RenderableType) -> None:
     """Print a result to stdout."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     for part in parts:
         console.print(part)
 

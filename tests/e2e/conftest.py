@@ -1,0 +1,26 @@
+"""Fixtures of the end-to-end tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.machine import Machine
+
+from orchestrator.simulator import Simulator, serve
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine whose KMS is a simulator without lag, in real time; a rotation takes half a second."""
+    simulator = Simulator(lag="instant", rotation_seconds=0.5)
+    with serve(simulator) as served:
+        yield Machine(tmp_path, served.endpoint_url, simulator)
+
+
+@pytest.fixture
+def adopted(machine: Machine) -> tuple[Machine, str]:
+    """A machine with one key, made by hand and adopted."""
+    arn, material = machine.make_key()
+    machine.run("mrk", "store", "init")
+    machine.run("mrk", "adopt", "payments", str(material))
+    return machine, arn

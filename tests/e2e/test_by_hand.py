@@ -1,0 +1,75 @@
+"""By hand, from the shell: the stock aws command, openssl and age beside mrk."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from e2e.machine import REGIONS, Machine
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_key_made_with_the_aws_command_is_adopted_planned_rotated_and_then_nothing_is_due(machine: Machine) -> None:
+    """The main job from the shell, over real HTTP."""
+    arn, material = machine.make_key()
+    machine.run("mrk", "store", "init")
+
+    blocked = machine.json("mrk", "plan", "payments", "--json", code=4)["plans"][0]
+    assert [block["reason"] for block in blocked["blocks"]] == ["store-lacks"]
+
+    machine.run("mrk", "adopt", "payments", str(material))
+    plan = machine.json("mrk", "rotate", "payments", "--dry-run", "--json")["plans"][0]
+    operations = [call["operation"] for step in plan["steps"] for call in step["calls"]]
+    assert operations.count("ImportKeyMaterial") == len(REGIONS)
+    assert operations.count("RotateKeyOnDemand") == 1
+
+    machine.run("mrk", "rotate", "payments", "--yes")
+    status = machine.json("mrk", "status", "--json")["keys"][0]
+    assert status["rotations_left"] == 24
+    assert {region["key_state"] for region in status["regions"].values()} == {"Enabled"}
+    told = {key["KeyId"]: key for key in machine.aws("list-key-rotations", "--key-id", arn)["Rotations"]}
+    assert list(told) == [arn]
+
+    idle = machine.json("mrk", "run", "--json")["runs"][0]
+    assert idle["status"] == "idle"
+    assert "nothing is due" in idle["message"]
+
+
+def test_rotating_by_the_aws_command_works_on_the_same_simulator(machine: Machine) -> None:
+    """The simulator is no friend of mrk alone: the stock client rotates a key, too."""
+    arn, _ = machine.make_key()
+    second = machine.directory / "second.bin"
+    machine.run("openssl", "rand", "-out", str(second), "32")
+    new = machine.import_by_hand(arn, second, "NEW_KEY_MATERIAL")
+    for region in REGIONS[1:]:
+        machine.import_by_hand(arn.replace(REGIONS[0], region), second, "EXISTING_KEY_MATERIAL", region)
+
+    machine.aws("rotate-key-on-demand", "--key-id", arn)
+
+    true = machine.simulator.key(REGIONS[0], arn)
+    assert true is not None
+    assert new in {true.pending, true.current}
+
+
+def test_the_stock_age_command_restores_an_entry_with_no_code_of_ours(adopted: tuple[Machine, str]) -> None:
+    """What a person finds after decrypting, with the offline identity alone, is what was adopted."""
+    machine, _ = adopted
+    (entry,) = (machine.directory / "store").rglob("*.age")
+
+    payload = json.loads(machine.run("age", "-d", "-i", "recovery.txt", str(entry)))
+
+    assert base64.b64decode(payload["key_material"]) == Path(machine.directory / "payments.bin").read_bytes()
+    assert payload["replaces"] is None
+
+
+def test_without_a_terminal_a_rotation_needs_yes(adopted: tuple[Machine, str]) -> None:
+    """A rotation cannot be undone: it is never begun by accident."""
+    machine, arn = adopted
+
+    machine.run("mrk", "rotate", "payments", code=2)
+
+    true = machine.simulator.key(REGIONS[0], arn)
+    assert true is not None
+    assert true.rotations == 0
+    assert true.pending is None
