@@ -83,6 +83,8 @@ def _given_up(action: Action, run: Run) -> Block:
 
 
 def _lost_patience(wait: Wait) -> Block:
+    if wait.over is not None:
+        return wait.over
     message = f"waited {wait.at_most.total_seconds():.0f} s in vain: {wait.message}"
     return Block(wait.reason, message, "run again: the run resumes where it stands", wait.region, person=False)
 

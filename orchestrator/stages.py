@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from orchestrator import checks
 from orchestrator.model import (
+    STORE,
     Act,
     Block,
     DepositMaterial,
@@ -53,7 +54,7 @@ def deposited(view: View, run: Run) -> Sequence[Step]:
     """Keep the new material in the store before KMS sees it (I1), and a probe of the old while it is CURRENT (P14)."""
     goal, store = run.goal, view.store
     if view.past(goal.replaces) or store is None:
-        return [] if store else [checks.not_seen(view, "store")]
+        return [] if store else [checks.not_seen(view, STORE)]
     entry = store.get(goal.entry)
     if entry is None:
         return [Act(DepositMaterial(goal.entry))]
@@ -83,7 +84,7 @@ def primary_imported(view: View, run: Run) -> Sequence[Step]:
     """Import the new material into the primary key, and link its entry to the id that KMS gives it (P2)."""
     goal, store, primary = run.goal, view.store, view.primary
     if primary is None or store is None:
-        return [checks.not_seen(view, goal.primary if primary is None else "store")]
+        return [checks.not_seen(view, goal.primary if primary is None else STORE)]
     entry = store.get(goal.entry)
     if view.past(goal.replaces):
         return _linked_after_rotation(primary, entry, run)
@@ -140,7 +141,7 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
     goal, primary = run.goal, view.primary
     assert primary is not None  # noqa: S101 - the caller has it
     if entry.linked is not None:
-        return _vanished(view, run, entry.linked)
+        return _vanished(run, entry.linked)
     if primary.rotation_started_at is not None:
         message = "an earlier rotation is under way: it would rotate in whatever is imported now"
         return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=(goal.primary,))]
@@ -149,14 +150,13 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
     return [Act(ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to))]
 
 
-def _vanished(view: View, run: Run, linked: MaterialId) -> Sequence[Step]:
-    since = run.memory.waiting.get(f"primary_imported:{run.goal.primary}:{Reason.SLOT}")
-    if since is None or view.at - since < LAG:
-        message = f"the primary does not list the imported material {short(linked)} yet"
-        return [Wait(Reason.SLOT, message, run.goal.primary, LAG * 2, look=(run.goal.primary, "store"))]
-    message = f"pending key material {short(linked)} was deleted by somebody else"
+def _vanished(run: Run, linked: MaterialId) -> Sequence[Step]:
+    primary = run.goal.primary
+    gone = f"pending key material {short(linked)} was deleted by somebody else"
     way = "find out who and why; nothing is imported again while a rotation may be under way"
-    return [Block(Reason.PENDING_VANISHED, message, way, run.goal.primary)]
+    message = f"the primary does not list the imported material {short(linked)} yet"
+    over = Block(Reason.PENDING_VANISHED, gone, way, primary)
+    return [Wait(Reason.SLOT, message, primary, LAG, look=(primary, STORE), over=over)]
 
 
 def _after_discard(view: View, run: Run) -> Sequence[Step]:
@@ -234,7 +234,7 @@ def settled(view: View, run: Run) -> Sequence[Step]:
     """See the new material CURRENT, and everything usable, in every Region and several times in a row (I8, P8)."""
     goal, store = run.goal, view.store
     if store is None:
-        return [checks.not_seen(view, "store")]
+        return [checks.not_seen(view, STORE)]
     current = view.current
     if current is not None and store.holding(current.material_id) is None and view.past(goal.replaces):
         return [_foreign_current(goal.primary, current)]
@@ -261,13 +261,26 @@ def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
 
 
 def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
-    """Give a Region the time that a change may take to show; then say what is wrong there."""
-    since = run.memory.waiting.get(f"settled:{seen.region}:{Reason.INCONSISTENT}")
-    wrong = unconfirmed(view, seen, run) or "not confirmed yet"
-    if since is not None and view.at - since >= LAG:
-        way = f"the other Regions are not held up; mend this one (mrk repair, {seen.region}) and run again"
-        return [Block(Reason.INCONSISTENT, f"{seen.region}: {wrong}", way, seen.region)]
-    return [Wait(Reason.INCONSISTENT, f"{seen.region}: {wrong}", seen.region, LAG * 2, look=(seen.region,))]
+    """Give a Region the time that a change may take to show; then say what a person must mend there, if anything."""
+    region, wrong = seen.region, unconfirmed(view, seen, run) or "not confirmed yet"
+    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, LAG, look=(region,), over=_unsound(seen))]
+
+
+def _unsound(seen: RegionView) -> Block | None:
+    """Say what time will not mend in a Region; what is merely late is left to another run."""
+    closed = [step for step in checks.importable(seen) if isinstance(step, Block)]
+    if closed:
+        return closed[0]
+    lacking = _lacking(seen)
+    if not lacking:
+        return None
+    message = f"key material {lacking} is missing in {seen.region}"
+    way = f"import it again: mrk repair ({seen.region}); the other Regions are not held up"
+    return Block(Reason.MATERIAL_MISSING, message, way, seen.region)
+
+
+def _lacking(seen: RegionView) -> str:
+    return ", ".join(short(row.material_id) for row in seen.permanent if not row.usable(seen.seen_at))
 
 
 def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
@@ -278,9 +291,8 @@ def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
         return f"CURRENT is still {short(run.goal.replaces)}"
     if any(other.current and other.current.material_id != seen.current.material_id for other in view.regions.values()):
         return "the Regions do not agree on CURRENT yet"
-    lacking = [short(row.material_id) for row in seen.permanent if not row.usable(seen.seen_at)]
-    if lacking:
-        return f"key material {', '.join(lacking)} is missing"
+    if lacking := _lacking(seen):
+        return f"key material {lacking} is missing"
     return "a rotation is still under way" if seen.rotation_started_at else ""
 
 
@@ -288,7 +300,7 @@ def proven(view: View, run: Run) -> Sequence[Step]:
     """Let every Region use the new material and open what the old ones encrypted; then mark the entry (P14)."""
     current, primary, store, goal = view.current, view.primary, view.store, run.goal
     if current is None or primary is None or store is None:
-        return [checks.not_seen(view, "store" if store is None else goal.primary)]
+        return [checks.not_seen(view, STORE if store is None else goal.primary)]
     entry = store.holding(current.material_id)
     if entry is None:
         return [_foreign_current(goal.primary, current)]

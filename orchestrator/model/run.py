@@ -51,17 +51,6 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """A stage misses something that only time brings; `at_most` bounds the patience, after which the run fails."""
-
-    reason: Reason
-    message: str
-    region: Region | None = None
-    at_most: timedelta = timedelta(minutes=3)
-    look: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Block:
     """A stage misses something that needs a person (exit 4), or, with `person` false, another run (exit 3)."""
 
@@ -70,6 +59,21 @@ class Block:
     way_out: str
     region: Region | None = None
     person: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A stage misses something that only time brings; `at_most` bounds the patience.
+
+    When that is over, `over` is said; without it, that the wait was in vain and another run may go on (exit 3).
+    """
+
+    reason: Reason
+    message: str
+    region: Region | None = None
+    at_most: timedelta = timedelta(minutes=3)
+    look: tuple[str, ...] = ()
+    over: Block | None = None
 
 
 Step = Act | Wait | Block
