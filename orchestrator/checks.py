@@ -37,17 +37,23 @@ _PASSING = (KeyState.CREATING, KeyState.UPDATING)
 
 def before_deposit(view: View, run: Run) -> Sequence[Step]:
     """Every check that needs nothing of ours to exist yet."""
+    return unseen(view, run) or [*clean(view, run), *budget(view), *expiry_long_enough(view, run.goal)]
+
+
+def unseen(view: View, run: Run) -> list[Step]:
+    """What must be known before anything else can be judged: every Region, of the right kind, as the goal has them."""
     goal = run.goal
-    found = [*seen_everywhere(view, goal.members), *right_kind(view), *topology(view, goal)]
-    if found:
-        return found
-    return [
+    return [*seen_everywhere(view, goal.members), *right_kind(view), *topology(view, goal)]
+
+
+def clean(view: View, run: Run) -> list[Step]:
+    """The key is as it should be in every Region, and the store holds what it needs: also where nothing is due (P5)."""
+    goal = run.goal
+    return unseen(view, run) or [
         *enabled(view.regions.values()),
         *one_current(view, goal),
         *pending_is_ours(view, run),
         *materials_usable(view, goal.policy),
-        *budget(view),
-        *expiry_long_enough(view, goal),
         *store_holds(view, goal.policy),
     ]
 

@@ -40,7 +40,7 @@ def rotate_now(view: View, policy: Policy, replaces: MaterialId | None = None) -
         message = f"{short(replaces)} is not, and never was, CURRENT material of {view.key}"
         return [Block(Reason.INCONSISTENT, message, "see the ids with mrk status")]
     if replaces is not None and view.past(replaces) and found.replaces != replaces:
-        return _already(view, policy, replaces)
+        return _already(view, policy, replaces, found)
     if replaces is None and not unfinished(view, found) and (recent := _recently(view)):
         return recent
     return _goal(view, policy, found)
@@ -48,15 +48,13 @@ def rotate_now(view: View, policy: Policy, replaces: MaterialId | None = None) -
 
 def whatever_is_due(view: View, policy: Policy) -> Pinned:
     """Pin what cron wants: unfinished work, or a rotation that is due; else Idle, which needs a clean view (P5)."""
-    waiting = checks.seen_everywhere(view, view.members | policy.regions)
-    found = waiting or _located(view, policy)
+    found = _located(view, policy)
     if not isinstance(found, EntryName):
         return found
     goal = _goal(view, policy, found)
     if unfinished(view, found) or due_at(view, policy) <= view.at:
         return goal
-    dirty = checks.before_deposit(view, Run(goal))
-    return dirty or Idle(f"nothing is due: {due_sentence(view, policy)}")
+    return checks.clean(view, Run(goal)) or Idle(f"nothing is due: {due_sentence(view, policy)}")
 
 
 def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
@@ -81,11 +79,11 @@ def _unseen(view: View) -> str:
 
 def _started(view: View, store: StoreView, current: MaterialRow) -> EntryName | None:
     """Find the rotation that made `current` CURRENT and was not finished: linked but not proven, or not even linked."""
-    if view.pending is not None:
-        return None
     held = store.holding(current.material_id)
     if held is not None:
         return None if held.proven else held.name
+    if view.pending is not None:
+        return None
     return next((entry.name for entry in store.entries if _lost_link(entry, view, current)), None)
 
 
@@ -115,13 +113,13 @@ def _recently(view: View) -> list[Step]:
     return [Block(Reason.RECENTLY_ROTATED, message, way)]
 
 
-def _already(view: View, policy: Policy, replaces: MaterialId) -> Pinned:
-    """CURRENT has moved on from what was to be replaced: finish that rotation, or say that it is finished (P4)."""
-    store, current = view.store, view.current
-    held = store.holding(current.material_id) if store and current else None
-    if held is not None and not held.proven:
-        return _goal(view, policy, held.name)
-    return Idle(f"{short(replaces)} was replaced already; CURRENT is {short(current.material_id if current else None)}")
+def _already(view: View, policy: Policy, replaces: MaterialId, found: EntryName) -> Pinned:
+    """CURRENT has moved on from what was to be replaced: finish that, or say with a clean view that it is (P4, P5)."""
+    goal = _goal(view, policy, found)
+    current = view.current.material_id if view.current else None
+    if found.replaces != current:
+        return goal
+    return checks.clean(view, Run(goal)) or Idle(f"{short(replaces)} was replaced already; CURRENT is {short(current)}")
 
 
 def _goal(view: View, policy: Policy, name: EntryName) -> Goal:
