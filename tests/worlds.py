@@ -124,9 +124,12 @@ class World:
         store.link(name, material)
         for region in regions[1:]:
             client.replicate_key(KeyId=str(arn), ReplicaRegion=region)
+            while self.true(arn, region).key_state == "Creating":
+                self.clock.advance(seconds=5)
             self.send(store, arn.within(Region(region)), name, ImportType.EXISTING, material, valid_to)
         if deposited:
             store.mark_proven(name, {})
+        self.clock.advance(minutes=10)
         return arn
 
     def send(
