@@ -185,13 +185,26 @@ def pending_is_ours(view: View, run: Run) -> list[Step]:
     entry = store.get(run.goal.entry)
     if entry is not None and (entry.linked == pending.material_id or (entry.linked is None and not refused(run))):
         return []
-    message = f"{primary.region} holds pending key material {short(pending.material_id)}, which is not in this store"
+    if behind := store_behind(view, primary):
+        return behind
+    held = store.holding(pending.material_id)
+    whose = f"which is of attempt {held.name.attempt}, not of this one" if held else "which is not in this store"
+    message = f"{primary.region} holds pending key material {short(pending.material_id)}, {whose}"
     way = (
         "if it is yours, adopt it: mrk adopt NAME FILE; if nobody wants it, delete it: aws kms "
         f"delete-imported-key-material --region {primary.region} --key-id {primary.arn.key_id} "
         f"--key-material-id {pending.material_id}"
     )
+    if rotation_seen(view, run):
+        way = "a rotation is under way: delete nothing; once it is over, adopt its material: mrk adopt NAME FILE"
     return [Block(Reason.FOREIGN_PENDING, message, way, primary.region)]
+
+
+def store_behind(view: View, primary: RegionView) -> list[Step]:
+    """Another run may have put material into the store since that was looked at: look again before a verdict (I7)."""
+    if view.store is None or view.store.seen_at >= primary.seen_at:
+        return []
+    return [Wait(Reason.LOOKING, "looking whether another run has put it into the store", look=(STORE,))]
 
 
 def refused(run: Run) -> bool:

@@ -237,13 +237,16 @@ def settled(view: View, run: Run) -> Sequence[Step]:
         return [checks.not_seen(view, STORE)]
     current = view.current
     if current is not None and store.holding(current.material_id) is None and view.past(goal.replaces):
-        return [_foreign_current(goal.primary, current)]
+        return _foreign_current(view, current)
     return [step for region in sorted(goal.members) for step in _unsettled(view, run, region)]
 
 
-def _foreign_current(primary: Region, current: MaterialRow) -> Step:
+def _foreign_current(view: View, current: MaterialRow) -> Sequence[Step]:
+    primary = view.primary
+    assert primary is not None  # noqa: S101 - `current` is its
     message = f"CURRENT is {short(current.material_id)}, which is not in this store: somebody else rotated this key"
-    return Block(Reason.FOREIGN_CURRENT, message, "adopt its material: mrk adopt NAME FILE", primary)
+    foreign = Block(Reason.FOREIGN_CURRENT, message, "adopt its material: mrk adopt NAME FILE", primary.region)
+    return checks.store_behind(view, primary) or [foreign]
 
 
 def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
@@ -303,7 +306,7 @@ def proven(view: View, run: Run) -> Sequence[Step]:
         return [checks.not_seen(view, STORE if store is None else goal.primary)]
     entry = store.holding(current.material_id)
     if entry is None:
-        return [_foreign_current(goal.primary, current)]
+        return _foreign_current(view, current)
     if entry.proven:
         return []
     if goal.policy.proof is not Proof.OFF and (missing := _unproven(view, run, current.material_id)):
