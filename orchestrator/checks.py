@@ -90,7 +90,8 @@ def seen_lately(view: View, goal: Goal) -> list[Step]:
     if view.store is not None:
         ages[STORE] = view.store.seen_at
     stale = tuple(target for target in (*sorted(goal.members), STORE) if not _fresh(ages.get(target), view.at))
-    return [Wait(Reason.LOOKING, "a last look everywhere before the rotation", look=stale)] if stale else []
+    message = f"a last look before the rotation: {', '.join(stale)}"
+    return [Wait(Reason.LOOKING, message, look=stale)] if stale else []
 
 
 def _fresh(seen_at: datetime | None, now: datetime) -> bool:

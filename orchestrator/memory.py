@@ -29,7 +29,8 @@ def saw(run: Run, view: View, region: Region) -> Run:
     """Count a look at one Region: looks that confirm, and are spaced, make a streak; any other reading ends it (P8)."""
     seen, memory = view.regions.get(region), run.memory
     if seen is None:
-        return replace(run, memory=replace(memory, settled=_without(memory, region)))
+        quiet = None if region == run.goal.primary else memory.quiet
+        return replace(run, memory=replace(memory, settled=_without(memory, region), quiet=quiet))
     confirmed = not unconfirmed(view, seen, run)
     streak = _longer(memory.settled.get(region), run, seen.seen_at) if confirmed else None
     settled = {**_without(memory, region), **({region: streak} if streak else {})}

@@ -41,8 +41,7 @@ class Plan:
 def predict(stages: Sequence[Stage], view: View, run: Run, now: datetime) -> Plan:
     """Run the stages over predicted effects until they finish or stop."""
     steps: list[Planned] = []
-    seen_now = {region: replace(seen, seen_at=now) for region, seen in view.regions.items()}
-    world = replace(view, at=now, regions=seen_now)
+    world = _seen_at(view, now)
     for _ in range(_MOST_TURNS):
         turn = decide(stages, world, run, now)
         if turn.status != "going" or _only_looking(turn):
@@ -65,9 +64,14 @@ def _only_looking(turn: Turn) -> bool:
 
 def _looked_again(world: View, run: Run, now: datetime) -> tuple[View, Run]:
     """Predict that a look confirms what the actions brought about."""
-    regions = {region: replace(seen, seen_at=now) for region, seen in world.regions.items()}
-    store = StoreView(now, world.store.entries) if world.store else None
-    world = replace(world, at=now, regions=regions, store=store)
-    for region in regions:
+    world = _seen_at(world, now)
+    for region in world.regions:
         run = memory.saw(run, world, region)
     return world, run
+
+
+def _seen_at(world: View, now: datetime) -> View:
+    """Take everything for seen at this moment."""
+    regions = {region: replace(seen, seen_at=now) for region, seen in world.regions.items()}
+    store = StoreView(now, world.store.entries) if world.store else None
+    return replace(world, at=now, regions=regions, store=store)
