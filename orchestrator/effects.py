@@ -38,8 +38,9 @@ NEW_ID = MaterialId("new")
 
 def outcome(action: Action) -> Outcome:
     """Predict the outcome of an action: that it is done."""
-    opened = (action.material_id,) if isinstance(action, ProveRegion) else ()
-    return Outcome(Result.DONE, material_id=material_of(action), opened=opened)
+    if isinstance(action, ProveRegion):
+        return Outcome(Result.DONE, material_id=action.material_id, skipped=action.untried)
+    return Outcome(Result.DONE, material_id=material_of(action))
 
 
 def material_of(action: Action) -> MaterialId | None:

@@ -144,7 +144,7 @@ class Perform:
             if text != PROBE_TEXT:
                 return Outcome(Result.FAILED, f"{action.arn.region} opened another text in {name}", final=True)
             opened.append(material)
-        return Outcome(Result.DONE, material_id=used, opened=tuple(opened))
+        return Outcome(Result.DONE, material_id=used, opened=tuple(opened), skipped=action.untried)
 
 
 def _failed(error: KmsError, action: Action) -> Outcome:

@@ -319,10 +319,12 @@ def _unproven(view: View, run: Run, current: MaterialId) -> Sequence[Step]:
     if probe:
         return probe
     full = run.goal.policy.proof is Proof.FULL
-    held = [view.store.holding(material) for material in view.permanent_ids()] if view.store else []
-    probes = tuple(entry.name for entry in held if full and entry is not None and entry.probe)
+    materials = view.permanent_ids() if full else ()
+    held = {material: view.store.holding(material) if view.store else None for material in materials}
+    probes = tuple(entry.name for entry in held.values() if entry is not None and entry.probe)
+    untried = tuple(material for material, entry in held.items() if entry is None or not entry.probe)
     return [
-        Act(ProveRegion(run.goal.key.within(region), current, probes))
+        Act(ProveRegion(run.goal.key.within(region), current, probes, untried))
         for region in sorted(run.goal.members)
         if run.memory.proofs.get(region) != current
     ]

@@ -90,11 +90,15 @@ class KeepProbe:
 
 @dataclass(frozen=True, slots=True)
 class ProveRegion:
-    """Ask one Region to use the new material, and to open what every generation's probe holds (P14)."""
+    """Ask one Region to use the new material, and to open what every generation's probe holds (P14).
+
+    `untried` names the materials that no probe is kept for: they are reported as skipped, never as passed.
+    """
 
     arn: KeyArn
     material_id: MaterialId
     probes: tuple[EntryName, ...]
+    untried: tuple[MaterialId, ...] = ()
     kind: Literal["prove"] = "prove"
 
     @property
