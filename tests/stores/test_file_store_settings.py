@@ -3,14 +3,16 @@
 import json
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from store_kit import FIRST, NOW, OAEP, PLACE, FileStand, WrappingKey, make_identity, now, stock
+from store_kit import FIRST, NEXT, NOW, OAEP, PLACE, FileStand, WrappingKey, make_identity, now, stock
 
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.model import Receipt
 from orchestrator.stores import Place, init_store, open_store, schemes
+from orchestrator.stores.file import FileStore
 
 
 @pytest.mark.parametrize("uri", ["redis:somewhere", "/var/lib/mrk/store", "", "FILE:/x"])
@@ -68,6 +70,26 @@ def test_a_recipient_that_was_dropped_or_added_since_the_store_was_made_is_refus
     assert "docs/store.md" in caught.value.hint
     with pytest.raises(StoreError, match=f"{new} is new"):
         stand.init(recipients=[mine, recovery, new])
+
+
+def test_recipients_are_changed_on_purpose_as_the_documentation_says(
+    stand: FileStand, tmp_path: Path, wrapping_key: WrappingKey
+) -> None:
+    """docs/store.md, Changing recipients: append the new identity, change both lists."""
+    old = stand.init()
+    old.deposit(FIRST)
+    new_identity = tmp_path / "new.txt"
+    recipients = [make_identity(new_identity), stand.recipients[1]]
+    stand.identity.write_text(stand.identity.read_text() + new_identity.read_text())
+    stamp = stand.root / "store.json"
+    stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "recipients": recipients}))
+    changed = stand.open(recipients=recipients)
+    changed.deposit(NEXT)
+    assert wrapping_key.material(changed) == wrapping_key.material(stand.open(recipients=recipients), FIRST)
+    only_new = stand.open(recipients=recipients, identity=new_identity)
+    assert wrapping_key.material(only_new, NEXT) == wrapping_key.material(changed, NEXT)
+    with pytest.raises(StoreError, match="recipients are not the ones"):
+        old.find(FIRST)
 
 
 def test_every_entry_opens_with_the_recovery_identity_as_well(stand: FileStand, wrapping_key: WrappingKey) -> None:
@@ -189,6 +211,17 @@ def test_a_machine_without_an_identity_wraps_what_it_deposited_itself(
     found = store.find(FIRST)
     assert found is not None
     assert found.receipt == Receipt(FIRST, NOW)
+    assert wrapping_key.material(store) == wrapping_key.material(stand.open())
+
+
+def test_threads_without_an_identity_share_the_one_that_was_first(stand: FileStand, wrapping_key: WrappingKey) -> None:
+    """I7, I2: and no plaintext of those that came second is kept."""
+    store = stand.init(identity=None)
+    with ThreadPoolExecutor(8) as pool:
+        receipts = set(pool.map(store.deposit, [FIRST] * 24))
+    assert receipts == {Receipt(FIRST, NOW)}
+    assert isinstance(store, FileStore)
+    assert len(store._vault._own) == 1
     assert wrapping_key.material(store) == wrapping_key.material(stand.open())
 
 
