@@ -23,7 +23,7 @@ demo: $(VENV)/.run     ## a rotation over five Regions, proven, with no AWS acco
 	$(BIN)/mrk demo
 
 test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
-	$(BIN)/python -m tests.tools
+	$(BIN)/python tests/prerequisites.py
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/.dev     ## style, types and the direction of imports

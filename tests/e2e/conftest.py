@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.machine import Machine
 
+from e2e.machine import Machine
 from orchestrator.simulator import Simulator, serve
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from e2e.machine import REGIONS, Machine
 
 pytestmark = pytest.mark.e2e

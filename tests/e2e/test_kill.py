@@ -5,8 +5,8 @@ import signal
 import subprocess
 
 import pytest
-from e2e.machine import REGIONS, Machine
 
+from e2e.machine import REGIONS, Machine
 from orchestrator.simulator import Call
 
 pytestmark = pytest.mark.e2e
