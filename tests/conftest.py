@@ -6,9 +6,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from worlds import ManualClock, World
 
 from orchestrator.simulator import Lag, Simulator, Switches, serve
+from worlds import ManualClock, World
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from worlds import REGIONS, World
 
 from orchestrator import goals
 from orchestrator.model import Goal, Memory, Reason, Run, Turn, from_json, to_json
@@ -13,6 +12,7 @@ from orchestrator.progress import Job
 from orchestrator.simulator import Call
 from workflows.repair import REPAIR
 from workflows.rotate import ROTATE
+from worlds import REGIONS, World
 
 
 def through_json(run: Run, turn: Turn) -> tuple[Run, Turn]:
