@@ -18,7 +18,7 @@ def wrap(material: bytes, public_key: bytes, algorithm: WrappingAlgorithm, aes_k
     RSA_AES_KEY_WRAP takes a fresh 32-byte `aes_key` from the caller and yields OAEP(aes key) || AES-KWP(material).
     Raises StoreError where the wrapping key is not an RSA key of at least 2048 bits.
     """
-    key = _wrapping_key(public_key)
+    key = wrapping_key(public_key)
     digest = _digest(algorithm)
     oaep = padding.OAEP(mgf=padding.MGF1(algorithm=digest), algorithm=digest, label=None)
     if algorithm not in _HYBRID:
@@ -32,7 +32,11 @@ def _digest(algorithm: WrappingAlgorithm) -> hashes.HashAlgorithm:
     return hashes.SHA1() if algorithm in _SHA_1 else hashes.SHA256()  # noqa: S303 - KMS offers it, for HSMs that know no other
 
 
-def _wrapping_key(public_key: bytes) -> rsa.RSAPublicKey:
+def wrapping_key(public_key: bytes) -> rsa.RSAPublicKey:
+    """Read a wrapping key; a store does so before it opens an entry, so that no refusal meets key material.
+
+    Raises StoreError where it is not an RSA key of at least 2048 bits.
+    """
     try:
         key = serialization.load_der_public_key(public_key)
     except (ValueError, UnsupportedAlgorithm):

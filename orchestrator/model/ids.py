@@ -54,7 +54,7 @@ class KeyArn:
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.key_id}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class EntryName:
     """The name of one store entry: which key, which CURRENT material it is to replace, and which attempt (P3).
 

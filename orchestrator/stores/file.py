@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Receipt
 from orchestrator.ports import WrappingAlgorithm
-from orchestrator.wrapping import wrap
+from orchestrator.wrapping import wrap, wrapping_key
 
 from .adoption import read_source
 from .age import AgeBox
@@ -119,6 +119,7 @@ class FileStore:
     def wrap(self, name: EntryName, public_key: bytes, algorithm: WrappingAlgorithm) -> bytes:
         """Wrap an entry's bytes under a wrapping key of KMS: the only way out (I2)."""
         self._check_for(name)
+        wrapping_key(public_key)
         hybrid = algorithm.name.startswith("RSA_AES")
         aes_key = self._random_bytes(_AES_KEY_LENGTH) if hybrid else None
         return wrap(self._vault.open(name).reveal(), public_key, algorithm, aes_key)
