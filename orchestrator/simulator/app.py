@@ -4,12 +4,14 @@ import json
 import logging
 import re
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from orchestrator.simulator.accounts import Identity
+from orchestrator.simulator.calls import Call
 from orchestrator.simulator.control import PREFIX, control
 from orchestrator.simulator.errors import ServiceError
 from orchestrator.simulator.faults import ConnectionDropped
@@ -52,13 +54,22 @@ class App:
             body = _body(request) if request.method != "GET" else request.args.to_dict()
             return _json(control(self._simulator, request.method, request.path, body))
         if _is_query(request):
-            caller = self._caller(request, optional=True)[1]
-            return _xml(self._sts.answer(request.form.to_dict(), caller, self._simulator.clock()))
+            return _xml(self._ask_sts(request))
         region, identity = self._caller(request)
         prefix, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
         if request.method != "POST" or prefix != "TrentService" or not operation:
             raise ServiceError("UnknownOperationException")
         return _json(self._simulator.call(operation, region, identity.account, _body(request)))
+
+    def _ask_sts(self, request: Request) -> str:
+        region, identity = self._caller(request, optional=True)
+        fields = request.form.to_dict()
+
+        def work(call: Call) -> Callable[[], str]:
+            call.parameters.update(fields)
+            return lambda: self._sts.answer(fields, identity, self._simulator.clock())
+
+        return self._simulator.attend(fields.get("Action", ""), region, identity.account, work)
 
     def _caller(self, request: Request, *, optional: bool = False) -> tuple[str, Identity]:
         scope = _SCOPE.search(request.headers.get("Authorization", ""))
@@ -70,7 +81,8 @@ class App:
 
 
 def _is_query(request: Request) -> bool:
-    return request.mimetype == "application/x-www-form-urlencoded" and "X-Amz-Target" not in request.headers
+    form = request.mimetype == "application/x-www-form-urlencoded"
+    return form and "X-Amz-Target" not in request.headers and not request.path.startswith(PREFIX)
 
 
 def _body(request: Request) -> Any:

@@ -44,15 +44,20 @@ class Served:
         )
         self._server.channel_class = _Channel
         self.endpoint_url = f"http://{_bracketed(host)}:{self._server.effective_port}"
+        self._stopping = Event()
         self._thread = Thread(target=self._run, name="simulator", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop serving; returns when the listening socket and every connection are closed."""
-        if self._thread.is_alive():
-            self._server.trigger.pull_trigger(self._close_all)
-            self._thread.join()
-            self._server.task_dispatcher.shutdown()
+        if self._stopping.is_set():
+            return
+        # In this order, so that nothing writes to the loop's wake-up pipe once it is closed.
+        self._stopping.set()
+        self._server.pull_trigger()
+        self._thread.join()
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets, ignore_all=True)
 
     def __enter__(self) -> Self:
         return self
@@ -63,10 +68,8 @@ class Served:
         self.close()
 
     def _run(self) -> None:
-        wasyncore.loop(timeout=30, use_poll=True, map=self._sockets)
-
-    def _close_all(self) -> None:
-        wasyncore.close_all(self._sockets, ignore_all=True)
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=30, use_poll=True, map=self._sockets, count=1)
 
 
 def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> Served:

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.simulator.accounts import Accounts
 from orchestrator.simulator.calls import Call, Calls
@@ -24,6 +24,7 @@ from orchestrator.simulator.view import KeyView
 from orchestrator.simulator.wire import operation_model, operation_names, redacted, serialised
 from orchestrator.simulator.world import World
 
+T = TypeVar("T")
 Hook = Callable[[Call, str], None]
 
 
@@ -77,17 +78,22 @@ class Simulator:
 
         Raises ServiceError for an error answer, ConnectionDropped where a fault withholds the reply.
         """
+        return self.attend(operation, region, account, lambda call: self._prepared(call, body))
+
+    def attend(self, operation: str, region: str, account: str, work: Callable[[Call], Callable[[], T]]) -> T:
+        """Record a call, let faults and hooks at it, and return what comes of it.
+
+        `work` judges the input and returns what has the effect; hooks are called before and after that.
+        """
         call = self.calls.begin(operation, region, account, {}, self.clock())
         try:
-            answer = self._serve(call, body)
+            return self._attended(call, work)
         except ServiceError as error:
             call.result = error.code
             raise
         except ConnectionDropped:
             call.result = "dropped"
             raise
-        call.result = "ok"
-        return answer
 
     def advance(self, seconds: float) -> None:
         """Move the simulator's own clock; ClockNotOwnedError where it was given one."""
@@ -106,23 +112,27 @@ class Simulator:
             holding = None if view is None else view.member.holdings.get(material_id)
             return None if holding is None else holding.content
 
-    def _serve(self, call: Call, body: Any) -> dict[str, Any]:
-        if call.operation not in operation_names():
-            raise ServiceError("UnknownOperationException", f"There is no operation {call.operation}")
+    def _attended(self, call: Call, work: Callable[[Call], Callable[[], T]]) -> T:
         fault = self.faults.strike(call.operation, call.region)
-        shapes = operation_model(call.operation)
         if fault is not None:
             self._sleep(fault.delay)
             _interfere(fault, after=False)
-        params = parsed(shapes.input_shape, body)
-        call.parameters.update(redacted(params))
+        perform = work(call)
         self._run_hooks(call, "before")
-        answer = serialised(shapes.output_shape, self._perform(call, params))
+        answer = perform()
         call.result = "ok"
         self._run_hooks(call, "after")
         if fault is not None:
             _interfere(fault, after=True)
         return answer
+
+    def _prepared(self, call: Call, body: Any) -> Callable[[], dict[str, Any]]:
+        if call.operation not in operation_names():
+            raise ServiceError("UnknownOperationException", f"There is no operation {call.operation}")
+        shapes = operation_model(call.operation)
+        params = parsed(shapes.input_shape, body)
+        call.parameters.update(redacted(params))
+        return lambda: serialised(shapes.output_shape, self._perform(call, params))
 
     def _perform(self, call: Call, params: dict[str, Any]) -> dict[str, Any]:
         perform = OPERATIONS.get(call.operation)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from orchestrator.simulator.accounts import Accounts, Identity
-from orchestrator.simulator.errors import ServiceError, invalid, not_simulated
+from orchestrator.simulator.errors import ServiceError, not_simulated
 
 _NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 _HOUR = 3600
@@ -35,10 +35,10 @@ class Sts:
         arn, session = fields.get("RoleArn", ""), fields.get("RoleSessionName", "")
         seconds = fields.get("DurationSeconds", str(_HOUR))
         if not session or not seconds.isdigit() or int(seconds) not in _DURATIONS:
-            raise invalid("RoleSessionName is needed, and DurationSeconds between 900 and 43200")
+            raise _invalid("RoleSessionName is needed, and DurationSeconds between 900 and 43200")
         role = self._accounts.assume(arn, session, now + int(seconds))
         if role is None:
-            raise invalid(f"{arn} is invalid")
+            raise _invalid(f"{arn} is invalid")
         return {
             "Credentials": {
                 "AccessKeyId": role.access_key,
@@ -48,6 +48,10 @@ class Sts:
             },
             "AssumedRoleUser": {"AssumedRoleId": role.identity.user_id, "Arn": role.identity.arn},
         }
+
+
+def _invalid(message: str) -> ServiceError:
+    return ServiceError("ValidationError", message)
 
 
 def error_document(error: ServiceError) -> str:

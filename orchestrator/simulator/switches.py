@@ -11,7 +11,7 @@ class Switches:
     The names of the open questions (U4b, U7b, ...) are those of docs/simulator.md.
     """
 
-    related_key_params: Literal["refused", "accepted"] = "refused"
+    tokens_across_regions: Literal["refused", "accepted"] = "refused"
     """U4b: an import token fetched for the same multi-Region key in another Region."""
     replica_loses_pending: Literal["back", "stays"] = "back"
     """U7b: whether the primary's row falls back when a replica loses pending material before the rotation."""
@@ -45,9 +45,9 @@ class Switches:
     """U27: the state of that key after the material was imported again."""
     rotate_while_rotating: Literal["success", "refused"] = "success"
     """U28: RotateKeyOnDemand while one is under way on an imported key."""
-    import_params_first: bool = False
+    tokens_first: bool = False
     """U29: whether the import token is judged before the other parameters of an import."""
-    expired_import_params: Literal["ExpiredImportTokenException", "InvalidImportTokenException"] = (
+    expired_tokens: Literal["ExpiredImportTokenException", "InvalidImportTokenException"] = (
         "ExpiredImportTokenException"
     )
     """U30: the code for a token past its 24 hours."""

@@ -1,9 +1,12 @@
 """A simulator on loopback HTTP, a clock in the test's hand, and the client side of an import."""
 
 import hashlib
+import http.client
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -109,6 +112,17 @@ class Cloud:
 def bytes_of(name: str) -> bytes:
     """Return 32 bytes that are as good as random, the same for the same name."""
     return hashlib.sha256(name.encode()).digest()
+
+
+def send(endpoint_url: str, path: str, body: Any = None, method: str = "POST") -> tuple[int, Any]:
+    """Return status and JSON of a plain HTTP request."""
+    connection = http.client.HTTPConnection(urlsplit(endpoint_url).netloc, timeout=10)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)
+    finally:
+        connection.close()
 
 
 def refusal(call: Callable[..., Any], **params: Any) -> tuple[str, str]:

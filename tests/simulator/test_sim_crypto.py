@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from conftest import Cloud, bytes_of, refusal
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import Cloud, bytes_of, refusal
 from orchestrator.simulator.ciphertext import DATA_KEY, ENCRYPT, seal, take_apart
 from orchestrator.simulator.errors import ServiceError
 

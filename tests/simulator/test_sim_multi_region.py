@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from conftest import ACCOUNT, PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
 
 NEVER = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}

@@ -43,7 +43,7 @@ def import_key_material(request: Request) -> dict[str, Any]:
     """Put material into this Region: new to the key on its primary, known ones anywhere."""
     view = _imported(request)
     kind = _import_type(view, request.params)
-    if request.switches.import_params_first:
+    if request.switches.tokens_first:
         token = _token(request, view)
         valid_to = _judged(request, view, kind)
     else:
@@ -130,11 +130,11 @@ def _valid_to(params: dict[str, Any], now: float) -> float | None:
 
 def _token(request: Request, view: KeyView) -> ImportToken:
     token = request.services.tokens.open(request.params["ImportToken"])
-    here = token.region == request.region or request.switches.related_key_params == "accepted"
+    here = token.region == request.region or request.switches.tokens_across_regions == "accepted"
     if token.key_id != view.keys.key_id or token.account != request.account or not here:
         raise ServiceError("InvalidImportTokenException")
     if token.expires <= request.now:
-        raise ServiceError(request.switches.expired_import_params)
+        raise ServiceError(request.switches.expired_tokens)
     return token
 
 

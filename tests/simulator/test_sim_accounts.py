@@ -1,0 +1,228 @@
+"""Accounts, STS, quotas, aliases, tags, policies and the state file."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from conftest import PRIMARY, REPLICA, Cloud, bytes_of, refusal
+from orchestrator.simulator import Simulator, serve
+
+OTHER_ACCOUNT = "444455556666"
+
+
+def sts(cloud: Cloud, access_key: str = "111122223333") -> Any:
+    return boto3.client(
+        "sts",
+        region_name=PRIMARY,
+        endpoint_url=cloud.endpoint_url,
+        aws_access_key_id=access_key,
+        aws_secret_access_key="x",
+    )
+
+
+class TestAccounts:
+    def test_a_12_digit_access_key_is_the_account(self, cloud: Cloud) -> None:
+        key = cloud.key()
+        made = cloud.kms(account=OTHER_ACCOUNT).create_key()["KeyMetadata"]
+        assert made["AWSAccountId"] == OTHER_ACCOUNT
+        assert cloud.kms(account="AKIAEXAMPLE").describe_key(KeyId=key)["KeyMetadata"]["AWSAccountId"] == "111122223333"
+        assert refusal(cloud.kms(account=OTHER_ACCOUNT).describe_key, KeyId=key)[0] == "NotFoundException"
+        code, message = refusal(cloud.kms(account=OTHER_ACCOUNT).describe_key, KeyId=cloud.arn(key))
+        assert code == "AccessDeniedException"
+        assert message == (
+            f"User: arn:aws:iam::{OTHER_ACCOUNT}:root is not authorized to perform: kms:DescribeKey on resource: "
+            f"{cloud.arn(key)} because no resource-based policy allows the kms:DescribeKey action"
+        )
+        assert [k["KeyId"] for k in cloud.kms(account=OTHER_ACCOUNT).list_keys()["Keys"]] == [made["KeyId"]]
+
+    def test_an_assumed_role_works_in_its_own_account(self, cloud: Cloud) -> None:
+        role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/path/rotator"
+        given = sts(cloud).assume_role(RoleArn=role, RoleSessionName="run-1", DurationSeconds=900)
+        credentials = given["Credentials"]
+        assert given["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/rotator/run-1"
+        assert credentials["Expiration"].timestamp() == cloud.clock() + 900
+        who = sts(cloud, credentials["AccessKeyId"]).get_caller_identity()
+        assert (who["Account"], who["Arn"]) == (OTHER_ACCOUNT, given["AssumedRoleUser"]["Arn"])
+        kms = boto3.client(
+            "kms",
+            region_name=PRIMARY,
+            endpoint_url=cloud.endpoint_url,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+        assert kms.create_key()["KeyMetadata"]["AWSAccountId"] == OTHER_ACCOUNT
+
+    def test_callers_are_told_who_they_are(self, cloud: Cloud) -> None:
+        who = sts(cloud, OTHER_ACCOUNT).get_caller_identity()
+        assert (who["Account"], who["Arn"]) == (OTHER_ACCOUNT, f"arn:aws:iam::{OTHER_ACCOUNT}:root")
+        assert refusal(sts(cloud).assume_role, RoleArn="a" * 20, RoleSessionName="run")[0] == "ValidationError"
+        assert refusal(sts(cloud).get_session_token)[0] == "NotSimulatedException"
+
+
+class TestKeyIds:
+    @pytest.mark.parametrize("name", ["fake-key-id", "134f2428cec14b25a1ae9048164dba47", "mrk-fake-key-id"])
+    def test_what_reads_as_no_key_id(self, cloud: Cloud, name: str) -> None:
+        """Recorded by others: test_get_key_invalid_uuid."""
+        assert refusal(cloud.kms().describe_key, KeyId=name) == ("NotFoundException", f"Invalid keyId '{name}'")
+
+    def test_a_key_of_another_region(self, cloud: Cloud) -> None:
+        """Recorded by others: test_get_key_in_different_region."""
+        key = cloud.key()
+        expected = ("NotFoundException", f"Key '{cloud.arn(key, REPLICA)}' does not exist")
+        assert refusal(cloud.kms(REPLICA).describe_key, KeyId=key) == expected
+        assert refusal(cloud.kms(REPLICA).describe_key, KeyId=cloud.arn(key)) == (
+            "NotFoundException",
+            f"Invalid arn {PRIMARY}",
+        )
+
+    def test_aliases_name_keys_where_they_may(self, cloud: Cloud) -> None:
+        one, two = cloud.ready_key(), cloud.ready_key(bytes_of("two"))
+        kms = cloud.kms()
+        kms.create_alias(AliasName="alias/a", TargetKeyId=one)
+        arn = cloud.arn(one).replace(f"key/{one}", "alias/a")
+        assert refusal(kms.create_alias, AliasName="alias/a", TargetKeyId=two) == (
+            "AlreadyExistsException",
+            f"An alias with the name {arn} already exists",
+        )
+        for name in ("alias/a", arn):
+            assert kms.describe_key(KeyId=name)["KeyMetadata"]["KeyId"] == one
+            assert kms.encrypt(KeyId=name, Plaintext=b"x")["KeyId"] == cloud.arn(one)
+        kms.update_alias(AliasName="alias/a", TargetKeyId=cloud.arn(two))
+        assert kms.describe_key(KeyId="alias/a")["KeyMetadata"]["KeyId"] == two
+        kms.create_alias(AliasName="alias/b", TargetKeyId=one)
+        pages = kms.get_paginator("list_aliases").paginate(PaginationConfig={"PageSize": 1})
+        assert [alias["AliasName"] for page in pages for alias in page["Aliases"]] == ["alias/a", "alias/b"]
+        assert [alias["AliasName"] for alias in kms.list_aliases(KeyId=two)["Aliases"]] == ["alias/a"]
+        kms.delete_alias(AliasName="alias/a")
+        expected = ("NotFoundException", f"Alias {arn} is not found.")
+        for call in (kms.delete_alias, lambda AliasName: kms.describe_key(KeyId=AliasName)):  # noqa: N803
+            assert refusal(call, AliasName="alias/a") == expected
+        assert refusal(kms.create_alias, AliasName="a", TargetKeyId=one) == (
+            "ValidationException",
+            (
+                'Alias must start with the prefix "alias/". '
+                "Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
+            ),
+        )
+
+
+class TestTags:
+    def test_tags_are_added_changed_and_removed(self, cloud: Cloud) -> None:
+        """Recorded by others: test_update_and_add_tags_on_tagged_key, test_untag_key_partially."""
+        kms = cloud.kms()
+        key = cloud.key(Tags=[{"TagKey": "a", "TagValue": "1"}, {"TagKey": "b", "TagValue": "2"}])
+        kms.tag_resource(KeyId=key, Tags=[{"TagKey": "b", "TagValue": "3"}, {"TagKey": "c", "TagValue": ""}])
+        kms.untag_resource(KeyId=key, TagKeys=["a", "never"])
+        answer = kms.list_resource_tags(KeyId=key)
+        assert answer["Tags"] == [{"TagKey": "b", "TagValue": "3"}, {"TagKey": "c", "TagValue": ""}]
+        assert answer["Truncated"] is False
+
+    @pytest.mark.parametrize(
+        ("tags", "message"),
+        [
+            ([("a", "1"), ("a", "2")], "Duplicate tag keys"),
+            ([("aws:a", "1")], "Tags beginning with aws: are reserved"),
+            ([("AWS:a", "1")], "Tags beginning with aws: are reserved"),
+            ([(f"t{number}", "") for number in range(51)], "Too many tags"),
+        ],
+    )
+    def test_tags_that_are_refused(self, cloud: Cloud, tags: list[tuple[str, str]], message: str) -> None:
+        given = [{"TagKey": key, "TagValue": value} for key, value in tags]
+        key = cloud.key()
+        assert refusal(cloud.kms().tag_resource, KeyId=key, Tags=given) == ("TagException", message)
+        assert refusal(cloud.kms().create_key, Tags=given) == ("TagException", message)
+
+
+class TestPolicies:
+    def test_a_policy_is_kept_as_it_was_sent(self, cloud: Cloud) -> None:
+        key = cloud.key()
+        default = json.loads(cloud.kms().get_key_policy(KeyId=key)["Policy"])
+        assert default["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::111122223333:root"}
+        assert cloud.kms().list_key_policies(KeyId=key)["PolicyNames"] == ["default"]
+        policy = '{"Version":"2012-10-17",  "Statement":[]}'
+        cloud.kms().put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+        answer = cloud.kms().get_key_policy(KeyId=key, PolicyName="default")
+        assert (answer["Policy"], answer["PolicyName"]) == (policy, "default")
+        refused = refusal(cloud.kms().put_key_policy, KeyId=key, Policy="not json")
+        assert refused[0] == "MalformedPolicyDocumentException"
+
+
+class TestQuotas:
+    def test_rates_are_per_account_region_and_operation(self, make_cloud: Callable[..., Cloud]) -> None:
+        cloud = make_cloud(quotas=1.0)
+        key = cloud.key()
+        asked = {"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
+        cloud.kms().get_parameters_for_import(**asked)
+        assert refusal(cloud.kms().get_parameters_for_import, **asked) == (
+            "ThrottlingException",
+            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+        )
+        cloud.describe(key)
+        cloud.clock.advance(1)
+        cloud.kms().get_parameters_for_import(**asked)
+
+    def test_a_factor_scales_them(self, make_cloud: Callable[..., Cloud]) -> None:
+        cloud = make_cloud(quotas=2.0)
+        for _ in range(10):
+            cloud.key()
+        assert refusal(cloud.kms().create_key)[0] == "ThrottlingException"
+        cloud.kms(account=OTHER_ACCOUNT).create_key()
+        cloud.kms(REPLICA).create_key()
+
+    def test_off_means_off(self, cloud: Cloud) -> None:
+        for _ in range(20):
+            cloud.key()
+
+
+class TestStateFile:
+    def serve_once(self, path: Path, clock: Callable[[], float] | None = None) -> Any:
+        return serve(Simulator(clock, lag="instant", state=str(path)))
+
+    def test_keys_survive_a_restart_and_so_do_their_ciphertexts(self, tmp_path: Path, session: boto3.Session) -> None:
+        path = tmp_path / "state.json"
+
+        def kms(server: Any, region: str = PRIMARY) -> Any:
+            return session.client(
+                "kms",
+                region_name=region,
+                endpoint_url=server.endpoint_url,
+                aws_access_key_id="111122223333",
+                aws_secret_access_key="x",
+            )
+
+        with self.serve_once(path) as server:
+            key = kms(server).create_key(MultiRegion=True, Tags=[{"TagKey": "a", "TagValue": "b"}])["KeyMetadata"]
+            kms(server).create_alias(AliasName="alias/kept", TargetKeyId=key["KeyId"])
+            kms(server).replicate_key(KeyId=key["KeyId"], ReplicaRegion=REPLICA)
+            kms(server).rotate_key_on_demand(KeyId=key["KeyId"])
+            blob = kms(server).encrypt(KeyId="alias/kept", Plaintext=b"kept")["CiphertextBlob"]
+            before = kms(server, REPLICA).describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert "SIMULATED" in json.loads(path.read_text())["notice"]
+        assert [entry.name for entry in tmp_path.iterdir()] == ["state.json"]
+        with self.serve_once(path) as server:
+            assert kms(server, REPLICA).describe_key(KeyId=key["KeyId"])["KeyMetadata"] == before
+            assert kms(server, REPLICA).decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
+            assert kms(server).list_aliases()["Aliases"][0]["AliasName"] == "alias/kept"
+
+    def test_a_moved_clock_is_kept_too(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.json"
+        sim = Simulator(state=str(path))
+        sim.advance(86400)
+        moved = sim.clock()
+        sim.call("CreateKey", PRIMARY, OTHER_ACCOUNT, {})
+        assert Simulator(state=str(path)).clock() >= moved
+
+    @pytest.mark.parametrize("text", ["", "{}", "[]", '{"notice": "something else", "keys": []}', "-----BEGIN"])
+    def test_any_other_file_is_refused_and_left_alone(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "precious"
+        path.write_text(text)
+        with pytest.raises(ValueError, match="not a simulator's state"):
+            Simulator(state=str(path))
+        assert path.read_text() == text

@@ -1,0 +1,202 @@
+"""The server: own process, own clock, own endpoints, and requests that are none."""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from conftest import Cloud, refusal, send
+from orchestrator.simulator import Simulator, serve
+from orchestrator.simulator.__main__ import main
+
+SIGNED = "AWS4-HMAC-SHA256 Credential=111122223333/20270115/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0"
+
+
+@contextmanager
+def process(*flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = [sys.executable, "-m", "orchestrator.simulator", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            yield json.loads(running.stdout.readline())["endpoint_url"], running
+        finally:
+            running.kill()
+
+
+def client(endpoint_url: str, region: str = "us-east-1") -> Any:
+    return boto3.client(
+        "kms",
+        region_name=region,
+        endpoint_url=endpoint_url,
+        aws_access_key_id="111122223333",
+        aws_secret_access_key="x",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.mark.e2e
+def test_it_runs_from_a_shell_prints_one_line_and_ends_cleanly() -> None:
+    with process("--port", "0", "--lag", "instant", "--quotas", "off") as (endpoint_url, running):
+        assert urlsplit(endpoint_url).hostname == "127.0.0.1"
+        kms = client(endpoint_url)
+        key = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+        before = kms.describe_key(KeyId=key)["KeyMetadata"]["CreationDate"]
+        moved = send(endpoint_url, "/_simulator/clock", {"advance": 86400})[1]["now"]
+        assert moved >= before.timestamp() + 86400
+        running.terminate()
+        out, err = running.communicate(timeout=20)
+        assert (running.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.e2e
+def test_it_ends_cleanly_on_interrupt_too() -> None:
+    with process() as (_, running):
+        running.send_signal(2)
+        assert running.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "example.com", "::"])  # noqa: S104 - refused
+def test_it_serves_this_machine_only(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--host", host])
+    assert ended.value.code == 2
+    assert "loopback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [["--lag", "none"], ["--quotas", "many"], ["--quotas", "-1"], ["--port", "x"]])
+def test_wrong_flags_are_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(flags)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err
+
+
+def test_it_serves_ipv6_loopback_and_closes_twice() -> None:
+    served = serve(Simulator(), host="::1")
+    with served:
+        assert served.endpoint_url.startswith("http://[::1]:")
+        client(served.endpoint_url).list_keys()
+    served.close()
+
+
+class TestControl:
+    def test_the_clock_is_read_moved_and_frozen(self) -> None:
+        sim = Simulator()
+        with serve(sim) as served:
+            url, path = served.endpoint_url, "/_simulator/clock"
+            assert send(url, path, {"freeze": True})[0] == 200
+            now = send(url, path, method="GET")[1]["now"]
+            assert send(url, path, {"advance": 10})[1]["now"] == now + 10
+            assert send(url, path, {"freeze": False, "advance": 5})[1]["now"] >= now + 15
+
+    @pytest.mark.parametrize("body", [{"advance": -1}, {"advance": "x"}, {"forward": 1}, [], "x"])
+    def test_wrong_orders_are_refused(self, body: Any) -> None:
+        with serve(Simulator()) as served:
+            status, answer = send(served.endpoint_url, "/_simulator/clock", body)
+            assert (status, answer["__type"]) == (400, "ValidationException")
+            status, answer = send(served.endpoint_url, "/_simulator/faults", body)
+            assert (status, answer["__type"]) == (400, "ValidationException")
+
+    def test_a_given_clock_is_not_moved(self, cloud: Cloud) -> None:
+        status, answer = send(cloud.endpoint_url, "/_simulator/clock", {"advance": 1})
+        assert (status, answer["__type"]) == (400, "ValidationException")
+        assert "given its clock" in answer["message"]
+
+    def test_an_unknown_path_says_what_there_is(self, cloud: Cloud) -> None:
+        status, answer = send(cloud.endpoint_url, "/_simulator/nothing", {})
+        assert status == 400
+        assert "POST /_simulator/faults" in answer["message"]
+
+
+BAD_REQUESTS: list[tuple[dict[str, str], bytes, str]] = [
+    ({}, b"{}", "MissingAuthenticationTokenException"),
+    ({"Authorization": "Bearer x"}, b"{}", "MissingAuthenticationTokenException"),
+    ({"Authorization": SIGNED}, b"{}", "UnknownOperationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService"}, b"{}", "UnknownOperationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.Nothing"}, b"{}", "UnknownOperationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "DynamoDB.ListKeys"}, b"{}", "UnknownOperationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListGrants"}, b'{"KeyId":"x"}', "NotSimulatedException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b"{", "SerializationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b"\xff\xfe", "SerializationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b"[]", "SerializationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b"[" * 99999, "SerializationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b'{"Limit": "1"}', "SerializationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b'{"Limit": 1e999}', "SerializationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b'{"Limit": NaN}', "SerializationException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b'{"Limit": true}', "SerializationException"),
+    (
+        {"Authorization": SIGNED, "X-Amz-Target": "TrentService.Decrypt"},
+        b'{"CiphertextBlob": "%%%"}',
+        "SerializationException",
+    ),
+    (
+        {"Authorization": SIGNED, "X-Amz-Target": "TrentService.DescribeKey", "Content-Type": "text/html"},
+        b"{}",
+        "ValidationException",
+    ),
+]
+
+
+@pytest.mark.parametrize(("headers", "body", "code"), BAD_REQUESTS)
+def test_bad_requests_are_answered_and_the_next_one_is_served(
+    cloud: Cloud, headers: dict[str, str], body: bytes, code: str
+) -> None:
+    host = urlsplit(cloud.endpoint_url).netloc
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.request("POST", "/", body, headers)
+    answer = connection.getresponse()
+    assert json.load(answer)["__type"] == code
+    assert answer.status in (400, 501)
+    connection.close()
+    cloud.key()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GARBAGE\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"POST / HTTP/9.9\r\n" + b"X: " + b"y" * 300_000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 50\r\n\r\nshort",
+    ],
+)
+def test_what_is_no_http_never_brings_it_down(cloud: Cloud, raw: bytes) -> None:
+    host, port = urlsplit(cloud.endpoint_url).hostname, urlsplit(cloud.endpoint_url).port
+    with socket.create_connection((host, port), timeout=10) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
+            connection.recv(65536)
+    cloud.key()
+
+
+def test_an_oversized_body_is_refused(cloud: Cloud) -> None:
+    connection = http.client.HTTPConnection(urlsplit(cloud.endpoint_url).netloc, timeout=10)
+    try:
+        connection.request("POST", "/", b"x" * 3_000_000)
+        assert connection.getresponse().status == 413
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        connection.close()
+    cloud.key()
+
+
+def test_what_is_not_simulated_says_so(cloud: Cloud) -> None:
+    code, message = refusal(cloud.kms().list_grants, KeyId="x")
+    assert code == "NotSimulatedException"
+    assert "ListGrants" in message
+    for given in ({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}, {"Origin": "AWS_CLOUDHSM"}):
+        assert refusal(cloud.kms().create_key, **given)[0] == "NotSimulatedException"
