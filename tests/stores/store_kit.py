@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ class WrappingKey:
     def material(self, store: MaterialStore, name: EntryName = FIRST) -> bytes:
         """Tell an entry's bytes by the only way out there is: wrapped, and unwrapped here."""
         return self.unwrap(store.wrap(name, self.public, OAEP))
+
+
+@cache
+def any_wrapping_key() -> bytes:
+    """A well-formed wrapping key, for what is refused before it is used."""
+    return WrappingKey().public
 
 
 def stock(command: str) -> str:

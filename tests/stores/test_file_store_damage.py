@@ -11,7 +11,19 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from store_kit import FIRST, KEY, MATERIAL_A, NEXT, NOW, OAEP, OTHER_KEY, PLACE, FileStand, WrappingKey
+from store_kit import (
+    FIRST,
+    KEY,
+    MATERIAL_A,
+    NEXT,
+    NOW,
+    OAEP,
+    OTHER_KEY,
+    PLACE,
+    FileStand,
+    WrappingKey,
+    any_wrapping_key,
+)
 
 from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Receipt
@@ -38,7 +50,7 @@ def assert_refused(store: MaterialStore, problem: str, name: EntryName = FIRST) 
     assert found.receipt is None
     assert problem in found.problem
     assert "to mend it: " in found.problem
-    for ask in (store.deposit, lambda each: store.wrap(each, b"", OAEP)):
+    for ask in (store.deposit, lambda each: store.wrap(each, any_wrapping_key(), OAEP)):
         with pytest.raises(StoreError) as caught:
             ask(name)
         assert problem in caught.value.message
