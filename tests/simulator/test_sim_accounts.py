@@ -8,8 +8,8 @@ from typing import Any
 
 import boto3
 import pytest
+from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 
-from conftest import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 from orchestrator.simulator import Simulator, serve
 
 OTHER_ACCOUNT = "444455556666"

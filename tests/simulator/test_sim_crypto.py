@@ -6,8 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from hypothesis import given
 from hypothesis import strategies as st
+from sim_cloud import Cloud, bytes_of, refusal
 
-from conftest import Cloud, bytes_of, refusal
 from orchestrator.simulator.ciphertext import DATA_KEY, ENCRYPT, seal, take_apart
 from orchestrator.simulator.errors import ServiceError
 

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
-from conftest import PRIMARY, REPLICA, Cloud, bytes_of, refusal
+from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 
 FIRST, SECOND = bytes_of("first"), bytes_of("second")
 

@@ -6,8 +6,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ConnectionClosedError
+from sim_cloud import ACCOUNT, PRIMARY, REPLICA, Cloud, bytes_of, refusal, send
 
-from conftest import ACCOUNT, PRIMARY, REPLICA, Cloud, bytes_of, refusal, send
 from orchestrator.simulator import Call
 
 FIRST, SECOND = bytes_of("first"), bytes_of("second")

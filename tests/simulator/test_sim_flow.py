@@ -1,6 +1,6 @@
 """The main flow: one key in three Regions, new material everywhere, one rotation, old and new ciphertext open."""
 
-from conftest import PRIMARY, REPLICA, THIRD, Cloud, bytes_of
+from sim_cloud import PRIMARY, REPLICA, THIRD, Cloud, bytes_of
 
 
 def test_a_set_rotates_once_every_member_has_the_new_material(cloud: Cloud) -> None:

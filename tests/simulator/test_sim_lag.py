@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
+from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 
-from conftest import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 from orchestrator.simulator import ClockNotOwnedError, Lag, Simulator
 
 FIRST, SECOND = bytes_of("first"), bytes_of("second")

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
-from conftest import REPLICA, Cloud, bytes_of, refusal
+from sim_cloud import REPLICA, Cloud, bytes_of, refusal
 
 NEVER = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
 INCORRECT = "IncorrectKeyMaterialException"

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-
-from conftest import ACCOUNT, PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
+from sim_cloud import ACCOUNT, PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
 
 NEVER = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
 FIRST, SECOND, OTHER = bytes_of("first"), bytes_of("second"), bytes_of("other")

@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sim_cloud import PRIMARY, REPLICA, THIRD, Cloud, Hand, bytes_of
 
-from conftest import PRIMARY, REPLICA, THIRD, Cloud, Hand, bytes_of
 from orchestrator.simulator import Lag, Simulator, TrueKey, serve
 
 REGIONS = st.sampled_from([PRIMARY, REPLICA, THIRD])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from conftest import PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
+from sim_cloud import PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
 
 FIRST, SECOND, OTHER = bytes_of("first"), bytes_of("second"), bytes_of("other")
 NONE_PENDING = "No available key material pending rotation for the key: {}."

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.config import Config
+from sim_cloud import Cloud, refusal, send
 
-from conftest import Cloud, refusal, send
 from orchestrator.simulator import Simulator, serve
 from orchestrator.simulator.__main__ import main
 

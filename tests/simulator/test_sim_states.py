@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 
-from conftest import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 from orchestrator.simulator import Lag
 
 KMS_STATE, DISABLED = "KMSInvalidStateException", "DisabledException"

@@ -5,8 +5,8 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from sim_cloud import PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
 
-from conftest import PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
 from orchestrator.simulator import Switches
 
 FIRST, SECOND, OTHER = bytes_of("first"), bytes_of("second"), bytes_of("other")
