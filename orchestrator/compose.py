@@ -12,7 +12,7 @@ from secrets import token_hex
 from orchestrator.clock import SystemClock
 from orchestrator.errors import UsageError
 from orchestrator.kms import KmsFactory, KmsOptions
-from orchestrator.model import KeyArn
+from orchestrator.model import region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
@@ -69,19 +69,27 @@ def assemble(settings: Settings, kms: KmsFactory, listener: Listener, clock: Clo
 def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:
     """Make the factory of KMS clients."""
     aws = settings.aws
-    options = KmsOptions(aws.endpoint_url, aws.profile, run_id, connections=settings.run.workers)
+    options = KmsOptions(
+        aws.endpoint_url,
+        aws.profile,
+        run_id,
+        role_arn=aws.role_arn,
+        fips=aws.fips,
+        dual_stack=aws.dual_stack,
+        connections=settings.run.workers,
+    )
     return KmsFactory(options, clock.now, listener)
 
 
 def place(settings: Settings, kms: KmsFactory) -> Place:
     """Tell where key material would be sent: a store that is stamped for another place refuses (P12)."""
-    arns = [KeyArn.parse(key.arn) for key in settings.keys.values()]
+    arns = [key.arn for key in settings.keys.values()]
     if not arns:
         raise UsageError("the config names no keys", "add one under `keys`: a name and its arn")
-    partitions = sorted({arn.partition for arn in arns})
+    partitions = sorted({arn.split(":")[1] for arn in arns})
     if len(partitions) > 1:
         raise UsageError(f"the config mixes keys of the partitions {', '.join(partitions)}", "use one config for each")
-    return Place(partitions[0], kms.endpoint_class(arns[0].region))
+    return Place(partitions[0], kms.endpoint_class(region_of(arns[0])))
 
 
 def make_store(settings: Settings, recipients: Sequence[str]) -> MaterialStore:

@@ -57,6 +57,19 @@ def whatever_is_due(view: View, policy: Policy) -> Pinned:
     return checks.clean(view, Run(goal)) or Idle(f"nothing is due: {due_sentence(view, policy)}")
 
 
+def verified(view: View, policy: Policy) -> Pinned:
+    """Judge a key as it stands, and pin nothing: Idle is healthy, anything else says what is not."""
+    found = _located(view, policy)
+    if not isinstance(found, EntryName):
+        return found
+    if wrong := checks.clean(view, Run(_goal(view, policy, found))):
+        return wrong
+    if unfinished(view, found):
+        message = "a rotation was begun, and is not finished and proven"
+        return [Block(Reason.NOT_PROVEN, message, "finish it: mrk run NAME, or mrk rotate NAME", view.key.region)]
+    return Idle(f"healthy in every Region; {due_sentence(view, policy)}")
+
+
 def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
     """Name the entry that the next, or the unfinished, rotation is about."""
     if view.primary is None or view.store is None:

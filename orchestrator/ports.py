@@ -86,7 +86,8 @@ KmsClients = Callable[[Region], KmsPort]
 class MaterialStore(Protocol):
     """Where key material lives, and the only place that touches plaintext (I2).
 
-    Raises StoreError, and UsageError where a file of the user's is wrong; nothing else. One contract test suite runs over every implementation.
+    Raises StoreError, and UsageError where a file of the user's is wrong; nothing else.
+    One contract test suite runs over every implementation.
     """
 
     def deposit(self, name: EntryName) -> Receipt:

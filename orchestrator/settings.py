@@ -1,18 +1,17 @@
 """Settings: a YAML file, then MRK_... environment variables, then flags; the later wins."""
 
-import difflib
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from orchestrator.config_errors import complaint, read_yaml
 from orchestrator.durations import Duration
-from orchestrator.errors import UsageError
-from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region
+from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, is_alias
 
 _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
@@ -29,7 +28,8 @@ def _expiry(value: timedelta | None) -> timedelta | None:
 
 
 def _key_arn(value: str) -> str:
-    KeyArn.parse(value)
+    if not is_alias(value):
+        KeyArn.parse(value)
     return value
 
 
@@ -85,6 +85,9 @@ class AwsSettings(_Strict):
 
     endpoint_url: str | None = None
     profile: str | None = None
+    role_arn: str | None = None
+    fips: bool = False
+    dual_stack: bool = False
     wrapping_algorithm: Literal["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] = "RSAES_OAEP_SHA_256"
 
 
@@ -145,48 +148,16 @@ class Settings(BaseSettings):
 
 
 def load(path: Path, flags: Mapping[str, Any]) -> Settings:
-    """Load the settings; raises UsageError that names the file, the setting, and what is allowed."""
-    _readable(path)
+    """Load the settings; raises UsageError that names the file, the line, the setting, and what is allowed."""
+    text = read_yaml(path)
     bound = type("Settings", (Settings,), {"file": path, "__module__": __name__})
     try:
         loaded: Settings = bound(**flags)
     except ValidationError as error:
-        raise UsageError(f"{path}: " + "; ".join(_sentences(error)), "see config.example.yaml") from None
+        raise complaint(path, text, os.environ, error, Settings) from None
     return loaded
 
 
-def _readable(path: Path) -> None:
-    """Tell of a file that is missing, empty or not YAML before anything is validated."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        hint = "copy config.example.yaml there, or name another with -c or MRK_CONFIG"
-        raise UsageError(f"there is no config file {path}", hint) from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(
-            f"{path} is not YAML{where}", "indent with spaces, and quote values that begin with @ or %"
-        ) from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} holds no settings", "see config.example.yaml")
-
-
-def _sentences(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"]) or "the file"
-        if problem["type"] == "extra_forbidden":
-            yield f"unknown setting {where}{_suggestion(str(problem['loc'][-1]))}"
-        elif problem["type"] == "missing":
-            yield f"{where} is missing"
-        else:
-            yield f"{where}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _suggestion(name: str) -> str:
-    models = (Settings, StoreSettings, KeySettings, KeyPolicySettings, RunSettings, AwsSettings)
-    known = sorted({field for model in models for field in model.model_fields})
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a config file, for editors."""
+    return Settings.model_json_schema(by_alias=True) | {"title": "mrk config"}

@@ -5,7 +5,7 @@ from functools import partial
 
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import UsageError
-from orchestrator.goals import as_it_stands, rotate_now, whatever_is_due
+from orchestrator.goals import as_it_stands, rotate_now, verified, whatever_is_due
 from orchestrator.model import KeyArn, MaterialId, Policy, Stage
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings, Settings
@@ -45,6 +45,11 @@ def run(name: str, key: KeySettings, policy: Policy) -> Job:
 def repair(name: str, key: KeySettings, policy: Policy) -> Job:
     """Import again what a Region lacks."""
     return Job(name, KeyArn.parse(key.arn), policy, REPAIR, partial(as_it_stands, policy=policy))
+
+
+def verify(name: str, key: KeySettings, policy: Policy) -> Job:
+    """Judge one key, and do nothing."""
+    return Job(name, KeyArn.parse(key.arn), policy, (), partial(verified, policy=policy))
 
 
 def up_to(stages: Sequence[Stage], until: str | None) -> Sequence[Stage]:

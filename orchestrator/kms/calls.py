@@ -40,6 +40,11 @@ class Kms:
         answer = self._call("describe_key", arn, KeyId=str(arn))
         return read("DescribeKey", lambda: region_view(answer["KeyMetadata"], seen_at))
 
+    def resolve(self, arn: str) -> KeyArn:
+        """DescribeKey, for the ARN of the key behind the ARN of an alias."""
+        answer = self._call("describe_key", arn, KeyId=arn)
+        return read("DescribeKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
+
     def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
         """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
         found: list[MaterialRow] = []
@@ -140,7 +145,9 @@ class Kms:
         """ReplicateKey: a replica without key material; always with a policy (P11)."""
         self._call("replicate_key", arn, KeyId=str(arn), ReplicaRegion=region, Policy=policy)
 
-    def _call(self, operation: str, arn: KeyArn | None, *, new: bool = False, **parameters: Any) -> dict[str, Any]:
+    def _call(
+        self, operation: str, arn: KeyArn | str | None, *, new: bool = False, **parameters: Any
+    ) -> dict[str, Any]:
         """Send one call and tell the listener of it: never its parameters (I2)."""
         name = "".join(word.capitalize() for word in operation.split("_"))
         begun = monotonic()

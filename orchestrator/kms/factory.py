@@ -6,14 +6,17 @@ It also takes LimitExceededException, which ends a key's rotations for life, for
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from threading import Lock
 from typing import Literal
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from orchestrator.errors import UsageError
 from orchestrator.kms.calls import Client, Kms
@@ -31,6 +34,9 @@ class KmsOptions:
     endpoint_url: str | None = None
     profile: str | None = None
     run_id: str = ""
+    role_arn: str | None = None
+    fips: bool = False
+    dual_stack: bool = False
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
@@ -62,10 +68,12 @@ class KmsFactory:
             connect_timeout=options.connect_timeout,
             read_timeout=options.read_timeout,
             max_pool_connections=options.connections,
+            use_fips_endpoint=options.fips,
+            use_dualstack_endpoint=options.dual_stack,
             user_agent_extra=f"mrk/{version('mrk-orchestrator')} run/{options.run_id or 'none'}",
         )
         try:
-            self._session = self._session or _session(options)
+            self._session = self._session or _session(options, region)
             client: Client = self._session.client(
                 "kms", region_name=region, endpoint_url=options.endpoint_url, config=config
             )
@@ -79,12 +87,30 @@ class KmsFactory:
         return endpoint_class(self(region).endpoint_url)
 
 
-def _session(options: KmsOptions) -> boto3.Session:
-    """Take credentials from where the aws command takes them, unless some were given."""
-    if options.credentials is None:
+def _session(options: KmsOptions, region: Region) -> boto3.Session:
+    """Take credentials from where the aws command takes them, unless some were given, and assume the role."""
+    if options.credentials is not None:
+        key_id, secret = options.credentials
+        return boto3.Session(aws_access_key_id=key_id, aws_secret_access_key=secret)
+    if options.role_arn is None:
         return boto3.Session(profile_name=options.profile)
-    key_id, secret = options.credentials
-    return boto3.Session(aws_access_key_id=key_id, aws_secret_access_key=secret)
+    return _assuming(options, options.role_arn, region)
+
+
+def _assuming(options: KmsOptions, role_arn: str, region: Region) -> boto3.Session:
+    """Assume a role, anew whenever its credentials are about to expire."""
+    session = botocore.session.Session(profile=options.profile)
+    source = session.get_credentials()
+    if source is None:
+        raise NoCredentialsError
+    name = {"RoleSessionName": f"mrk-{options.run_id or 'run'}"}
+    client = partial(session.create_client, region_name=region)
+    fetcher = AssumeRoleCredentialFetcher(client, source, role_arn, extra_args=name)
+    assumed = botocore.session.Session()
+    # boto3 offers no public way to hand credentials that renew themselves to a session.
+    renewing = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    assumed._credentials = renewing  # type: ignore[attr-defined]  # noqa: SLF001
+    return boto3.Session(botocore_session=assumed)
 
 
 def endpoint_class(url: str) -> Literal["aws", "other"]:

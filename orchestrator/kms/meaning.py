@@ -56,7 +56,7 @@ def meaning(error: ClientError, operation: str, arn: KeyArn | str, *, new: bool)
         _HINTS.get(code, ""),
         trouble=_trouble(code, status, new=new),
         operation=operation,
-        region=arn.region if isinstance(arn, KeyArn) else arn,
+        region=arn.region if isinstance(arn, KeyArn) else "",
         code=code,
         request_id=str(error.response.get("ResponseMetadata", {}).get("RequestId", "")),
     )
@@ -85,7 +85,7 @@ def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
         hint,
         trouble=Trouble.TRANSIENT if passing else Trouble.PERMANENT,
         operation=operation,
-        region=arn.region if isinstance(arn, KeyArn) else arn,
+        region=arn.region if isinstance(arn, KeyArn) else "",
         code=type(error).__name__,
     )
 

@@ -16,7 +16,7 @@ from .action import (
     name_of,
 )
 from .codec import from_json, to_json
-from .ids import EntryName, KeyArn, KeyIdentity, MaterialId, Region, short
+from .ids import EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, region_of, short
 from .run import (
     Act,
     Block,
@@ -91,7 +91,9 @@ __all__ = [
     "View",
     "Wait",
     "from_json",
+    "is_alias",
     "name_of",
+    "region_of",
     "short",
     "to_json",
 ]

@@ -12,6 +12,19 @@ _ARN = re.compile(
 )
 
 
+_ALIAS = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:alias/[A-Za-z0-9/_-]+")
+
+
+def is_alias(arn: str) -> bool:
+    """Whether a text is the ARN of an alias: imports refuse those, so it must be resolved first."""
+    return _ALIAS.fullmatch(arn) is not None
+
+
+def region_of(arn: str) -> Region:
+    """Return the Region of a key's or an alias's ARN, as the config holds it."""
+    return Region(arn.split(":")[3])
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class KeyIdentity:
     """One KMS key, or one set of related multi-Region keys: what no change of primary alters (P3)."""
