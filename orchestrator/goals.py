@@ -161,7 +161,8 @@ def due_sentence(view: View, policy: Policy) -> str:
     since = f"rotated {last:%Y-%m-%d}" if last else "never rotated"
     left = checks.LIFETIME_ROTATIONS - checks.rotations_used(view)
     until = due_at(view, policy) + every * max(left - 1, 0)
-    budget = f"{left} rotations left: until {until:%B %Y} at {every.days} days" if left else "no rotations left"
+    rotations = "1 rotation" if left == 1 else f"{left} rotations"
+    budget = f"{rotations} left: until {until:%B %Y} at {every.days} days" if left else "no rotations left"
     return f"{since}, due {due_at(view, policy):%Y-%m-%d}; {budget}"
 
 
