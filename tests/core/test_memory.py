@@ -61,8 +61,6 @@ ROTATE = RotateOnDemand(KEY, B)
 def looked(
     run: Run, region: Region = EU, *, after: float = 5, rows: list[MaterialRow] | None = None, **how: Any
 ) -> Run:
-    run: Run, region: Region = EU, *, after: float = 5, rows: list[MaterialRow] | None = None, **how: Any
-) -> Run:
     """One more look at a Region, so many seconds after the last one; the others show the end state."""
     key = a_key(AFTER)
     last = run.memory.settled.get(region)
