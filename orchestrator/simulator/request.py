@@ -121,7 +121,7 @@ class Request:
     def _alias(self, name: str) -> str:
         if self.operation not in TAKES_ALIAS:
             raise ServiceError("InvalidArnException", "Key Aliases are not supported for this operation.")
-        alias = self.world.aliases_of(self.account, self.region).get(name)
+        alias = self.world.alias(self.account, self.region, name, self.now)
         if alias is None:
             raise not_found(f"Alias arn:{self.partition}:kms:{self.region}:{self.account}:{name} is not found.")
         return alias.key_id

@@ -78,7 +78,6 @@ def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> Serve
 
 
 def run(
-    *,
     host: str = "127.0.0.1",
     port: int = 0,
     lag: str = "small",

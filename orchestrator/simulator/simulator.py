@@ -11,7 +11,7 @@ from orchestrator.simulator.accounts import Accounts
 from orchestrator.simulator.calls import Call, Calls
 from orchestrator.simulator.errors import ServiceError, not_simulated
 from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults
-from orchestrator.simulator.operations import OPERATIONS
+from orchestrator.simulator.operations import AHEAD, OPERATIONS
 from orchestrator.simulator.quotas import Quotas
 from orchestrator.simulator.request import Request, Services
 from orchestrator.simulator.storage import Storage
@@ -94,6 +94,9 @@ class Simulator:
         except ConnectionDropped:
             call.result = "dropped"
             raise
+        except Exception:
+            call.result = "KMSInternalException"
+            raise
 
     def advance(self, seconds: float) -> None:
         """Move the simulator's own clock; ClockNotOwnedError where it was given one."""
@@ -138,6 +141,8 @@ class Simulator:
         perform = OPERATIONS.get(call.operation)
         if perform is None:
             raise not_simulated(call.operation)
+        if call.operation in AHEAD:
+            AHEAD[call.operation](params)
         with self._lock:
             now = self.clock()
             self._quotas.charge(call.operation, call.region, call.account, params, now)

@@ -1,7 +1,7 @@
 """All simulated keys of all accounts and Regions, with as much of their past as lagging reads can ask for."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from orchestrator.simulator.events import NEVER, apply_events, next_event
@@ -40,6 +40,8 @@ class World:
             self._due.pop(keys.key_id, None)
             return
         versions = self._versions.setdefault(keys.key_id, [])
+        # Versions stay in order even if somebody's clock went back.
+        at = max(at, versions[-1][0]) if versions else at
         versions.append((at, keys))
         horizon = at - self.lag.propagation - self.lag.staleness
         oldest = max(0, bisect_right(versions, horizon, key=lambda version: version[0]) - 1)
@@ -80,9 +82,19 @@ class World:
         else:
             names[name] = alias
 
-    def aliases_of(self, account: str, region: str) -> Mapping[str, Alias]:
-        """Return the aliases of that account and Region by name."""
-        return self.aliases.get((account, region), {})
+    def alias(self, account: str, region: str, name: str, at: float) -> Alias | None:
+        """Return the alias of that name, unless its key is gone."""
+        alias = self.aliases.get((account, region), {}).get(name)
+        return alias if alias is not None and self._exists(alias.key_id, region, at) else None
+
+    def aliases_of(self, account: str, region: str, at: float) -> list[Alias]:
+        """Return the aliases of that account and Region by name; a deleted key's are gone with it."""
+        named = sorted(self.aliases.get((account, region), {}).items())
+        return [alias for _, alias in named if self._exists(alias.key_id, region, at)]
+
+    def _exists(self, key_id: str, region: str, at: float) -> bool:
+        keys = self.truth(key_id, at)
+        return keys is not None and region in keys.members
 
     def _as_of(self, key_id: str, at: float) -> KeySet | None:
         versions = self._versions.get(key_id, [])

@@ -22,24 +22,30 @@ class WrappingKeys:
     """RSA key pairs by name; two per spec, handed out in turn, since an RSA_4096 one takes 0.4 s to make."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, rsa.RSAPrivateKey] = {}
+        self._keys: dict[str, list[rsa.RSAPrivateKey]] = {spec: [] for spec in BITS}
         self._turns = {spec: count() for spec in BITS}
-        self._lock = Lock()
+        self._making = {spec: Lock() for spec in BITS}
+
+    def prepare(self, spec: str) -> None:
+        """Make a key pair of that spec unless there are enough; takes its time."""
+        with self._making[spec]:
+            if len(self._keys[spec]) < _PER_SPEC:
+                self._keys[spec].append(rsa.generate_private_key(public_exponent=65537, key_size=BITS[spec]))
 
     def take(self, spec: str) -> tuple[str, bytes]:
         """Return the name of a key pair of that spec and its public key (DER SubjectPublicKeyInfo)."""
-        with self._lock:
-            name = f"{spec}/{next(self._turns[spec]) % _PER_SPEC}"
-            if name not in self._keys:
-                self._keys[name] = rsa.generate_private_key(public_exponent=65537, key_size=BITS[spec])
-            key = self._keys[name]
+        if not self._keys[spec]:
+            self.prepare(spec)
+        number = next(self._turns[spec]) % len(self._keys[spec])
+        key = self._keys[spec][number]
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        return name, key.public_key().public_bytes(serialization.Encoding.DER, form)
+        return f"{spec}/{number}", key.public_key().public_bytes(serialization.Encoding.DER, form)
 
     def unwrap(self, name: str, algorithm: str, blob: bytes) -> bytes:
         """Return the material inside; InvalidCiphertextException (no message, as AWS) if it does not open."""
         try:
-            return _unwrapped(self._keys[name], algorithm, blob)
+            spec, _, number = name.partition("/")
+            return _unwrapped(self._keys[spec][int(number)], algorithm, blob)
         except (ValueError, UnsupportedAlgorithm, keywrap.InvalidUnwrap) as error:
             raise ServiceError("InvalidCiphertextException") from error
 

@@ -19,6 +19,11 @@ from orchestrator.simulator.request import Request
 
 Operation = Callable[[Request], dict[str, Any]]
 
+AHEAD: Mapping[str, Callable[[dict[str, Any]], None]] = {
+    "GetParametersForImport": importing.prepare_wrapping_key,
+}
+"""Slow work that is done before the world is locked for an operation."""
+
 OPERATIONS: Mapping[str, Operation] = {
     **lifecycle.OPERATIONS,
     **policies.OPERATIONS,

@@ -1,6 +1,5 @@
 """Names for keys, per account and Region."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from orchestrator.simulator.world import Alias
 def create_alias(request: Request) -> dict[str, Any]:
     """Name a key."""
     name = _name(request)
-    if name in _aliases(request):
+    if _found(request, name) is not None:
         raise ServiceError("AlreadyExistsException", f"An alias with the name {_arn(request, name)} already exists")
     view = _target(request)
     _put(request, name, Alias(name, view.keys.key_id, request.now, request.now))
@@ -42,7 +41,8 @@ def delete_alias(request: Request) -> dict[str, Any]:
 def list_aliases(request: Request) -> dict[str, Any]:
     """List the names of this account and Region, or of one key."""
     key_id = request.key().keys.key_id if "KeyId" in request.params else None
-    found = [alias for _, alias in sorted(_aliases(request).items()) if key_id in (None, alias.key_id)]
+    known = request.world.aliases_of(request.account, request.region, request.now)
+    found = [alias for alias in known if key_id in (None, alias.key_id)]
     some, paging = page(request.params, found, default=50)
     return {"Aliases": [_entry(request, alias) for alias in some], **paging}
 
@@ -79,14 +79,14 @@ def _target(request: Request) -> KeyView:
 
 
 def _existing(request: Request, name: str) -> Alias:
-    alias = _aliases(request).get(name)
+    alias = _found(request, name)
     if alias is None:
         raise not_found(f"Alias {_arn(request, name)} is not found.")
     return alias
 
 
-def _aliases(request: Request) -> Mapping[str, Alias]:
-    return request.world.aliases_of(request.account, request.region)
+def _found(request: Request, name: str) -> Alias | None:
+    return request.world.alias(request.account, request.region, name, request.now)
 
 
 def _put(request: Request, name: str, alias: Alias | None) -> None:
