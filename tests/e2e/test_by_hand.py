@@ -74,3 +74,22 @@ def test_without_a_terminal_a_rotation_needs_yes(adopted: tuple[Machine, str]) -
     assert true is not None
     assert true.rotations == 0
     assert true.pending is None
+
+
+def test_the_plan_as_a_script_of_plain_commands_comes_to_the_same_end(adopted: tuple[Machine, str]) -> None:
+    """Mrk plan --script: aws and openssl alone do what was planned."""
+    machine, arn = adopted
+    machine.write_config(payments={"arn": arn, "regions": list(REGIONS), "rotate_every": "1s"})
+    script = machine.directory / "plan.sh"
+    script.write_text(machine.run("mrk", "plan", "payments", "--script"))
+
+    printed = machine.run("sh", str(script))
+
+    assert "mrk adopt payments" in printed
+    for region in REGIONS:
+        true = machine.simulator.key(region, arn)
+        assert true is not None
+        assert (true.key_state, true.rotations, true.pending) == ("Enabled", 1, None)
+        assert all(row.usable for row in true.rows)
+    machine.run("mrk", "adopt", "payments", "payments-new-material.bin")
+    assert machine.json("mrk", "verify", "--json")["keys"][0]["status"] == "idle"

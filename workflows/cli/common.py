@@ -5,27 +5,29 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
-from orchestrator.errors import Exit, UsageError
+from orchestrator.errors import Exit, KmsError, UsageError
 from orchestrator.journal import Journal
 from orchestrator.logs import event_logger
-from orchestrator.model import Idle
+from orchestrator.model import Block, Idle, KeyArn, Reason, Region, is_alias, region_of
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report, Status
 from orchestrator.report import documents, tables
 from orchestrator.report.narrate import narrator
 from orchestrator.runner import Runner
 from orchestrator.settings import KeySettings, Settings, load
+from workflows.cli.options import Options
 from workflows.jobs import named
 
 ConfigOption = Annotated[
@@ -51,31 +53,52 @@ _CODES: dict[Status, Exit] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Invocation:
     """One command with its config, on its way: what is needed to run jobs and to show what came of them."""
 
     settings: Settings
     engine: Engine
     as_json: bool
+    region: Region | None = None
+    unresolved: list[Report] = field(default_factory=list)
 
     def keys(self, names: Sequence[str]) -> dict[str, KeySettings]:
-        """Find the keys that the command line names."""
-        return named(self.settings, names)
+        """Find the keys that the command line names; an alias that cannot be resolved fails alone (I10)."""
+        found = {name: self._resolved(name, key) for name, key in named(self.settings, names).items()}
+        return {name: key for name, key in found.items() if key is not None}
+
+    def _resolved(self, name: str, key: KeySettings) -> KeySettings | None:
+        try:
+            arn = self._arn(key.arn)
+        except KmsError as error:
+            policy = self.settings.policy(key)
+            stand_in = KeyArn(key.arn.split(":")[1], region_of(key.arn), key.arn.split(":")[4], key.arn.split(":")[5])
+            job = Job(name, stand_in, policy, (), lambda _: Idle(""))
+            block = Block(Reason.ACCESS, error.message, error.hint or "check the alias", stand_in.region, person=False)
+            self.unresolved.append(Report(job, "failed", "located", error.message, (block,)))
+            return None
+        return key.model_copy(update={"arn": str(arn)})
+
+    def _arn(self, text: str) -> KeyArn:
+        arn = self.engine.kms(region_of(text)).resolve(text) if is_alias(text) else KeyArn.parse(text)
+        return arn.within(self.region) if self.region else arn
 
     def run(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
         """Run jobs to their end; Ctrl-C or SIGTERM finishes the calls in flight and reports."""
         with stopping(self.engine.runner):
-            return self.engine.runner.run(jobs)
+            return (*self.engine.runner.run(jobs), *self.unresolved)
 
 
-def read_settings(config: Path | None, endpoint_url: str | None = None) -> Settings:
-    """Read the config file that the command line, the directory or the environment names."""
-    path = config or (
-        Path("config.yaml") if Path("config.yaml").exists() else Path(os.environ.get("MRK_CONFIG", "config.yaml"))
-    )
-    flags: dict[str, Any] = {"aws": {"endpoint_url": endpoint_url}} if endpoint_url else {}
-    return load(path, flags)
+def read_settings(
+    config: Path | None, endpoint_url: str | None = None, profile: str | None = None, role_arn: str | None = None
+) -> Settings:
+    """Read the config file that the command line, the directory or the environment names; flags win."""
+    here = Path("config.yaml")
+    path = config or (here if here.exists() else Path(os.environ.get("MRK_CONFIG", here)))
+    flags = {"endpoint_url": endpoint_url, "profile": profile, "role_arn": role_arn}
+    given = {name: value for name, value in flags.items() if value is not None}
+    return load(path, {"aws": given} if given else {})
 
 
 @contextmanager
@@ -83,22 +106,32 @@ def invocation(
     config: Path | None,
     *,
     endpoint_url: str | None = None,
+    profile: str | None = None,
+    region: str | None = None,
+    role_arn: str | None = None,
     as_json: bool = False,
+    quiet: bool = False,
     log_level: str = "info",
     changing: bool = True,
 ) -> Iterator[Invocation]:
     """Set up one command; a command that may change something keeps a journal."""
-    settings = read_settings(config, endpoint_url)
+    settings = read_settings(config, endpoint_url, profile, role_arn)
     run_id = new_run_id(SystemClock().now())
-    listeners: list[Listener] = [watcher(log_level)] if changing or log_level == "debug" else []
+    watching = (changing or log_level == "debug") and not quiet
+    listeners: list[Listener] = [watcher(log_level)] if watching else []
     journal = Journal(settings.run.journal, run_id) if changing else None
     listeners += [journal] if journal else []
     try:
         with engine(settings, run_id, fan_out(listeners)) as made:
-            yield Invocation(settings, made, as_json)
+            yield Invocation(settings, made, as_json, Region(region) if region else None)
     finally:
         if journal:
             journal.close()
+
+
+def opened(options: Options, *, changing: bool = True) -> AbstractContextManager[Invocation]:
+    """Set up one command by what the command line said."""
+    return invocation(changing=changing, **{one.name: getattr(options, one.name) for one in fields(Options)})
 
 
 def watcher(log_level: str) -> Listener:
@@ -150,9 +183,19 @@ def finish(called: Invocation, reports: Sequence[Report]) -> int:
         write_json({"runs": [documents.report(report) for report in reports]})
     else:
         for report in reports:
-            write(f"[bold]{report.job.name}[/bold]  {report.job.key}", tables.ending(report))
+            write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
             if report.status == "finished" and report.view is not None:
                 write(tables.status(report.job.name, report.view, report.job.policy))
+    return exit_code(reports)
+
+
+def show_endings(called: Invocation, reports: Sequence[Report]) -> int:
+    """Show how each key was judged, and return the exit code that covers them all."""
+    if called.as_json:
+        write_json({"keys": [documents.report(report) for report in reports]})
+    else:
+        for report in reports:
+            write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
     return exit_code(reports)
 
 
@@ -166,6 +209,11 @@ def write(*parts: str | RenderableType) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     for part in parts:
         console.print(part)
+
+
+def write_text(text: str) -> None:
+    """Print text to stdout as it is."""
+    sys.stdout.write(text)
 
 
 def write_json(document: object) -> None:

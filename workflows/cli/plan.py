@@ -10,45 +10,37 @@ from orchestrator.errors import Exit
 from orchestrator.model import Stage
 from orchestrator.plan import Plan, predict
 from orchestrator.progress import Job, Report
-from orchestrator.report import documents, tables
+from orchestrator.report import documents, scripts, tables
 from workflows import jobs
-from workflows.cli.common import (
-    ConfigOption,
-    EndpointOption,
-    Invocation,
-    JsonOption,
-    LogOption,
-    NamesArgument,
-    each,
-    exit_code,
-    invocation,
-    write,
-    write_json,
-)
+from workflows.cli.common import Invocation, each, exit_code, opened, write, write_json, write_text
+from workflows.cli.options import DryRunOption, NamesArgument, Options, with_options
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+__all__ = ["DryRunOption", "command", "show"]
 
 
+@with_options
 def command(
     names: NamesArgument = None,
     *,
-    config: ConfigOption = None,
-    endpoint_url: EndpointOption = None,
+    options: Options,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 10 where there is work to do.")] = False,
-    as_json: JsonOption = False,
-    log_level: LogOption = "info",
+    script: Annotated[
+        bool, typer.Option("--script", help="Print the plan as a shell script: aws and openssl.")
+    ] = False,
 ) -> int:
     """Show what `mrk run` would do: the exact calls in order, and the point of no return. Changes nothing."""
-    with invocation(config, endpoint_url=endpoint_url, as_json=as_json, log_level=log_level, changing=False) as called:
+    with opened(options, changing=False) as called:
         todo = each(called, names, lambda name, key: jobs.run(name, key, called.settings.policy(key)))
-        return show(called, todo, work_to_do=exit_code)
+        return show(called, todo, work_to_do=exit_code, script=script)
 
 
-def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False) -> int:
+def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False, script: bool = False) -> int:
     """Predict each job and print the plans."""
     planned = predicted(called, todo)
     algorithm = called.settings.aws.wrapping_algorithm
-    if called.as_json:
+    if script:
+        write_text(scripts.script([(report.job.name, found) for report, found in planned if found], called.settings))
+    elif called.as_json:
         write_json({"plans": [documents.plan(report, found, algorithm) for report, found in planned]})
     else:
         for report, found in planned:
@@ -61,7 +53,8 @@ def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False) -
 def predicted(called: Invocation, todo: Sequence[Job]) -> list[tuple[Report, Plan | None]]:
     """Look at every key, pin what would be done, and predict it."""
     reports = called.run([replace(job, stages=()) for job in todo])
-    return [(report, _predict(job.stages, report)) for job, report in zip(todo, reports, strict=True)]
+    stages = {job.name: job.stages for job in todo}
+    return [(report, _predict(stages.get(report.job.name, ()), report)) for report in reports]
 
 
 def _predict(stages: Sequence[Stage], report: Report) -> Plan | None:

@@ -5,31 +5,22 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import Exit, UsageError
 from orchestrator.progress import Job
 from orchestrator.report import tables
 from workflows import jobs
 from workflows.cli import plan
-from workflows.cli.common import (
-    ConfigOption,
-    EndpointOption,
-    Invocation,
-    JsonOption,
-    LogOption,
-    NameArguments,
-    each,
-    finish,
-    invocation,
-)
-from workflows.cli.plan import DryRunOption
+from workflows.cli.common import Invocation, complain, each, finish, opened
+from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 
 
+@with_options
 def command(
     names: NameArguments,
     *,
-    config: ConfigOption = None,
-    endpoint_url: EndpointOption = None,
+    options: Options,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed without a terminal.")] = False,
     replaces: Annotated[
         str | None, typer.Option("--replaces", metavar="ID", help="Rotate only if this material is CURRENT.")
@@ -38,31 +29,31 @@ def command(
         str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage; `ready` is the last before.")
     ] = None,
     dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    log_level: LogOption = "info",
 ) -> int:
     """Rotate keys now. Unfinished work is finished first, and then nothing more is done."""
     if replaces and len(names) > 1:
         raise UsageError("--replaces goes with one key", "name one key")
     if not (yes or dry_run or sys.stdin.isatty()):
         raise UsageError("a rotation cannot be undone, and there is no terminal to ask on", "add --yes, or --dry-run")
-    with invocation(
-        config, endpoint_url=endpoint_url, as_json=as_json, log_level=log_level, changing=not dry_run
-    ) as called:
+    with opened(options, changing=not dry_run) as called:
         todo = each(
             called, names, lambda name, key: jobs.rotate(name, key, called.settings.policy(key), replaces, until)
         )
         if dry_run:
             return plan.show(called, todo)
-        if not yes:
-            _ask(called, todo)
+        if not yes and not _confirmed(called, todo):
+            complain("not confirmed; nothing was changed")
+            return Exit.INTERRUPTED
         return finish(called, called.run(todo))
 
 
-def _ask(called: Invocation, todo: Sequence[Job]) -> None:
-    """Show the plans, and have the point of no return confirmed."""
-    for report, planned in plan.predicted(called, todo):
-        typer.echo(f"{report.job.name}: {tables.budget(report)}", err=True)
-        for step in planned.steps if planned else ():
-            typer.echo(f"  {step.stage}: {step.action.kind} {step.action.target}", err=True)
-    typer.confirm("Rotate?", abort=True, err=True)
+def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
+    """Show the plans, and have the point of no return confirmed; what does not come to it needs no word."""
+    planned = plan.predicted(called, todo)
+    if not any(step.point_of_no_return for _, found in planned if found for step in found.steps):
+        return True
+    console = Console(stderr=True, highlight=False)
+    for report, found in planned:
+        console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
+        console.print(f"{report.job.name}: {tables.budget(report)}", style="bold yellow")
+    return typer.confirm("Rotate?", err=True)

@@ -3,36 +3,23 @@
 from orchestrator.errors import Exit
 from orchestrator.report import documents, tables
 from workflows import jobs
-from workflows.cli.common import (
-    ConfigOption,
-    EndpointOption,
-    JsonOption,
-    LogOption,
-    NamesArgument,
-    each,
-    invocation,
-    looking,
-    write,
-    write_json,
-)
+from workflows.cli.common import each, looking, opened, write, write_json
+from workflows.cli.options import NamesArgument, Options, with_options
 
 
-def command(
-    names: NamesArgument = None,
-    *,
-    config: ConfigOption = None,
-    endpoint_url: EndpointOption = None,
-    as_json: JsonOption = False,
-    log_level: LogOption = "info",
-) -> int:
+@with_options
+def command(names: NamesArgument = None, *, options: Options) -> int:
     """Show every key: its Regions, its key material, what the store holds, and what is left of its rotations."""
-    with invocation(config, endpoint_url=endpoint_url, as_json=as_json, log_level=log_level, changing=False) as called:
+    with opened(options, changing=False) as called:
         todo = each(called, names, lambda name, key: looking(jobs.run(name, key, called.settings.policy(key))))
         reports = called.run(todo)
-        seen = [(report.job.name, report.view, report.job.policy) for report in reports if report.view is not None]
-        if as_json:
-            write_json({"keys": [documents.status(*one) for one in seen]})
-        else:
-            for one in seen:
-                write(tables.status(*one), "")
-        return Exit.FAILED if any(view.failures for _, view, _ in seen) else Exit.OK
+    seen = [(report.job.name, report.view, report.job.policy) for report in reports if report.view is not None]
+    unseen = [report for report in reports if report.view is None]
+    if options.as_json:
+        write_json({"keys": [documents.status(*one) for one in seen] + [documents.report(one) for one in unseen]})
+    else:
+        for one in seen:
+            write(tables.status(*one), "")
+        for report in unseen:
+            write(tables.ending(report), "")
+    return Exit.FAILED if unseen or any(view.failures for _, view, _ in seen) else Exit.OK

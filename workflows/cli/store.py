@@ -1,38 +1,34 @@
 """mrk store: make the store, and list what it holds."""
 
-from typing import Annotated
-
 import typer
 from rich.table import Table
 
 from orchestrator.compose import make_store
 from orchestrator.errors import Exit
 from orchestrator.model import Entry, short
-from workflows.cli.common import ConfigOption, EndpointOption, JsonOption, invocation, read_settings, write, write_json
+from workflows.cli.common import opened, read_settings, write, write_json
+from workflows.cli.options import Options, with_options
 
 app = typer.Typer(help="The store of key material: make it, list it.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("init")
-def init(*, config: ConfigOption = None, endpoint_url: EndpointOption = None) -> int:
+@with_options
+def init(*, options: Options) -> int:
     """Make the store that the config names, stamped for the place that its keys are in."""
-    settings = read_settings(config, endpoint_url)
+    settings = read_settings(options.config, options.endpoint_url, options.profile, options.role_arn)
     make_store(settings, settings.store.recipients)
     write(f"store ready: {settings.store.uri}, sealed to {len(settings.store.recipients)} recipients")
     return Exit.OK
 
 
 @app.command("list")
-def list_entries(
-    *,
-    config: ConfigOption = None,
-    endpoint_url: EndpointOption = None,
-    as_json: Annotated[bool, JsonOption.__metadata__[0]] = False,
-) -> int:
+@with_options
+def list_entries(*, options: Options) -> int:
     """List every entry: which key, which material, readable or not."""
-    with invocation(config, endpoint_url=endpoint_url, as_json=as_json, changing=False) as called:
+    with opened(options, changing=False) as called:
         entries = called.engine.store.entries()
-    if as_json:
+    if options.as_json:
         write_json({"entries": [_document(entry) for entry in entries]})
     else:
         write(_table(entries))

@@ -1,0 +1,138 @@
+"""A plan as a shell script of plain aws and openssl commands: to read, or to run by hand where mrk may not run."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from orchestrator.model import (
+    DepositMaterial,
+    EntryName,
+    ImportMaterial,
+    ImportType,
+    MaterialId,
+    ProveRegion,
+    RotateOnDemand,
+)
+from orchestrator.plan import Plan, Planned
+from orchestrator.settings import Settings
+
+_HEAD = r"""#!/bin/sh
+# The plan of mrk as plain aws, openssl and age commands. It stops at the first error.
+# mrk judges every Region again right before the point of no return, and waits with patience; this script only waits.
+set -eu
+umask 077
+
+import_material() {  # Region, key ARN, file, ImportType, then more options of aws kms import-key-material
+  region=$1 key=$2 file=$3 kind=$4; shift 4
+  work=$(mktemp -d)
+  aws kms get-parameters-for-import --region "$region" --key-id "$key" --wrapping-algorithm "$WRAPPING" \
+      --wrapping-key-spec RSA_4096 --query '[PublicKey, ImportToken]' --output text > "$work/parameters"
+  cut -f1 "$work/parameters" | base64 -d > "$work/wrapping-key.der"
+  cut -f2 "$work/parameters" | base64 -d > "$work/token"
+  openssl pkeyutl -encrypt -in "$file" -out "$work/wrapped" -inkey "$work/wrapping-key.der" -keyform DER -pubin \
+      -pkeyopt rsa_padding_mode:oaep -pkeyopt "rsa_oaep_md:$DIGEST" -pkeyopt "rsa_mgf1_md:$DIGEST"
+  aws kms import-key-material --region "$region" --key-id "$key" --import-type "$kind" --query KeyMaterialId \
+      --encrypted-key-material "fileb://$work/wrapped" --import-token "fileb://$work/token" --output text "$@"
+  rm -r "$work"
+}
+
+state_of() {  # Region, key ARN, material id
+  aws kms list-key-rotations --region "$1" --key-id "$2" --include-key-material ALL_KEY_MATERIAL --output text \
+      --query "Rotations[?KeyMaterialId=='$3'].KeyMaterialState"
+}
+
+LISTED='PENDING_ROTATION PENDING_MULTI_REGION_IMPORT_AND_ROTATION CURRENT NON_CURRENT'
+
+wait_for() {  # states, Region, key ARN, material id
+  for _ in $(seq 180); do
+    state=$(state_of "$2" "$3" "$4")
+    for wanted in $1; do test "$state" != "$wanted" || return 0; done
+    sleep 5
+  done
+  echo "waited 15 minutes in vain for $1 in $2" >&2
+  return 1
+}
+"""
+
+
+def script(plans: Sequence[tuple[str, Plan]], settings: Settings) -> str:
+    """Write the plans of several keys as one script."""
+    algorithm = settings.aws.wrapping_algorithm
+    digest = "sha1" if algorithm.endswith("SHA_1") else "sha256"
+    head = f"{_HEAD}\nWRAPPING={algorithm}\nDIGEST={digest}\n"
+    bodies = (_body(name, plan, settings) for name, plan in plans if plan.steps)
+    return "\n".join((head, *bodies)) or head
+
+
+def _body(name: str, plan: Plan, settings: Settings) -> str:
+    lines = [f"# {'-' * 30} {name}"]
+    stage = ""
+    for step in plan.steps:
+        if step.stage != stage:
+            stage = step.stage
+            lines.append(f"\n# {stage}")
+        lines += _lines(name, step, settings)
+    if any(isinstance(step.action, DepositMaterial) for step in plan.steps):
+        lines.append(f"\necho 'bring the new material into the store: mrk adopt {name} {_file(name)}'")
+    lines += [f"# not done: {block.message}" for block in plan.end.blocks]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(name: str, step: Planned, settings: Settings) -> Iterable[str]:
+    match step.action:
+        case DepositMaterial():
+            file = _file(name)
+            yield f"# KMS never gives this back: keep a copy of {file} in a safe place before you go on."
+            yield f"test -s {file} || openssl rand -out {file} 32"
+        case ImportMaterial():
+            yield from _import(name, step.action, settings)
+        case RotateOnDemand(arn=arn, material_id=material):
+            yield f"wait_for PENDING_ROTATION {arn.region} {arn} {_id(material)}"
+            yield "# ===== point of no return: this cannot be undone, and costs one of 25 rotations for life ====="
+            yield f"aws kms rotate-key-on-demand --region {arn.region} --key-id {arn}"
+        case ProveRegion(arn=arn, material_id=material):
+            yield f"wait_for CURRENT {arn.region} {arn} {_id(material)}"
+            asked = (
+                f"aws kms generate-data-key-without-plaintext --region {arn.region} --key-id {arn} --key-spec AES_256"
+            )
+            yield f'test "$({asked} --query KeyMaterialId --output text)" = {_id(material)}'
+        case other:
+            yield f"# {other.kind}: mrk does this in its store"
+
+
+def _import(name: str, action: ImportMaterial, settings: Settings) -> Iterable[str]:
+    more = _expiry(action)
+    if action.import_type is ImportType.NEW:
+        yield f"NEW_ID=$(import_material {action.arn.region} {action.arn} {_file(name)} {action.import_type} {more})"
+        return
+    file = _file(name)
+    if action.material_id not in {None, "new"}:
+        file = f"{name}-{str(action.material_id)[:8]}.bin"
+        yield from _restored(file, action.entry, settings)
+    material = _id(action.material_id)
+    yield f'wait_for "$LISTED" {action.arn.region} {action.arn} {material}'
+    line = f"import_material {action.arn.region} {action.arn} {file} {action.import_type} {more}"
+    yield f"{line} --key-material-id {material}"
+
+
+def _restored(file: str, entry: EntryName, settings: Settings) -> Iterable[str]:
+    """Bring bytes that the store holds into a file, with the stock age command."""
+    root = settings.store.uri.removeprefix("file:").removeprefix("//")
+    path = Path(root) / str(entry.key) / f"{entry.replaces or 'first'}.{entry.attempt}.age"
+    identity = settings.store.identity or "IDENTITY-FILE"
+    opened = f"age -d -i {shlex.quote(str(identity))} {shlex.quote(str(path))}"
+    yield f'test -s {file} || {opened} | sed -n \'s/.*"key_material": "\\(.*\\)".*/\\1/p\' | base64 -d > {file}'
+
+
+def _expiry(action: ImportMaterial) -> str:
+    if action.valid_to is None:
+        return "--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE"
+    return f"--expiration-model KEY_MATERIAL_EXPIRES --valid-to {action.valid_to:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _id(material: MaterialId | None) -> str:
+    return '"$NEW_ID"' if material in {None, "new"} else str(material)
+
+
+def _file(name: str) -> str:
+    return shlex.quote(f"{name}-new-material.bin")

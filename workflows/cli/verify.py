@@ -1,0 +1,13 @@
+"""mrk verify: are the keys well? Judges, and changes nothing."""
+
+from workflows import jobs
+from workflows.cli.common import each, opened, show_endings
+from workflows.cli.options import NamesArgument, Options, with_options
+
+
+@with_options
+def command(names: NamesArgument = None, *, options: Options) -> int:
+    """Judge every key: exit 0 if all is well, 3 where one could not be looked at, 4 where one is unhealthy."""
+    with opened(options, changing=False) as called:
+        todo = each(called, names, lambda name, key: jobs.verify(name, key, called.settings.policy(key)))
+        return show_endings(called, called.run(todo))
