@@ -7,11 +7,13 @@ and the exhaustive search all stand on it.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from orchestrator.model import (
     Action,
     AdoptMaterial,
     DepositMaterial,
+    DiscardMaterial,
     Entry,
     EntryName,
     ImportMaterial,
@@ -45,7 +47,7 @@ def outcome(action: Action) -> Outcome:
 
 def material_of(action: Action) -> MaterialId | None:
     """Tell which material an action is about; NEW_ID where only KMS can tell."""
-    if isinstance(action, DepositMaterial | AdoptMaterial):
+    if isinstance(action, DepositMaterial | AdoptMaterial | DiscardMaterial):
         return None
     return action.material_id or NEW_ID
 
@@ -55,6 +57,8 @@ def after(view: View, action: Action) -> View:
     match action:
         case DepositMaterial() | AdoptMaterial():
             return _with_entry(view, Entry(action.entry, Receipt(action.entry, view.at)))
+        case DiscardMaterial():
+            return _marked(view, action.entry, discarded_at=action.at)
         case ImportMaterial(import_type=ImportType.NEW):
             return _linked(_new_pending(view, action), action.entry, NEW_ID)
         case ImportMaterial():
@@ -74,11 +78,9 @@ def _with_entry(view: View, entry: Entry) -> View:
     return view if view.store is None else replace(view, store=view.store.with_entry(entry))
 
 
-def _marked(view: View, name: EntryName, *, probe: bool = False, proven: bool = False) -> View:
+def _marked(view: View, name: EntryName, **marks: Any) -> View:
     entry = view.store.get(name) if view.store else None
-    if entry is None:
-        return view
-    return _with_entry(view, replace(entry, probe=entry.probe or probe, proven=entry.proven or proven))
+    return view if entry is None else _with_entry(view, replace(entry, **marks))
 
 
 def _linked(view: View, name: EntryName, material: MaterialId) -> View:

@@ -8,6 +8,7 @@ from orchestrator.model import (
     Action,
     AdoptMaterial,
     DepositMaterial,
+    DiscardMaterial,
     ImportMaterial,
     ImportType,
     KeepProbe,
@@ -59,6 +60,9 @@ class Perform:
                 return Outcome(Result.DONE)
             case AdoptMaterial():
                 self._store.adopt(action.entry, Path(action.source))
+                return Outcome(Result.DONE)
+            case DiscardMaterial():
+                self._store.discard(action.entry, action.at)
                 return Outcome(Result.DONE)
             case ImportMaterial(import_type=ImportType.NEW):
                 return self._import_new(action)

@@ -12,6 +12,8 @@ from orchestrator.model import (
     Act,
     AdoptMaterial,
     Block,
+    DiscardMaterial,
+    Entry,
     EntryName,
     Goal,
     Idle,
@@ -22,6 +24,7 @@ from orchestrator.model import (
     MaterialRow,
     Policy,
     Reason,
+    Region,
     Run,
     Stage,
     Step,
@@ -61,12 +64,19 @@ def accepted(view: View, run: Run) -> Sequence[Step]:
     if entry is None or entry.linked is not None or row is None or view.primary is None:
         return []
     if checks.refused(run):
-        message = f"the bytes are not key material {short(row.material_id)}"
-        way = "nothing was changed in KMS; give the right file, or --material-id for another material"
-        return [Block(Reason.FOREIGN_PENDING, message, way, view.primary.region)]
+        return _other_bytes(view, view.primary.region, entry, row)
     if closed := checks.importable(view.primary, healing=True):
         return closed
     return [Act(ImportMaterial(view.primary.arn, entry.name, ImportType.EXISTING, row.material_id, row.valid_to))]
+
+
+def _other_bytes(view: View, primary: Region, entry: Entry, row: MaterialRow) -> Sequence[Step]:
+    """Set the attempt aside, lest a later rotation take its bytes for new ones; then tell."""
+    if entry.discarded_at is None:
+        return [Act(DiscardMaterial(entry.name, view.at))]
+    message = f"KMS says that the bytes of attempt {entry.name.attempt} are not key material {short(row.material_id)}"
+    way = "nothing was changed in KMS, and the attempt was set aside: adopt the right file, or name --material-id"
+    return [Block(Reason.FOREIGN_PENDING, message, way, primary)]
 
 
 def current_settled(view: View, run: Run) -> Sequence[Step]:

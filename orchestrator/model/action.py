@@ -43,6 +43,20 @@ class AdoptMaterial:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscardMaterial:
+    """Mark an attempt as given up, so that no run uses its bytes; they are kept (P9)."""
+
+    entry: EntryName
+    at: datetime
+    kind: Literal["discard"] = "discard"
+
+    @property
+    def target(self) -> str:
+        """The store keeps the mark."""
+        return STORE
+
+
+@dataclass(frozen=True, slots=True)
 class ImportMaterial:
     """Import one entry into the key in one Region; on the primary a success also links the entry (P2)."""
 
@@ -122,7 +136,16 @@ class MarkProven:
         return STORE
 
 
-Action = DepositMaterial | AdoptMaterial | ImportMaterial | RotateOnDemand | KeepProbe | ProveRegion | MarkProven
+Action = (
+    DepositMaterial
+    | AdoptMaterial
+    | DiscardMaterial
+    | ImportMaterial
+    | RotateOnDemand
+    | KeepProbe
+    | ProveRegion
+    | MarkProven
+)
 
 STORE = "store"
 
@@ -134,7 +157,7 @@ def name_of(action: Action) -> str:
             what = f"{action.import_type}:{action.material_id or action.entry.attempt}"
         case RotateOnDemand() | ProveRegion() | MarkProven() | KeepProbe():
             what = action.material_id
-        case DepositMaterial() | AdoptMaterial():
+        case DepositMaterial() | AdoptMaterial() | DiscardMaterial():
             what = str(action.entry.attempt)
     return f"{action.kind}:{action.target}:{what}"
 

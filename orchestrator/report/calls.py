@@ -7,6 +7,7 @@ from orchestrator.model import (
     Action,
     AdoptMaterial,
     DepositMaterial,
+    DiscardMaterial,
     ImportMaterial,
     KeepProbe,
     MarkProven,
@@ -50,6 +51,8 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
             )
         case AdoptMaterial():
             return (PlannedCall("store", "adopt", {"entry": _entry(action), "file": action.source}),)
+        case DiscardMaterial():
+            return (PlannedCall("store", "discard", {"entry": _entry(action)}),)
         case ImportMaterial():
             return _import(action, algorithm)
         case RotateOnDemand():
@@ -66,7 +69,7 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
             return (PlannedCall("store", "mark proven", {"entry": _entry(action)}),)
 
 
-def _entry(action: DepositMaterial | AdoptMaterial | MarkProven) -> str:
+def _entry(action: DepositMaterial | AdoptMaterial | DiscardMaterial | MarkProven) -> str:
     return f"{(action.entry.replaces or 'first')[:8]}.{action.entry.attempt}"
 
 
