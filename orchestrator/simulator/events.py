@@ -56,12 +56,18 @@ def with_generated(keys: KeySet, at: float) -> KeySet:
 def _times(keys: KeySet, switches: Switches) -> Iterator[float]:
     if keys.rotation is not None:
         yield keys.rotation.due if keys.pending is not None else keys.rotation.ends
-    if keys.automatic is not None:
+    if keys.automatic is not None and _rotates_by_itself(keys):
         yield keys.automatic.next_at
     for member in keys.members.values():
         if member.deletion_at is not None:
             yield member.deletion_at
         yield from (when for _, when in _sweeps(keys, member, switches))
+
+
+def _rotates_by_itself(keys: KeySet) -> bool:
+    """Tell whether automatic rotation goes on: not while the primary is disabled or being deleted."""
+    primary = keys.members.get(keys.primary)
+    return primary is not None and not primary.disabled and primary.deletion_window is None
 
 
 def _sweeps(keys: KeySet, member: Member, switches: Switches) -> Iterator[tuple[str, float]]:
@@ -88,7 +94,7 @@ def _rotated(keys: KeySet, at: float, switches: Switches) -> KeySet:
 
 def _rotated_automatically(keys: KeySet, at: float) -> KeySet:
     automatic = keys.automatic
-    if automatic is None or automatic.next_at > at:
+    if automatic is None or automatic.next_at > at or not _rotates_by_itself(keys):
         return keys
     if keys.rotation is None:
         keys = complete_rotation(with_generated(keys, at), at, "AUTOMATIC")

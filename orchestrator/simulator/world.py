@@ -51,7 +51,10 @@ class World:
     def truth(self, key_id: str, at: float) -> KeySet | None:
         """Return the key as it really is, after everything that time has brought about."""
         while (due := self._due.get(key_id, NEVER)) <= at:
-            self.put(apply_events(self._versions[key_id][-1][1], due, self.switches), due)
+            # What was held up, as automatic rotation is by a disabled key, happens when it can, not in the past.
+            since, keys = self._versions[key_id][-1]
+            when = max(due, since)
+            self.put(apply_events(keys, when, self.switches), when)
         versions = self._versions.get(key_id)
         return None if versions is None else versions[-1][1]
 

@@ -53,6 +53,7 @@ def test_the_wrong_key_is_told_before_its_usage(cloud: Cloud) -> None:
 
 
 def test_the_wrong_family_is_told_by_usage(cloud: Cloud) -> None:
+    """Recorded: hmac:disabled_wrong_algorithm."""
     key = cloud.ready_key()
     signer = cloud.key(Origin="AWS_KMS", KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     assert refusal(cloud.kms().generate_mac, KeyId=key, Message=b"m", MacAlgorithm="HMAC_SHA_256") == (

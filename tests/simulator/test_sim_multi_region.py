@@ -152,6 +152,7 @@ class TestReplicateErrors:
         assert refusal(cloud.kms().replicate_key, KeyId=key, ReplicaRegion=REPLICA) == expected
 
     def test_twice_in_a_region_also_while_that_replica_is_going(self, cloud: Cloud) -> None:
+        """Recorded: multi_region:primary_with_deleting_replica, replicate_disabled_primary."""
         key = cloud.set_of(REPLICA)
         expected = (
             "AlreadyExistsException",
@@ -265,6 +266,7 @@ class TestCiphertextAcrossRegions:
         assert refusal(cloud.kms(THIRD).decrypt, CiphertextBlob=blob)[0] == "AccessDeniedException"
 
     def test_a_disabled_or_going_primary_does_not_matter_to_replicas(self, cloud: Cloud) -> None:
+        """Recorded: multi_region:replica_with_deleting_primary."""
         key = cloud.set_of(REPLICA)
         cloud.kms().disable_key(KeyId=key)
         cloud.kms(REPLICA).encrypt(KeyId=key, Plaintext=b"x")

@@ -205,6 +205,7 @@ class TestKeysThatKmsMade:
         assert cloud.kms().decrypt(CiphertextBlob=old)["KeyMaterialId"] == first
 
     def test_a_rotation_reaches_every_replica(self, make_cloud: Callable[..., Cloud]) -> None:
+        """Recorded: multi_region:replica_rotation_sync_poll."""
         cloud = make_cloud(rotation_seconds=50)
         key = cloud.key(Origin="AWS_KMS", MultiRegion=True)
         cloud.kms().replicate_key(KeyId=key, ReplicaRegion=REPLICA)
@@ -235,6 +236,20 @@ class TestKeysThatKmsMade:
         cloud.clock.advance(400 * 86400)
         assert len(cloud.rows(key)) == 3
         assert not cloud.kms().get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+
+    def test_automatic_rotation_waits_for_a_disabled_or_deleting_key(self, cloud: Cloud) -> None:
+        key = cloud.key(Origin="AWS_KMS")
+        cloud.kms().enable_key_rotation(KeyId=key, RotationPeriodInDays=100)
+        cloud.kms().disable_key(KeyId=key)
+        cloud.clock.advance(150 * 86400)
+        assert len(cloud.rows(key)) == 1
+        cloud.kms().enable_key(KeyId=key)
+        begun = cloud.clock()
+        assert cloud.rows(key)[1]["RotationDate"].timestamp() == begun
+        cloud.kms().schedule_key_deletion(KeyId=key, PendingWindowInDays=30)
+        assert cloud.kms().get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is False
+        cloud.kms().cancel_key_deletion(KeyId=key)
+        assert cloud.kms().get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
 
     def test_a_disabled_key_is_told_before_a_wrong_family(self, cloud: Cloud) -> None:
         key = cloud.key(Origin="AWS_KMS", KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")

@@ -197,6 +197,7 @@ def test_a_primary_waits_for_its_replicas_and_then_its_own_window(cloud: Cloud) 
 
 
 def test_a_replica_is_creating_and_cannot_be_used(make_cloud: Callable[..., Cloud]) -> None:
+    """Recorded: multi_region:replica_initial."""
     cloud = make_cloud(lag=Lag.aws_like(), seed=1)
     made = cloud.kms().create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
     cloud.clock.advance(60)

@@ -37,7 +37,8 @@ def get_key_rotation_status(request: Request) -> dict[str, Any]:
     """Tell about automatic rotation, and whether an on-demand one is under way."""
     view = request.read_key()
     require_symmetric(view)
-    rotation, automatic = view.keys.rotation, view.keys.automatic
+    rotation = view.keys.rotation
+    automatic = view.keys.automatic if view.member.deletion_window is None else None
     running = rotation is not None and view.at < rotation.shown_until
     return {
         "KeyRotationEnabled": automatic is not None,
