@@ -12,6 +12,7 @@ from orchestrator.model import (
     AdoptMaterial,
     Block,
     DepositMaterial,
+    DiscardMaterial,
     Entry,
     EntryName,
     Goal,
@@ -216,6 +217,8 @@ def sentence(action: Action) -> str:
             return f"deposit {_entry(action.entry)}"
         case AdoptMaterial():
             return f"adopt {action.source} as {_entry(action.entry)}"
+        case DiscardMaterial():
+            return f"discard {_entry(action.entry)}"
         case ImportMaterial():
             return f"import {action.import_type.name} {_letter(action.material_id)} into {action.arn.region}"
         case RotateOnDemand():

@@ -31,6 +31,7 @@ from orchestrator.model import (
     AdoptMaterial,
     Block,
     DepositMaterial,
+    DiscardMaterial,
     EntryName,
     Failed,
     Goal,
@@ -94,6 +95,7 @@ runs = st.builds(Run, goals, memories)
 actions = st.one_of(
     st.builds(DepositMaterial, names),
     st.builds(AdoptMaterial, names, texts),
+    st.builds(DiscardMaterial, names, times),
     st.builds(ImportMaterial, arns, names, st.sampled_from(ImportType), st.none() | materials, st.none() | times),
     st.builds(RotateOnDemand, arns, materials),
     st.builds(KeepProbe, arns, names, materials),

@@ -33,7 +33,9 @@ from core_building import (
 
 from orchestrator.memory import learned, saw, sending, wait_name, waited
 from orchestrator.model import (
+    AdoptMaterial,
     DepositMaterial,
+    DiscardMaterial,
     ImportMaterial,
     ImportType,
     KeyState,
@@ -328,6 +330,8 @@ def test_every_kind_of_action_has_its_own_name() -> None:
     actions = [
         DepositMaterial(name()),
         DepositMaterial(name(attempt=2)),
+        AdoptMaterial(name(), "/somewhere/material.bin"),
+        DiscardMaterial(name(), NOW),
         IMPORT,
         replace(IMPORT, arn=KEY),
         replace(IMPORT, import_type=ImportType.NEW, material_id=None),

@@ -1,0 +1,298 @@
+"""Repair and adopt: the ways out that the messages name must lead out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core_building import (
+    EU,
+    NOW,
+    US,
+    a_goal,
+    a_key,
+    a_run,
+    a_view,
+    cannot_see,
+    current,
+    days,
+    deciding,
+    entry,
+    first,
+    judged_by,
+    material,
+    name,
+    past,
+    pending,
+    settled_everywhere,
+    told,
+)
+
+from orchestrator.model import (
+    STORE,
+    EntryName,
+    Failed,
+    Goal,
+    Idle,
+    ImportType,
+    KeyArn,
+    KeyState,
+    MaterialId,
+    MaterialRow,
+    Policy,
+)
+from workflows.adopt import accepted, adopt, pinned, stages
+from workflows.repair import REPAIR, restored
+from worlds import World
+
+STANDING = a_goal("a")
+BOTH = [past("a"), current("b")]
+STORED = (first(), entry("a", "b", proven=True))
+LACKS = {"key_state": KeyState.PENDING_IMPORT}
+
+# ---- P10: what is missing, and what repair does of it -----------------------------------------------------------
+
+BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("nothing is missing", {}, []),
+    ("old material", {"rows": [past("a", imported=False), BOTH[1]]} | LACKS, ["import EXISTING a into eu-west-1"]),
+    (
+        "CURRENT material",
+        {"rows": [BOTH[0], current("b", imported=False)], **LACKS},
+        ["import EXISTING b into eu-west-1"],
+    ),
+    (
+        "all of it",
+        {"rows": [past("a", imported=False), current("b", imported=False)]} | LACKS,
+        ["import EXISTING a into eu-west-1", "import EXISTING b into eu-west-1"],
+    ),
+    (
+        "expired material",
+        {"rows": [past("a", valid_to=days(-1)), BOTH[1]]},
+        ["import EXISTING a into eu-west-1"],
+    ),
+    ("nothing yet: it expires soon", {"rows": [past("a", valid_to=days(1)), BOTH[1]]}, []),
+    ("pending material is not repaired", {"rows": [*BOTH, pending("c", imported=False)]}, []),
+    ("a row that is not listed yet", {"rows": [BOTH[1]]}, ["wait: inconsistent in eu-west-1"]),
+    (
+        "material of a Disabled key: an import would enable it",
+        {"rows": [past("a", imported=False), BOTH[1]], "key_state": KeyState.DISABLED},
+        ["block: disabled in eu-west-1"],
+    ),
+    (
+        "material of a key that is to be deleted",
+        {"rows": [past("a", imported=False), BOTH[1]], "key_state": KeyState.PENDING_DELETION},
+        ["block: key-state in eu-west-1"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("lost", "eu", "says"), BROKEN, ids=[row[0] for row in BROKEN])
+def test_repair_imports_what_a_region_lacks_and_nothing_else(lost: str, eu: dict[str, Any], says: list[str]) -> None:
+    """P10, I3: missing is PENDING_IMPORT, or a ValidTo that is not in the future."""
+    turn = judged_by(restored, a_view(a_key(BOTH, eu=eu), *STORED), a_run(STANDING))
+
+    assert told(turn)[1:] == says, lost
+
+
+LOST = [
+    ("the store never held it", (entry("a", "b", proven=True),), "it never held it, or lost the link"),
+    ("the store cannot read it back", (first(receipt=None, problem="torn"), STORED[1]), "torn"),
+]
+
+
+@pytest.mark.parametrize(("why", "stored", "said"), LOST, ids=[row[0] for row in LOST])
+def test_repair_without_the_bytes_asks_for_them_by_id(why: str, stored: tuple[Any, ...], said: str) -> None:
+    """I9: the whole id, as adopt wants it."""
+    view = a_view(a_key(BOTH, eu={"rows": [past("a", imported=False), BOTH[1]]} | LACKS), *stored)
+
+    [block] = judged_by(restored, view, a_run(STANDING)).blocks
+
+    assert block.reason == "store-lacks", why
+    assert said in block.message
+    assert f"mrk adopt NAME FILE --material-id {material('a')}" in block.way_out
+
+
+def test_repair_looks_everywhere_first_and_ends_settled_and_proven() -> None:
+    """I8, P13: a Region that cannot be seen is not left out."""
+    unseen = deciding(a_view(a_key(BOTH, eu=None), *STORED, failures=[cannot_see(EU)]), a_run(STANDING), REPAIR)
+    assert told(unseen) == ["sound: going", "wait: cannot-look in eu-west-1"]
+
+    done = deciding(a_view(a_key(BOTH), *STORED), a_run(STANDING, settled=settled_everywhere()), REPAIR)
+    assert told(done) == ["done: finished"]
+
+
+# ---- adopt: which material --------------------------------------------------------------------------------------
+
+
+def chosen(rows: list[MaterialRow], *stored: Any, wanted: str | None = None, **how: Any) -> Any:
+    """What adopt pins."""
+    return pinned(a_view(a_key(rows), *stored, **how), Policy(), material(wanted) if wanted else None)
+
+
+def test_adopt_takes_the_only_material_that_the_store_lacks() -> None:
+    """P3: its entry is named after the material before it."""
+    assert chosen([*BOTH, pending("c")], *STORED).entry == name("b")
+    assert chosen(BOTH, STORED[1]).entry == name(None)
+    assert chosen([*BOTH, pending("c")], *STORED, entry("b", discarded_at=NOW)).entry == name("b", 2)
+
+
+def test_adopt_asks_which_where_the_store_lacks_several() -> None:
+    """I9: with the whole ids."""
+    [block] = chosen(BOTH, entry("x"))
+    assert material("a") in block.way_out
+    assert material("b") in block.way_out
+
+    assert chosen(BOTH, entry("x"), wanted="b").entry == name("a")
+
+
+def test_adopt_of_what_the_store_holds_is_nothing_to_do() -> None:
+    """I6: a rerun after success says so."""
+    assert isinstance(chosen(BOTH, *STORED), Idle)
+
+
+def test_adopt_of_what_the_key_does_not_have_blocks() -> None:
+    """I9: ids are to be seen with mrk status."""
+    [block] = chosen(BOTH, *STORED, wanted="f")
+    assert (block.reason, block.region) == ("inconsistent", US)
+
+
+def test_adopt_waits_for_the_store() -> None:
+    """P2: whether it is lacking there must be seen."""
+    [wait] = chosen(BOTH, failures=[cannot_see(STORE)])
+    assert wait.look == (STORE,)
+
+
+# ---- adopt: by the word of KMS ------------------------------------------------------------------------------------
+
+FILE = Path("/somewhere/material.bin")
+REFUSED = Failed(1, "the bytes are others", "", NOW, final=True, refused=True)
+FOREIGN = [current("a"), pending("b", valid_to=days(30))]
+
+
+def adopting(rows: list[MaterialRow], *stored: Any, goal: Goal | None = None, **memory: Any) -> list[str]:
+    """What the workflow says."""
+    return told(deciding(a_view(a_key(rows), *stored), a_run(goal or a_goal(), **memory), stages(FILE)))
+
+
+def test_adopted_bytes_are_kept_first_then_proven_then_linked() -> None:
+    """P2, I1: EXISTING under the row's own id; pending material needs no more than its link."""
+    assert adopting(FOREIGN, first()) == ["adopted: going", f"adopt {FILE} as a.1"]
+    assert adopting(FOREIGN, first(), entry("a")) == ["accepted: going", "import EXISTING b into us-east-1"]
+    assert adopting(FOREIGN, first(), entry("a", "b")) == ["done: finished"]
+
+
+def test_adopted_bytes_that_kms_refuses_are_set_aside_before_anything_is_told() -> None:
+    """P2, P9: else the next rotation would take a wrong file for its new key material."""
+    failed = {"import:us-east-1:x": REFUSED}
+
+    assert adopting(FOREIGN, first(), entry("a"), failed=failed) == ["accepted: going", "discard a.1"]
+    assert adopting(FOREIGN, first(), entry("a", discarded_at=NOW), failed=failed) == [
+        "accepted: blocked",
+        "block: foreign-pending in us-east-1",
+    ]
+
+
+def test_adopted_current_material_is_settled_and_proven_too() -> None:
+    """P14, I8."""
+    rows = [past("a"), current("b")]
+
+    assert adopting(rows, first(), entry("a", "b"))[0] == "current_settled: going"
+    assert adopting(rows, first(), entry("a", "b"), settled=settled_everywhere())[0] == "current_proven: going"
+    proven = entry("a", "b", proven=True)
+    assert adopting(rows, first(), proven, settled=settled_everywhere()) == ["done: finished"]
+
+
+def test_adopt_into_a_disabled_primary_is_refused() -> None:
+    """I3: the proof is an import, and an import enables."""
+    view = a_view(a_key(FOREIGN, us={"key_state": KeyState.DISABLED}), first(), entry("a"))
+
+    assert told(judged_by(accepted, view)) == ["accepted: blocked", "block: disabled in us-east-1"]
+
+
+def test_an_unsettled_region_blocks_an_adoption_as_it_does_a_rotation() -> None:
+    """I9: a Region that lacks material after the lag needs a person, whatever the stage is called."""
+    view = a_view(a_key(BOTH, eu={"rows": [past("a", imported=False), BOTH[1]]}), first(), entry("a", "b"))
+    waiting = {"current_settled:eu-west-1:inconsistent": days(-1)}
+    settled = {region: streak for region, streak in settled_everywhere().items() if region != EU}
+
+    turn = deciding(view, a_run(settled=settled, waiting=waiting), stages(FILE))
+
+    assert told(turn) == ["current_settled: blocked", "block: material-missing in eu-west-1"]
+
+
+# ---- the ways out, walked to their end ----------------------------------------------------------------------------
+
+
+def foreign_pending(world: World, arn: KeyArn, content: bytes) -> MaterialId:
+    """Somebody else, with another store, imports new material of theirs."""
+    other = world.open_store(f"file:{world.directory / 'theirs'}", random_bytes=lambda _length: content)
+    named = EntryName(arn.identity, MaterialId(str(world.true(arn).current)))
+    other.deposit(named)
+    return world.send(other, arn, named, ImportType.NEW)
+
+
+def a_file(world: World, content: bytes) -> Path:
+    path = world.directory / f"{content.hex()[:8]}.bin"
+    path.write_bytes(content)
+    return path
+
+
+def test_foreign_pending_material_is_adopted_even_after_a_wrong_file(world: World) -> None:
+    """P2, I9: the way out that the block names leads out; then the key rotates onto the adopted material."""
+    arn, theirs, wrong = world.make_key(), os.urandom(32), os.urandom(32)
+    pending_id = foreign_pending(world, arn, theirs)
+    assert [block.reason for block in world.rotate(arn).blocks] == ["foreign-pending"]
+
+    refused, adopted = (
+        world.runner().run([adopt("payments", arn, world.policy, a_file(world, content), None)])[0]
+        for content in (wrong, theirs)
+    )
+
+    assert (refused.status, adopted.status) == ("blocked", "finished"), (refused, adopted)
+    assert world.rotate(arn).status == "finished"
+    assert world.true(arn).current == pending_id
+    assert world.true(arn).rotations == 1
+
+
+def test_a_file_that_was_refused_never_becomes_key_material(world: World) -> None:
+    """P2, P9: the foreign material is deleted, and the next rotation makes its own."""
+    arn, wrong = world.make_key(), os.urandom(32)
+    pending_id = foreign_pending(world, arn, os.urandom(32))
+    world.runner().run([adopt("payments", arn, world.policy, a_file(world, wrong), None)])
+    world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=pending_id)
+
+    report = world.rotate(arn)
+
+    assert report.status == "finished", report
+    used = world.view(arn).store.holding(MaterialId(str(world.true(arn).current)))
+    assert used is not None
+    assert used.name.attempt == 2
+    assert report.run is not None
+    assert report.run.goal.entry == used.name
+
+
+def test_a_deposit_that_somebody_elses_rotation_overtook_is_told_and_the_way_out_leads_out(world: World) -> None:
+    """P2, I6, I9: our bytes were never imported, theirs are CURRENT: blocked, not failed for ever; adopt ends it."""
+    arn, theirs = world.make_key(), os.urandom(32)
+    ours = EntryName(arn.identity, MaterialId(str(world.true(arn).current)))
+    world.store.deposit(ours)
+    other = world.open_store(f"file:{world.directory / 'theirs'}", random_bytes=lambda _length: theirs)
+    other.deposit(ours)
+    new = world.send(other, arn, ours, ImportType.NEW)
+    for region in world.true(arn).regions:
+        if region != arn.region:
+            world.send(other, arn.within(region), ours, ImportType.EXISTING, new)
+    world.client().rotate_key_on_demand(KeyId=str(arn))
+
+    told_so = world.rotate(arn)
+    assert (told_so.status, [block.reason for block in told_so.blocks]) == ("blocked", ["foreign-current"])
+
+    aside, adopted = (
+        world.runner().run([adopt("payments", arn, world.policy, a_file(world, theirs), None)])[0] for _ in range(2)
+    )
+
+    # The name that the adopted bytes would take is that of our deposit: first that is set aside, and told.
+    assert (aside.status, adopted.status) == ("blocked", "finished"), (aside, adopted)
+    held = world.view(arn).store.holding(new)
+    assert held is not None
+    assert held.proven
