@@ -81,6 +81,14 @@ class TestKeyIds:
             f"Invalid arn {PRIMARY}",
         )
 
+    def test_an_alias_of_an_alias_or_of_awss_own_is_refused(self, cloud: Cloud) -> None:
+        key = cloud.key()
+        cloud.kms().create_alias(AliasName="alias/a", TargetKeyId=key)
+        refused = refusal(cloud.kms().create_alias, AliasName="alias/b", TargetKeyId="alias/a")
+        assert refused[0] == "ValidationException"
+        refused = refusal(cloud.kms().create_alias, AliasName="alias/aws/b", TargetKeyId=key)
+        assert refused[0] == "NotAuthorizedException"
+
     def test_aliases_name_keys_where_they_may(self, cloud: Cloud) -> None:
         one, two = cloud.ready_key(), cloud.ready_key(bytes_of("two"))
         kms = cloud.kms()
@@ -149,8 +157,13 @@ class TestPolicies:
         cloud.kms().put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
         answer = cloud.kms().get_key_policy(KeyId=key, PolicyName="default")
         assert (answer["Policy"], answer["PolicyName"]) == (policy, "default")
-        refused = refusal(cloud.kms().put_key_policy, KeyId=key, Policy="not json")
-        assert refused[0] == "MalformedPolicyDocumentException"
+        for wrong in ("not json", "[]", "{}"):
+            refused = refusal(cloud.kms().put_key_policy, KeyId=key, Policy=wrong)
+            assert refused[0] == "MalformedPolicyDocumentException"
+            assert refusal(cloud.kms().create_key, Policy=wrong)[0] == "MalformedPolicyDocumentException"
+        refused = refusal(cloud.kms().get_key_policy, KeyId=key, PolicyName="other")
+        assert refused == ("NotFoundException", "No such policy exists")
+        assert cloud.kms().get_key_policy(KeyId=key)["Policy"] == policy
 
 
 class TestQuotas:
@@ -174,6 +187,24 @@ class TestQuotas:
         assert refusal(cloud.kms().create_key)[0] == "ThrottlingException"
         cloud.kms(account=OTHER_ACCOUNT).create_key()
         cloud.kms(REPLICA).create_key()
+
+    def test_some_operations_cost_something_in_a_second_region(self, make_cloud: Callable[..., Cloud]) -> None:
+        cloud = make_cloud(quotas=1.0)
+        key = cloud.kms().create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+        cloud.kms().replicate_key(KeyId=key, ReplicaRegion=REPLICA)
+        for _ in range(3):
+            cloud.kms(REPLICA).create_key()
+        assert refusal(cloud.kms(REPLICA).create_key)[0] == "ThrottlingException"
+        for _ in range(4):
+            cloud.kms().create_key()
+        assert refusal(cloud.kms().create_key)[0] == "ThrottlingException"
+
+    def test_cryptographic_operations_share_one_rate(self, make_cloud: Callable[..., Cloud]) -> None:
+        cloud = make_cloud(quotas=0.0002)
+        key = cloud.kms().create_key()["KeyMetadata"]["KeyId"]
+        cloud.kms().encrypt(KeyId=key, Plaintext=b"x")
+        cloud.kms().generate_random(NumberOfBytes=1)
+        assert refusal(cloud.kms().encrypt, KeyId=key, Plaintext=b"x")[0] == "ThrottlingException"
 
     def test_off_means_off(self, cloud: Cloud) -> None:
         for _ in range(20):

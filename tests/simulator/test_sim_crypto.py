@@ -120,6 +120,48 @@ def test_rsa_keys_take_only_so_much(cloud: Cloud, spec: str, algorithm: str, lon
     )
 
 
+def test_rsa_ciphertexts_need_their_key_and_open_as_themselves(cloud: Cloud) -> None:
+    oaep = {"EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+    key = cloud.key(Origin="AWS_KMS", KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")
+    blob = cloud.kms().encrypt(KeyId=key, Plaintext=b"x", **oaep)["CiphertextBlob"]
+    assert cloud.kms().decrypt(KeyId=key, CiphertextBlob=blob, **oaep)["Plaintext"] == b"x"
+    assert refusal(cloud.kms().decrypt, CiphertextBlob=blob, **oaep)[0] == "ValidationException"
+    assert refusal(cloud.kms().decrypt, KeyId=key, CiphertextBlob=b"x" * 256, **oaep) == INVALID
+    assert refusal(cloud.kms().decrypt, **oaep)[0] == "ValidationException"
+    expected = ("InvalidKeyUsageException", "Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048.")
+    assert refusal(cloud.kms().encrypt, KeyId=key, Plaintext=b"x") == expected
+    assert refusal(cloud.kms().decrypt, KeyId=key, CiphertextBlob=blob) == expected
+
+
+def test_a_public_key_is_what_pairs_have(cloud: Cloud) -> None:
+    mac = cloud.key(Origin="AWS_KMS", KeySpec="HMAC_224", KeyUsage="GENERATE_VERIFY_MAC")
+    for key in (cloud.ready_key(), mac):
+        assert refusal(cloud.kms().get_public_key, KeyId=key) == ("UnsupportedOperationException", "")
+
+
+def test_enclaves_and_rare_pairs_are_not_simulated(cloud: Cloud) -> None:
+    key = cloud.ready_key()
+    recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b"x"}
+    refused = refusal(cloud.kms().generate_random, NumberOfBytes=1, Recipient=recipient)
+    assert refused[0] == "NotSimulatedException"
+    refused = refusal(cloud.kms().generate_data_key_pair, KeyId=key, KeyPairSpec="SM2")
+    assert refused[0] == "NotSimulatedException"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "message_type", "code"),
+    [
+        ("ED25519_SHA_512", "DIGEST", "ValidationException"),
+        ("ED25519_PH_SHA_512", "DIGEST", "NotSimulatedException"),
+        ("ED25519_SHA_512", "EXTERNAL_MU", "ValidationException"),
+    ],
+)
+def test_ed25519_signs_whole_messages(cloud: Cloud, algorithm: str, message_type: str, code: str) -> None:
+    key = cloud.key(Origin="AWS_KMS", KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")
+    asked = {"KeyId": key, "Message": b"m", "SigningAlgorithm": algorithm}
+    assert refusal(cloud.kms().sign, **asked, MessageType=message_type)[0] == code
+
+
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "RSA_2048", "ECC_NIST_EDWARDS25519"])
 def test_data_key_pairs_are_real(cloud: Cloud, spec: str) -> None:
     key = cloud.ready_key()

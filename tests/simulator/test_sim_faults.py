@@ -116,6 +116,19 @@ class TestHooks:
         cloud.sim.hooks.append(switch_off)
         assert refusal(cloud.kms().encrypt, KeyId=key, Plaintext=b"x")[0] == "DisabledException"
 
+    def test_a_failure_of_its_own_is_answered_and_recorded(
+        self, cloud: Cloud, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(call: Call, moment: str) -> None:
+            raise RuntimeError(f"{call.operation} {moment}")
+
+        cloud.sim.hooks.append(fail)
+        assert refusal(cloud.kms().list_keys)[0] == "KMSInternalException"
+        assert cloud.sim.calls[-1].result == "KMSInternalException"
+        assert "ListKeys before" in caplog.text
+        cloud.sim.hooks.clear()
+        cloud.key()
+
 
 class TestCalls:
     def test_calls_are_recorded_without_secrets(self, cloud: Cloud) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,6 +63,19 @@ def test_it_ends_cleanly_on_interrupt_too() -> None:
     with process() as (_, running):
         running.send_signal(2)
         assert running.wait(timeout=20) == 0
+
+
+@pytest.mark.e2e
+def test_a_killed_simulator_comes_back_with_its_keys(tmp_path: Path) -> None:
+    flags = ("--lag", "instant", "--state", str(tmp_path / "state.json"))
+    with process(*flags) as (endpoint_url, running):
+        key = client(endpoint_url).create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+        client(endpoint_url).replicate_key(KeyId=key, ReplicaRegion="eu-west-1")
+        running.kill()
+        running.wait(timeout=20)
+    with process(*flags) as (endpoint_url, _):
+        for region in ("us-east-1", "eu-west-1"):
+            assert client(endpoint_url, region).describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "example.com", "::"])  # noqa: S104 - refused

@@ -161,6 +161,20 @@ def test_rotation_status_of_a_key_without_material_is_false(cloud: Cloud) -> Non
     assert answer == {"KeyRotationEnabled": False, "KeyId": cloud.arn(key)}
 
 
+@pytest.mark.parametrize("days", [1, 6, 31, 365])
+def test_the_waiting_period_is_7_to_30_days(cloud: Cloud, days: int) -> None:
+    key = cloud.ready_key()
+    refused = refusal(cloud.kms().schedule_key_deletion, KeyId=key, PendingWindowInDays=days)
+    assert refused[0] == "ValidationException"
+    assert cloud.state(key) == "Enabled"
+
+
+def test_descriptions_are_replaced(cloud: Cloud) -> None:
+    key = cloud.key(Description="old")
+    cloud.kms().update_key_description(KeyId=key, Description="new")
+    assert cloud.describe(key)["Description"] == "new"
+
+
 def test_a_deleted_key_is_gone_after_its_window(cloud: Cloud) -> None:
     key = cloud.ready_key()
     answer = cloud.kms().schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
