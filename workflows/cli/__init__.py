@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from orchestrator.errors import Exit, MrkError
@@ -24,10 +23,10 @@ def run(arguments: list[str]) -> int:
     except MrkError as error:
         complain(error.message, error.hint)
         return error.exit_code
-    except click.ClickException as error:
+    except typer.TyperException as error:
         complain(error.format_message(), "mrk --help")
         return Exit.USAGE
-    except (KeyboardInterrupt, click.Abort, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         complain("interrupted", "run again: a run resumes where it stands")
         return Exit.INTERRUPTED
     except BrokenPipeError:
