@@ -5,6 +5,7 @@ MrkError                     exit 1   a defect of ours, if raised as such
 ├── KmsError                 exit 3   one call to KMS, or to another AWS service, failed
 ├── StoreError               exit 4   the store refuses: a person must look
 │   └── EntryError           exit 4   one entry cannot be read, or is not what its name says
+├── HeldError                exit 3   another run holds the lock
 └── BlockedError             exit 4   a command would do harm
 """
 
@@ -54,6 +55,12 @@ class StoreError(MrkError):
 
 class EntryError(StoreError):
     """One entry cannot be read, or is not what its name says."""
+
+
+class HeldError(MrkError):
+    """Another run holds the lock of this config; running again later goes on where that one stops."""
+
+    exit_code = Exit.FAILED
 
 
 class BlockedError(MrkError):

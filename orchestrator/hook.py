@@ -1,0 +1,84 @@
+"""The hook `run.after`: a program of the owner's that is told how a run ended.
+
+It gets the report as JSON on its standard input: ids, Regions and sentences, never key material, and no credentials in
+its environment. What it does changes nothing about the run.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from orchestrator.durations import render
+
+_OURS = ("AWS_", "MRK_")
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_STDERR = 2
+
+
+class Hook:
+    """One program, without a shell and without arguments, that may run for a limited time."""
+
+    def __init__(self, program: Path, limit: timedelta, environment: Mapping[str, str]) -> None:
+        self._program = program.absolute()
+        self._limit = limit
+        self._environment = without_credentials(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def __call__(self, report: Mapping[str, Any]) -> str:
+        """Run the program to its end, and return what went wrong: nothing where it ended with 0."""
+        if self._stopped:
+            return "it was not begun: the run was interrupted"
+        try:
+            # In a session of its own, to be ended with whatever it started; our stdout carries the result only.
+            self._process = subprocess.Popen(
+                [str(self._program)],
+                stdin=subprocess.PIPE,
+                stdout=_STDERR,
+                env=self._environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return f"it cannot be started: {error.strerror}"
+        return self._ended(self._process, json.dumps(report, default=str).encode() + b"\n")
+
+    def _ended(self, process: "subprocess.Popen[bytes]", report: bytes) -> str:
+        if self._stopped:
+            self._kill()
+        try:
+            with process:
+                self._wait(process, report)
+        except subprocess.TimeoutExpired:
+            return f"it took longer than {render(self._limit)} (run.after_timeout) and was killed"
+        if self._stopped:
+            return "it was killed: the run was interrupted"
+        if process.returncode < 0:
+            return f"it was ended by signal {-process.returncode}"
+        return f"it ended with exit code {process.returncode}" if process.returncode else ""
+
+    def _wait(self, process: "subprocess.Popen[bytes]", report: bytes) -> None:
+        try:
+            process.communicate(report, timeout=self._limit.total_seconds())
+        finally:
+            self._kill()
+
+    def stop(self) -> None:
+        """End the program, and whatever it started; a signal handler may call this."""
+        self._stopped = True
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what AWS and mrk take their credentials and settings from: a hook that calls AWS has its own role."""
+    return {name: value for name, value in environment.items() if not name.startswith(_OURS) and name != _CREDENTIALS}

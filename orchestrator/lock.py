@@ -1,0 +1,79 @@
+"""One lock for each config: two changing commands at once would only do the same work twice.
+
+Locks only save work (I7); that two runs converge is the store's doing. The operating system holds the lock, so a dead
+process holds none. What the file says is for people: who held it last.
+"""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import lock_descriptor
+
+from orchestrator.errors import HeldError, UsageError
+
+_LONGEST_NOTE = 4096
+
+
+def default_path(config: Path, journal: Path) -> Path:
+    """Say where the lock of a config lies: beside its journals, where every changing command may write anyway."""
+    digest = hashlib.sha256(os.fsencode(config.resolve())).hexdigest()
+    return journal / f"{config.stem}-{digest[:8]}.lock"
+
+
+@contextmanager
+def held(path: Path, command: str, now: datetime) -> Iterator[None]:
+    """Hold the lock; raises HeldError at once where another process does, and UsageError where no lock can be."""
+    descriptor = _open(path)
+    try:
+        if not _taken(descriptor, path):
+            raise HeldError(f"another run holds the lock {path}: {_holder(descriptor)}", "run again later")
+        _sign(descriptor, path, command, now)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _taken(descriptor: int, path: Path) -> bool:
+    try:
+        return lock_descriptor(descriptor, blocking=False)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _sign(descriptor: int, path: Path, command: str, now: datetime) -> None:
+    """Say in the file who holds the lock."""
+    since = now.isoformat(timespec="seconds")
+    note = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "command": command}
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(note).encode() + b"\n", 0)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _holder(descriptor: int) -> str:
+    """Read who holds the lock; that has no word about whether it is held."""
+    try:
+        note = json.loads(os.pread(descriptor, _LONGEST_NOTE, 0))
+        return f"{note['command']}, pid {note['pid']} on {note['host']}, since {note['since']}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return "it has not said yet who it is"
+
+
+def _unusable(path: Path, error: OSError) -> UsageError:
+    hint = "mend that, or set run.lock to a file on this machine's own disk that this user may write"
+    return UsageError(f"the lock file {path} cannot be used: {error.strerror}", hint)

@@ -1,0 +1,143 @@
+"""Metrics for node_exporter's textfile collector: how each key stands after a run.
+
+The file holds points in time, not remaining times: it stands still until the next run, and an alert must not. What a
+run did not see it takes over from the file that is there. It is never an input to a decision.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from orchestrator import checks, goals
+from orchestrator.model import Region, View
+from orchestrator.progress import Report
+
+RUN, KEY, REGION = (), ("key",), ("key", "region")
+
+METRICS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "mrk_last_run_timestamp_seconds": (RUN, "When the last run ended."),
+    "mrk_last_exit_code": (RUN, "Exit code of the last run: 0 is all good, or nothing due."),
+    "mrk_last_success_timestamp_seconds": (KEY, "When a run last ended well for this key: finished, or nothing due."),
+    "mrk_next_due_timestamp_seconds": (KEY, "When this key is next due to be rotated."),
+    "mrk_rotations_left": (KEY, "On-demand rotations that are left to this key, of 25 for life."),
+    "mrk_key_healthy": (KEY, "1 where the last run ended well for this key, 0 where it failed or is blocked."),
+    "mrk_region_healthy": (REGION, "1 where the key is Enabled in this Region and keeps all its material, else 0."),
+    "mrk_first_expiry_timestamp_seconds": (REGION, "When the first key material expires in this Region, if any does."),
+}
+"""Every metric: its labels and its help. `key` is the name in the config."""
+
+_JUDGED = ("mrk_key_healthy", "mrk_region_healthy")
+_ENDED_WELL = ("finished", "idle")
+
+Sample = tuple[str, tuple[str, ...]]
+Samples = Mapping[Sample, float]
+
+
+def write(path: Path, names: Iterable[str], reports: Iterable[Report], exit_code: int, now: datetime) -> str:
+    """Write the file anew, whole or not at all, and return what went wrong: nothing where all went well."""
+    samples = after(_read(path), set(names), list(reports), exit_code, now)
+    registry = CollectorRegistry()
+    registry.register(_Gauges(samples))
+    staged = path.with_name(f"{path.name}.new")
+    try:
+        write_to_textfile(str(staged), registry)
+        staged.chmod(0o644)
+        staged.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            staged.unlink()
+        return f"{error.strerror}"
+    return ""
+
+
+def after(before: Samples, names: set[str], reports: list[Report], exit_code: int, now: datetime) -> Samples:
+    """Return every sample as it is after a run, of the keys that the config names."""
+    judged = [report for report in reports if report.status != "interrupted"]
+    seen = {report.job.name: report for report in judged}
+    kept = {
+        (metric, labels): value
+        for (metric, labels), value in before.items()
+        if labels and labels[0] in names and _holds_still(metric, labels, seen.get(labels[0]))
+    }
+    found = {sample: value for report in judged for sample, value in _of(report, now)}
+    ended: Sample = ("mrk_last_run_timestamp_seconds", ())
+    code: Sample = ("mrk_last_exit_code", ())
+    return {ended: now.timestamp(), code: float(exit_code), **kept, **found}
+
+
+def _holds_still(metric: str, labels: tuple[str, ...], report: Report | None) -> bool:
+    """Whether an older sample still says what is known: of a Region, until that is seen again or is no member."""
+    if report is None:
+        return True
+    if metric in _JUDGED:
+        return False
+    view = report.view
+    if view is None or not view.regions or METRICS[metric][0] != REGION:
+        return True
+    region = Region(labels[1])
+    return region in view.members and region not in view.regions
+
+
+def _of(report: Report, now: datetime) -> Iterator[tuple[Sample, float]]:
+    name, view, policy = report.job.name, report.view, report.job.policy
+    well = report.status in _ENDED_WELL
+    yield ("mrk_key_healthy", (name,)), float(well)
+    if well:
+        yield ("mrk_last_success_timestamp_seconds", (name,)), now.timestamp()
+    if view is None:
+        return
+    if view.regions:
+        yield ("mrk_next_due_timestamp_seconds", (name,)), goals.due_at(view, policy).timestamp()
+        yield ("mrk_rotations_left", (name,)), float(checks.LIFETIME_ROTATIONS - checks.rotations_used(view))
+    for region in sorted(view.members | policy.regions):
+        yield ("mrk_region_healthy", (name, region)), float(_healthy(view, region, report))
+        if expiry := _first_expiry(view, region):
+            yield ("mrk_first_expiry_timestamp_seconds", (name, region)), expiry.timestamp()
+
+
+def _healthy(view: View, region: Region, report: Report) -> bool:
+    seen, window = view.regions.get(region), report.job.policy.safety_window
+    if seen is None or seen.current is None or checks.importable(seen):
+        return False
+    return not any(checks.material_usable(seen, material, view.at, window) for material in view.permanent_ids())
+
+
+def _first_expiry(view: View, region: Region) -> datetime | None:
+    rows = view.regions[region].rows if region in view.regions else ()
+    return min((row.valid_to for row in rows if row.valid_to), default=None)
+
+
+class _Gauges(Collector):
+    """The samples, as prometheus_client wants them."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return a family for each metric that has samples."""
+        for metric, (labels, text) in METRICS.items():
+            family = GaugeMetricFamily(metric, text, labels=labels)
+            for values in sorted(values for name, values in self._samples if name == metric):
+                family.add_metric(values, self._samples[metric, values])
+            if family.samples:
+                yield family
+
+
+def _read(path: Path) -> Samples:
+    """Read the file of the run before; what is no such file tells nothing."""
+    try:
+        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+    found: dict[Sample, float] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        labels = METRICS.get(sample.name, (("",), ""))[0]
+        if set(labels) == set(sample.labels):
+            found[sample.name, tuple(sample.labels[label] for label in labels)] = sample.value
+    return found
