@@ -1,0 +1,189 @@
+"""What the calls of one action bring about in the small world, one step at a time, and what must never come of them.
+
+It follows `perform`: NEW looks at the entry first, and a successful import on the primary links the entry afterwards. A
+crash, or the other run, may come between any two of these steps.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from search_world import Kept, Truth, Wrong, deposit, import_existing, import_new, keep, rotate
+
+from orchestrator.model import (
+    Action,
+    DepositMaterial,
+    ImportMaterial,
+    ImportType,
+    KeepProbe,
+    MarkProven,
+    MaterialId,
+    Outcome,
+    ProveRegion,
+    Region,
+    Result,
+    RotateOnDemand,
+)
+
+REGIONS = (Region("us-east-1"), Region("eu-west-1"), Region("eu-west-2"))
+Step = Literal["check", "send", "link"]
+
+
+class Call(NamedTuple):
+    """An action under way, and the step that comes next."""
+
+    action: Action
+    step: Step
+
+    @property
+    def can_be_lost(self) -> bool:
+        """Whether this step changes something in KMS by a request whose reply can be lost."""
+        return self.step == "send" and isinstance(self.action, ImportMaterial | RotateOnDemand)
+
+
+def begun(action: Action) -> Call:
+    """Begin an action."""
+    new = isinstance(action, ImportMaterial) and action.import_type is ImportType.NEW
+    return Call(action, "check" if new else "send")
+
+
+DONE = Outcome(Result.DONE)
+NOT_NOW = Outcome(Result.FAILED, "KMS refuses it as things stand")
+OTHER_BYTES = Outcome(Result.FAILED, "KMS says that these are other bytes", final=True, refused=True)
+LOST = Outcome(Result.FAILED, "no answer", doubt=True)
+ANOTHER_RUN = Outcome(Result.SKIPPED, "another run has imported this entry")
+NO_RECEIPT = Outcome(Result.FAILED, "the store gives no receipt", final=True)
+
+
+class Came(NamedTuple):
+    """What came of a step: how things stand now, and the next step of the call or its outcome."""
+
+    truth: Truth
+    then: Call | Outcome
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is expected of a scenario beyond what always holds."""
+
+    may_rotate: bool = True
+    may_import: frozenset[int] = frozenset({0, 1, 2})
+    hands_off: bool = True  # nobody but the runs changes anything, so that each look stays true until a run acts
+
+
+def carry_out(truth: Truth, call: Call, store: int, rules: Rules) -> Came:
+    """Do the next step of a call."""
+    match call.action:
+        case DepositMaterial(entry=name):
+            return Came(deposit(truth, store, name.replaces), DONE)
+        case ImportMaterial(import_type=ImportType.NEW) if call.step == "check":
+            return Came(truth, _checked(truth, call, call.action, store))
+        case ImportMaterial() if call.step == "send":
+            return _imported(truth, call, call.action, store, rules)
+        case ImportMaterial(entry=name):
+            return Came(_linked(truth, store, name.replaces), DONE)
+        case RotateOnDemand():
+            return _rotated(truth, call.action, store, rules)
+        case ProveRegion(arn=arn, material_id=material):
+            usable = truth.key_state(REGIONS.index(arn.region)) == "Enabled" and truth.current == material
+            return Came(truth, DONE if usable else NOT_NOW)
+        case KeepProbe(entry=name, material_id=material):
+            if truth.current != material or truth.key_state(0) != "Enabled":
+                return Came(truth, NOT_NOW)
+            return Came(keep(truth, store, _entry(truth, store, name.replaces)._replace(probe=True)), DONE)
+        case MarkProven(entry=name):
+            marked = keep(truth, store, _entry(truth, store, name.replaces)._replace(proven=True))
+            check_success(marked, store, rules)
+            return Came(marked, DONE)
+    raise Wrong(f"an action that no rotation needs: {call.action}")
+
+
+def _entry(truth: Truth, store: int, replaces: str | None) -> Kept:
+    entry = truth.kept(store, replaces)
+    if entry is None:
+        raise Wrong(f"the store was asked for an entry that it does not have: to replace {replaces}")
+    return entry
+
+
+def _checked(truth: Truth, call: Call, action: ImportMaterial, store: int) -> Call | Outcome:
+    entry = truth.kept(store, action.entry.replaces)
+    if entry is None:
+        return NO_RECEIPT
+    return ANOTHER_RUN if entry.linked else call._replace(step="send")
+
+
+def _imported(truth: Truth, call: Call, action: ImportMaterial, store: int, rules: Rules) -> Came:
+    region, replaces = REGIONS.index(action.arn.region), action.entry.replaces
+    entry = truth.kept(store, replaces)
+    if entry is None:
+        raise Wrong("an import was sent of material that the store was never given (I1)")
+    if action.import_type is ImportType.NEW:
+        after, said = import_new(truth, entry.material)
+        after = _noted_new(after, replaces, entry, region) if said == "ok" else after
+    else:
+        after, said = import_existing(truth, region, entry.material, action.material_id)
+    if said == "ok" and region not in rules.may_import:
+        raise Wrong(f"an import into Region {region}, which its owner has Disabled (I3)")
+    if said != "ok":
+        return Came(after, NOT_NOW if said == "no" else OTHER_BYTES)
+    return Came(after, DONE if entry.linked else call._replace(step="link"))
+
+
+def _noted_new(truth: Truth, replaces: str | None, entry: Kept, region: int) -> Truth:
+    if region != 0:
+        raise Wrong("NEW was sent to a replica")
+    if truth.rotating:
+        raise Wrong("NEW was imported while an accepted rotation runs, which will rotate it in (I3, P6)")
+    if any(old == replaces and material != entry.material for old, material in truth.sent_new):
+        raise Wrong(f"NEW was sent with other bytes to replace {replaces} (I6)")
+    return truth._replace(sent_new=truth.sent_new | {(replaces, entry.material)})
+
+
+def _linked(truth: Truth, store: int, replaces: str | None) -> Truth:
+    return keep(truth, store, _entry(truth, store, replaces)._replace(linked=True))
+
+
+def _rotated(truth: Truth, action: RotateOnDemand, store: int, rules: Rules) -> Came:
+    after, said = rotate(truth)
+    if said != "ok":
+        return Came(after, NOT_NOW)
+    if truth.rotating:
+        return Came(after, DONE)
+    if not rules.may_rotate:
+        raise Wrong("a rotation was accepted that had to be refused (I3)")
+    held = truth.holding(store, truth.pending or "")
+    if rules.hands_off and (truth.pending != action.material_id or held is None or not held.linked):
+        raise Wrong(f"a rotation was accepted onto {truth.pending}, which the store does not hold and link (I3, P7)")
+    if rules.hands_off and not (truth.whole() and all(_lasts(truth, region) for region in range(len(truth.held)))):
+        raise Wrong("a rotation was accepted while a Region lacks key material (I3)")
+    return Came(after, DONE)
+
+
+def _lasts(truth: Truth, region: int) -> bool:
+    return truth.pending is not None and truth.usable(region, truth.pending)
+
+
+def check_rotations(truth: Truth) -> None:
+    """At most one rotation comes of one goal (I4)."""
+    if truth.rotations > 1:
+        raise Wrong("the key was rotated twice (I4)")
+
+
+def check_success(truth: Truth, store: int, rules: Rules) -> None:
+    """Success is claimed only where it is true: of CURRENT, of every Region and of the store (I8)."""
+    entry = truth.holding(store, truth.current)
+    if truth.rotations != 1 or truth.rotating or truth.pending is not None:
+        raise Wrong("success was claimed, but the rotation is not over (I8)")
+    if entry is None or not entry.linked or not entry.proven:
+        raise Wrong("success was claimed, but CURRENT is not linked and proven in the store (I8)")
+    if rules.hands_off and not truth.whole():
+        raise Wrong("success was claimed, but a Region lacks key material or is not Enabled (I8)")
+
+
+def material_of(truth: Truth, call: Call, store: int) -> MaterialId | None:
+    """Tell which material an action was about, as its outcome would."""
+    if isinstance(call.action, DepositMaterial):
+        return None
+    if isinstance(call.action, ImportMaterial):
+        entry = truth.kept(store, call.action.entry.replaces)
+        return MaterialId(entry.material) if entry else None
+    return call.action.material_id

@@ -1,0 +1,244 @@
+"""Everything that can happen next: a step of a run, something lost, a crash, and what time and other people do.
+
+What one run can do depends on how things stand and on what it knows itself, never on what the other one knows: so it is
+worked out once for each such pair, by number, and the search over both runs only puts numbers together.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from search_calls import LOST, Call, Rules, carry_out, check_rotations, check_success, material_of
+from search_run import Mind, Runs, Snapshot
+from search_world import Seen, Truth, Wrong, look, rotation_ends
+
+from orchestrator.model import Outcome, Policy, name_of
+
+
+class Budget(NamedTuple):
+    """How much may still go wrong, in all runs together, and how often a minute passes."""
+
+    crashes: int = 1
+    lost: int = 1
+    late: int = 1
+    minutes: int = 1
+    hands: int = 0
+
+
+Hand = Callable[[Truth], Truth | None]
+"""Something that somebody else may do; None where it cannot be done."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is searched: how things stand at first, who runs, what may go wrong, and what is expected of it.
+
+    `stores` tells which store each run has. `ends` are the ends that a fresh run may come to from any state, and, unless
+    `alarms` says so, the only blocks in which a run may call a person at all.
+    """
+
+    name: str
+    truth: Truth
+    budget: Budget
+    policy: Policy
+    rules: Rules = Rules()
+    hands: tuple[tuple[str, Hand], ...] = ()
+    stores: tuple[int, int] = (0, 0)
+    ends: frozenset[str] = frozenset({"finished", "blocked: recently-rotated"})
+    alarms: bool = False
+
+
+class Move(NamedTuple):
+    """One line of a story: who does it (a run, or nobody), where, and what."""
+
+    who: int | None
+    where: int | None
+    what: str
+
+
+class Next(NamedTuple):
+    """What stands after a move, by number; of the runs only the one that moved."""
+
+    move: int
+    truth: int
+    before: int
+    mind: int
+    budget: int
+
+
+class Known:
+    """Numbers for values: equal values have equal numbers, so that states are small and quick to compare."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self.values: list[Any] = []
+
+    def number(self, value: Any) -> int:
+        number = self._numbers.setdefault(value, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return number
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Moves:
+    """What can happen next in one scenario. `before` is what a look showed before each last change."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.regions = len(scenario.truth.held)
+        self.runs = Runs(self.regions, scenario.policy)
+        self.truths, self.befores, self.minds, self.budgets, self.moves = (Known() for _ in range(5))
+        self.fresh = self.minds.number(self.runs.fresh())
+        self.ends: Counter[str] = Counter()
+        self._shows: dict[int, tuple[Snapshot, ...]] = {}
+
+    def shown(self, truth: int) -> tuple[Snapshot, ...]:
+        """What a look at each Region, and then at each store, shows."""
+        if truth not in self._shows:
+            real: Truth = self.truths.values[truth]
+            self._shows[truth] = (*(look(real, region) for region in range(self.regions)), *real.stores)
+        return self._shows[truth]
+
+    # ---- what nobody's run does ----
+
+    def of_the_world(self, at: Next) -> Iterator[Next]:
+        """An accepted rotation ends, or its start date vanishes early; somebody does something by hand."""
+        truth: Truth = self.truths.values[at.truth]
+        if truth.rotating:
+            ended = rotation_ends(truth)
+            check_rotations(ended)
+            yield self._then(at, Move(None, None, "the accepted rotation ends"), ended)
+        if truth.rotating and truth.rotation_shows:
+            hidden = truth._replace(rotation_shows=False)
+            yield self._then(at, Move(None, None, "the start date of the rotation vanishes early"), hidden)
+        hands = self.budgets.values[at.budget].hands
+        for name, hand in self.scenario.hands if hands else ():
+            if (done := hand(truth)) is not None:
+                yield self._spend(self._then(at, Move(None, None, name), done), hands=hands - 1)
+
+    def a_minute_later(self, at: Next) -> Next | None:
+        """What time does to one run; None where no more time may pass."""
+        minutes = self.budgets.values[at.budget].minutes
+        if not minutes:
+            return None
+        mind = self.minds.number(self.runs.a_minute_later(self.minds.values[at.mind]))
+        passed = at._replace(move=self.moves.number(Move(None, None, "a minute passes")), mind=mind)
+        return self._spend(passed, minutes=minutes - 1)
+
+    # ---- what one run does, or has done to it ----
+
+    def of_a_run(self, who: int, at: Next) -> Iterator[Next]:
+        """Everything that can come next for one run."""
+        mind: Mind = self.minds.values[at.mind]
+        timely = list(self._looks(who, at, mind))
+        yield from timely
+        if self.budgets.values[at.budget].late:
+            yield from self._late_looks(who, at, mind)
+        for call in mind.acting:
+            yield from self._calls(who, at, mind, call)
+        if all(after._replace(move=at.move) == at for after in timely):  # it has seen all that there is to see
+            tired = self.runs.out_of_patience(mind)
+            if tired != mind:
+                yield self._learn(at, Move(who, None, "has waited as long as it may"), tired)
+        crashes = self.budgets.values[at.budget].crashes
+        if crashes and at.mind != self.fresh:
+            what = "is started again" if mind.end else "is killed, and started again"
+            fresh = self._learn(at, Move(who, None, what), self.runs.fresh())
+            yield self._spend(fresh, crashes=crashes - 1)
+
+    def _looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
+        for target in self.runs.wants_to_look(mind):
+            found = self.shown(at.truth)[self._place(who, target)]
+            move = Move(who, target, f"looks at {{where}}: {told(found)}")
+            yield self._learn(at, move, self.runs.looked(mind, target, found))
+
+    def _late_looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
+        """KMS shows an older state of a Region, or a look takes so long that another one overtakes it."""
+        late = self.budgets.values[at.budget].late
+        for target in self.runs.wants_to_look(mind):
+            found, old = (shown[self._place(who, target)] for shown in (self.shown(at.truth), self.befores.values[at.before]))
+            store = target == self.regions
+            if old != found:
+                move = Move(who, target, f"is shown an older state of {{where}}: {told(old)}")
+                yield self._spend(self._learn(at, move, self.runs.looked(mind, target, old, slow=store)), late=late - 1)
+            if target == 0 and mind.goal is not None:
+                move = Move(who, target, f"looks at {{where}}, since before it saw the store: {told(found)}")
+                yield self._spend(self._learn(at, move, self.runs.looked(mind, target, found, slow=True)), late=late - 1)
+
+    def _place(self, who: int, target: int) -> int:
+        return target if target < self.regions else self.regions + self.scenario.stores[who]
+
+    def _calls(self, who: int, at: Next, mind: Mind, call: Call) -> Iterator[Next]:
+        truth, then = self.carried_out(self.truths.values[at.truth], call, who)
+        where = self.runs.target(call.action)
+        what = f"{call.step}s {name_of(call.action).split(':')[0]} at {{where}}"
+        done = Move(who, where, f"{what} ({came(then)})")
+        yield self._learn(self._then(at, done, truth), done, self.heard(mind, call, then))
+        lost = self.budgets.values[at.budget].lost
+        if call.can_be_lost and lost:
+            unheard = self.heard(mind, call, LOST)
+            move = Move(who, where, f"{what} (the request is lost)")
+            yield self._spend(self._learn(at, move, unheard), lost=lost - 1)
+            if truth != self.truths.values[at.truth]:
+                move = Move(who, where, f"{what} (it has its effect; the reply is lost)")
+                yield self._spend(self._learn(self._then(at, move, truth), move, unheard), lost=lost - 1)
+
+    def carried_out(self, truth: Truth, call: Call, who: int) -> tuple[Truth, Call | Outcome]:
+        """Do the next step of a call."""
+        store = self.scenario.stores[who]
+        after, then = carry_out(truth, call, store, self.scenario.rules)
+        if isinstance(then, Outcome):
+            then = replace(then, material_id=material_of(after, call, store))
+        return after, then
+
+    def heard(self, mind: Mind, call: Call, then: Call | Outcome) -> Mind:
+        """Let a run take in what came of a step."""
+        if isinstance(then, Call):
+            return self.runs.stepped(mind, call, then)
+        return self.runs.learned(mind, call, then)
+
+    # ---- putting it together ----
+
+    def _then(self, at: Next, move: Move, truth: Truth) -> Next:
+        """The same with another truth; what a late look would show is what stood there before."""
+        after, before = self.truths.number(truth), self.befores.values[at.before]
+        if after != at.truth and before:
+            changes = zip(self.shown(at.truth), self.shown(after), before, strict=True)
+            before = tuple(older if new == old else old for old, new, older in changes)
+        return at._replace(move=self.moves.number(move), truth=after, before=self.befores.number(before))
+
+    def _learn(self, at: Next, move: Move, mind: Mind) -> Next:
+        number = self.minds.number(mind)
+        if mind.end and number != at.mind:
+            self._judge(mind, self.truths.values[at.truth], move)
+        return at._replace(move=self.moves.number(move), mind=number)
+
+    def _judge(self, mind: Mind, truth: Truth, move: Move) -> None:
+        """Let no run end in a success that is not true, or in a false alarm."""
+        self.ends[mind.ended] += 1
+        if mind.end == "finished":
+            check_success(truth, self.scenario.stores[move.who or 0], self.scenario.rules)
+        if mind.end == "blocked" and not self.scenario.alarms and mind.ended not in self.scenario.ends:
+            raise Wrong(f"run {'AB'[move.who or 0]} {move.what}, and ends in a false alarm: {mind.ended}")
+
+    def _spend(self, at: Next, **left: int) -> Next:
+        budget = self.budgets.values[at.budget]._replace(**left)
+        at = at._replace(budget=self.budgets.number(budget))
+        return at if budget.late else at._replace(before=self.befores.number(()))
+
+
+def came(then: Call | Outcome) -> str:
+    """Say what came of a step."""
+    return "done" if isinstance(then, Call) or not then.message else then.message
+
+
+def told(found: Snapshot) -> str:
+    """Say what a look shows."""
+    if isinstance(found, Seen):
+        rows = [f"{r.material} {r.state}{'' if r.imported else ' missing'}{' expired' * r.expired}" for r in found.rows]
+        return f"{found.key_state}; {', '.join(rows)}" + "; rotating" * found.rotation_shows
+    return ", ".join(f"{e.material}{' linked' * e.linked}{' proven' * e.proven}" for e in found)

@@ -1,0 +1,294 @@
+"""One run of the shipping core, as the runner drives it: it looks, decides, begins what is free, and learns what came.
+
+A run is a small immutable value. No clock runs in it: what was seen is either recent or too old to rotate by, a rotation
+in doubt either still waits or not, and patience ends when the explorer says so. Nothing else that the stages do depends
+on time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from search_calls import REGIONS, Call, begun
+from search_world import Seen, Store
+
+from orchestrator import memory
+from orchestrator.decide import decide
+from orchestrator.goals import rotate_now
+from orchestrator.model import (
+    STORE,
+    Action,
+    Entry,
+    EntryName,
+    Failed,
+    Goal,
+    Idle,
+    KeyArn,
+    KeyState,
+    MaterialId,
+    MaterialRow,
+    MaterialState,
+    Memory,
+    Outcome,
+    Policy,
+    Receipt,
+    Region,
+    RegionView,
+    RotateOnDemand,
+    Run,
+    Streak,
+    StoreView,
+    Turn,
+    View,
+)
+from workflows.rotate import ROTATE
+
+NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=400)
+RECENTLY, A_WHILE_AGO = NOW - timedelta(seconds=2), NOW - timedelta(hours=1)
+A_MOMENT = timedelta(seconds=1)
+KEY = KeyArn("aws", REGIONS[0], "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
+
+
+class Notes(NamedTuple):
+    """A run's memory without its times: only what can still change a decision."""
+
+    rotation_sent: bool = False
+    settled: tuple[tuple[Region, int], ...] = ()
+    proofs: tuple[tuple[Region, MaterialId], ...] = ()
+    failed: tuple[tuple[str, bool, bool], ...] = ()  # name, final, refused; neither of them: it waits out a doubt
+
+    def memory(self) -> Memory:
+        """The shipping memory that these notes stand for."""
+        later = NOW + timedelta(minutes=1)
+        return Memory(
+            settled={region: Streak(count, LONG_AGO) for region, count in self.settled},
+            proofs=dict(self.proofs),
+            failed={name: Failed(1, "failed", "", later, final, refused) for name, final, refused in self.failed},
+            rotation_sent=NOW if self.rotation_sent else None,
+        )
+
+
+def noted(remembered: Memory, looks: int) -> Notes:
+    """Take the times out of a memory. What failed and may be tried again at the next look leaves no note."""
+    return Notes(
+        remembered.rotation_sent is not None,
+        tuple(sorted((region, min(streak.count, looks)) for region, streak in remembered.settled.items())),
+        tuple(sorted(remembered.proofs.items())),
+        tuple(sorted((name, f.final, f.refused) for name, f in remembered.failed.items() if _matters(f))),
+    )
+
+
+def _matters(failure: Failed) -> bool:
+    return failure.final or failure.refused or failure.not_before - NOW > timedelta(seconds=30)
+
+
+Snapshot = Seen | Store
+
+
+class Mind(NamedTuple):
+    """All that a run knows. Targets are numbered: each Region, and last the store."""
+
+    seen: tuple[Snapshot | None, ...]
+    recent: tuple[bool, ...]
+    store_before_primary: bool = False
+    dirty: frozenset[int] = frozenset()
+    acting: tuple[Call, ...] = ()
+    goal: Goal | None = None
+    notes: Notes = Notes()
+    end: str = ""
+    reasons: frozenset[str] = frozenset()
+
+    @property
+    def ended(self) -> str:
+        """How it ended, and why."""
+        return self.end + (": " + ", ".join(sorted(self.reasons)) if self.reasons else "")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How runs of one kind go: over so many Regions, with this policy."""
+
+    regions: int
+    policy: Policy
+    replaces: MaterialId | None = None
+
+    def fresh(self) -> Mind:
+        """A run that has seen nothing yet: also what a crash leaves."""
+        targets = self.regions + 1
+        return Mind((None,) * targets, (False,) * targets)
+
+    # ---- what it may do next ----
+
+    def wants_to_look(self, mind: Mind) -> Sequence[int]:
+        """The targets that it looks at next: first all of them, later what changed and what a wait names."""
+        if mind.end:
+            return ()
+        if mind.goal is None:
+            unseen = [target for target in range(self.regions) if mind.seen[target] is None]
+            return unseen[:1] if 0 in unseen else unseen or [self.regions]
+        busy = {self.target(call.action) for call in mind.acting}
+        named = {self.index(name) for name in self.turn(mind).look}
+        return sorted((mind.dirty | named) - busy)
+
+    def index(self, target: str) -> int:
+        """Number a target."""
+        return self.regions if target == STORE else REGIONS.index(Region(target))
+
+    def target(self, action: Action) -> int:
+        """Number what an action changes."""
+        return self.index(action.target)
+
+    # ---- what it does with what comes ----
+
+    def looked(self, mind: Mind, target: int, found: Snapshot, *, slow: bool = False) -> Mind:
+        """Take in a look. `slow` tells that it began before the other one of primary and store was looked at."""
+        store = target == self.regions
+        behind = slow if store else mind.store_before_primary or (target == 0 and not slow)
+        recent = mind.recent[0] if store and slow else True
+        mind = mind._replace(
+            seen=_put(mind.seen, target, found),
+            recent=_put(mind.recent, target, recent),
+            store_before_primary=behind,
+            dirty=mind.dirty - {target},
+        )
+        if mind.goal is not None and not store:
+            run = memory.saw(self.run(mind), self.view(mind), REGIONS[target])
+            mind = mind._replace(notes=noted(run.memory, self.policy.looks))
+        return self.thought(mind)
+
+    def learned(self, mind: Mind, call: Call, outcome: Outcome) -> Mind:
+        """Take in what came of an action: what it touched is not as it was seen any more."""
+        run = memory.learned(self.run(mind), call.action, outcome, NOW)
+        acting = tuple(other for other in mind.acting if other.action != call.action)
+        dirty = mind.dirty | {self.target(call.action), self.regions}
+        notes = noted(run.memory, self.policy.looks)
+        return self.thought(mind._replace(acting=acting, dirty=dirty, notes=notes))
+
+    def stepped(self, mind: Mind, call: Call, then: Call) -> Mind:
+        """Note that an action under way has come one step further."""
+        return mind._replace(acting=tuple(then if other == call else other for other in mind.acting))
+
+    def a_minute_later(self, mind: Mind) -> Mind:
+        """What was seen is too old to rotate by, and what was in doubt may be tried again."""
+        failed = tuple(failure for failure in mind.notes.failed if failure[1] or failure[2])
+        mind = mind._replace(recent=(False,) * len(mind.recent), notes=mind.notes._replace(failed=failed))
+        return mind if mind.end or mind.goal is None else self.thought(mind)
+
+    def out_of_patience(self, mind: Mind) -> Mind:
+        """End the run if its waits have lasted as long as they may; else nothing changes."""
+        if mind.end or mind.goal is None or mind.acting:
+            return mind
+        run, turn = self.run(mind), self.turn(mind)
+        waited = memory.waited(run, turn, LONG_AGO)
+        turn = decide(ROTATE, self.view(mind), waited, NOW)
+        return mind if turn.status == "going" else self._ended(mind, turn)
+
+    def thought(self, mind: Mind) -> Mind:
+        """Take one turn, as the runner does whenever anything has come in."""
+        if mind.goal is None:
+            mind = self._pinned(mind)
+        if mind.goal is None or mind.end:
+            return mind
+        if self.view(mind).past(mind.goal.replaces):  # nothing is rotated any more: how old a look is matters no more
+            mind = mind._replace(recent=(True,) * len(mind.recent))
+        turn = self.turn(mind)
+        if turn.status != "going":
+            return mind if mind.acting else self._ended(mind, turn)
+        for action in turn.act:
+            if self._free(mind, action):
+                sending = memory.sending(self.run(mind), action, NOW)
+                notes = noted(sending.memory, self.policy.looks)
+                calls = sorted((*mind.acting, begun(action)), key=lambda call: self.target(call.action))
+                mind = mind._replace(acting=tuple(calls), notes=notes)
+        return mind
+
+    def _pinned(self, mind: Mind) -> Mind:
+        if None in mind.seen:
+            return mind
+        pinned = rotate_now(self.view(mind), self.policy, self.replaces)
+        if isinstance(pinned, Goal):
+            return mind._replace(goal=pinned)
+        if isinstance(pinned, Idle):
+            return _over(mind, "idle", ())
+        return _over(mind, "blocked", [str(getattr(step, "reason", "")) for step in pinned])
+
+    def _free(self, mind: Mind, action: Action) -> bool:
+        busy = mind.dirty | {self.target(call.action) for call in mind.acting}
+        return not busy if isinstance(action, RotateOnDemand) else self.target(action) not in busy
+
+    def _ended(self, mind: Mind, turn: Turn) -> Mind:
+        return _over(mind, turn.status, [str(block.reason) for block in turn.blocks])
+
+    # ---- the shipping values that it stands for ----
+
+    def turn(self, mind: Mind) -> Turn:
+        """What `decide` says."""
+        return decide(ROTATE, self.view(mind), self.run(mind), NOW)
+
+    def run(self, mind: Mind) -> Run:
+        """The run of a pinned goal."""
+        assert mind.goal is not None
+        return Run(mind.goal, mind.notes.memory())
+
+    def view(self, mind: Mind) -> View:
+        """All that was seen, as values of the shipping model."""
+        regions = {
+            REGIONS[target]: _region(target, self.regions, found, RECENTLY if mind.recent[target] else A_WHILE_AGO)
+            for target, found in enumerate(mind.seen[:-1])
+            if isinstance(found, Seen)
+        }
+        view = View(KEY, NOW, regions)
+        found = mind.seen[-1]
+        if found is None or isinstance(found, Seen):
+            return view
+        at = RECENTLY if mind.recent[-1] else A_WHILE_AGO
+        return replace(view, store=_store(found, at - A_MOMENT if mind.store_before_primary else at))
+
+
+def _over(mind: Mind, end: str, reasons: Sequence[str]) -> Mind:
+    """Forget all but how it ended: nothing else matters any more."""
+    targets = len(mind.seen)
+    return Mind((None,) * targets, (False,) * targets, end=end, reasons=frozenset(reasons))
+
+
+def _put(items: tuple, index: int, new: object) -> tuple:
+    return (*items[:index], new, *items[index + 1 :])
+
+
+@lru_cache(maxsize=None)
+def _region(region: int, regions: int, seen: Seen, at: datetime) -> RegionView:
+    rows = tuple(
+        MaterialRow(
+            MaterialId(row.material),
+            MaterialState(row.state),
+            row.imported,
+            valid_to=LONG_AGO if row.expired else None,
+            rotated_at=NOW - timedelta(minutes=5) if row.rotated_in and row.material in "nmf" else None,
+            on_demand=row.rotated_in,
+        )
+        for row in seen.rows
+    )
+    return RegionView(
+        KEY.within(REGIONS[region]),
+        at,
+        KeyState(seen.key_state),
+        LONG_AGO,
+        multi_region=regions > 1,
+        primary=REGIONS[0],
+        members=frozenset(REGIONS[:regions]),
+        rows=rows,
+        rotation_started_at=NOW - timedelta(minutes=1) if seen.rotation_shows else None,
+    )
+
+
+@lru_cache(maxsize=None)
+def _store(store: Store, at: datetime) -> StoreView:
+    entries = []
+    for kept in store:
+        name = EntryName(KEY.identity, MaterialId(kept.replaces) if kept.replaces else None)
+        linked = MaterialId(kept.material) if kept.linked else None
+        entries.append(Entry(name, Receipt(name, at), "", linked, kept.proven, kept.probe))
+    return StoreView(at, tuple(entries))

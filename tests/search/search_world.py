@@ -1,0 +1,210 @@
+"""A small world to search: what KMS and a store do, written from what was recorded of them.
+
+It shares nothing with the product, so that a mistake in `effects` cannot hide itself. Key materials are letters: `a` is
+CURRENT at the start, `z` is older, `f` is somebody else's, `n` is what the store makes (`m` what a second store makes).
+Region 0 is the primary. Every value is immutable, and there is no time in it: what takes time is a step of its own.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+Said = Literal["ok", "no", "other bytes"]
+"""An answer of KMS: done; not as things stand; or these bytes are not the ones that were named."""
+
+NEW_IN_STORE = ("n", "m")
+
+
+class Wrong(AssertionError):
+    """Something happened that must never happen."""
+
+
+class Kept(NamedTuple):
+    """One entry of a store. KMS derives a material's id from its bytes, so that one letter stands for both."""
+
+    replaces: str | None
+    material: str
+    linked: bool = False
+    proven: bool = False
+    probe: bool = False
+
+
+class Row(NamedTuple):
+    """One row of ListKeyRotations in one Region."""
+
+    material: str
+    state: str
+    imported: bool
+    expired: bool
+    rotated_in: bool
+
+
+class Seen(NamedTuple):
+    """All that one look at a Region can show."""
+
+    key_state: str
+    rows: tuple[Row, ...]
+    rotation_shows: bool
+
+
+Store = tuple[Kept, ...]
+
+
+class Truth(NamedTuple):
+    """How things really stand: the set's materials, each Region's bytes, a rotation under way, and the stores."""
+
+    held: tuple[frozenset[str], ...]
+    expired: tuple[frozenset[str], ...]
+    disabled: tuple[bool, ...]
+    stores: tuple[Store, ...]
+    past: tuple[str, ...] = ()
+    current: str = "a"
+    pending: str | None = None
+    rotating: bool = False
+    rotation_shows: bool = False
+    rotations: int = 0
+    sent_new: frozenset[tuple[str | None, str]] = frozenset()
+
+    @property
+    def permanent(self) -> tuple[str, ...]:
+        """What the key needs for ever, oldest first."""
+        return (*self.past, self.current)
+
+    @property
+    def ready(self) -> bool:
+        """Whether KMS counts the pending material as imported everywhere; expired counts, too."""
+        return self.pending is not None and all(self.pending in held for held in self.held)
+
+    def usable(self, region: int, material: str) -> bool:
+        """Whether a Region can use the bytes of a material."""
+        return material in self.held[region] and material not in self.expired[region]
+
+    def key_state(self, region: int) -> str:
+        """Missing permanent material outranks Disabled."""
+        if not all(self.usable(region, material) for material in self.permanent):
+            return "PendingImport"
+        return "Disabled" if self.disabled[region] else "Enabled"
+
+    def whole(self) -> bool:
+        """Whether every Region is Enabled, which it is not where it lacks permanent material."""
+        return all(self.key_state(region) == "Enabled" for region in range(len(self.held)))
+
+    def kept(self, store: int, replaces: str | None) -> Kept | None:
+        """Find the entry of one store that is to replace a material."""
+        return next((entry for entry in self.stores[store] if entry.replaces == replaces), None)
+
+    def holding(self, store: int, material: str) -> Kept | None:
+        """Find the entry of one store with these bytes."""
+        return next((entry for entry in self.stores[store] if entry.material == material), None)
+
+
+def a_key(replicas: int, *, stores: int = 1, past: str = "", pending: str | None = None) -> Truth:
+    """A key whose permanent materials are in every Region and in every store, finished and proven."""
+    materials = [*past, "a"]
+    before = [None, *materials[:-1]]
+    store = tuple(Kept(old, new, linked=True, proven=True) for old, new in zip(before, materials, strict=True))
+    regions = replicas + 1
+    return Truth(
+        held=(frozenset([*materials, *(pending or "")]), *(frozenset(materials),) * replicas),
+        expired=(frozenset(),) * regions,
+        disabled=(False,) * regions,
+        stores=(store,) * stores,
+        past=tuple(past),
+        pending=pending,
+    )
+
+
+# ---- looks --------------------------------------------------------------------------------------------------------
+
+
+def look(truth: Truth, region: int) -> Seen:
+    """DescribeKey, ListKeyRotations and GetKeyRotationStatus of one Region; the start date shows on the primary."""
+    states = {material: "NON_CURRENT" for material in truth.past} | {truth.current: "CURRENT"}
+    if truth.pending is not None:
+        states[truth.pending] = "PENDING_ROTATION" if truth.ready else "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+    rotated_in = truth.permanent[1:]
+    rows = tuple(
+        Row(m, state, m in truth.held[region], m in truth.expired[region], m in rotated_in)
+        for m, state in states.items()
+    )
+    return Seen(truth.key_state(region), rows, truth.rotation_shows and region == 0)
+
+
+# ---- KMS ----------------------------------------------------------------------------------------------------------
+
+
+def import_new(truth: Truth, material: str) -> tuple[Truth, Said]:
+    """NEW, on the primary: refused for bytes that the key has, and while anything is pending."""
+    if material in truth.permanent or truth.pending is not None:
+        return truth, "no"
+    return _imported(truth._replace(pending=material), 0, material), "ok"
+
+
+def import_existing(truth: Truth, region: int, material: str, named: str | None) -> tuple[Truth, Said]:
+    """EXISTING: accepted for bytes that the key knows, and only if they are the ones named."""
+    if material != named or material not in (*truth.permanent, truth.pending):
+        return truth, "other bytes"
+    return _imported(truth, region, material), "ok"
+
+
+def _imported(truth: Truth, region: int, material: str) -> Truth:
+    """The bytes are there, with a new expiry; and a Disabled key is enabled by it, silently."""
+    held = _at(truth.held, region, truth.held[region] | {material})
+    expired = _at(truth.expired, region, truth.expired[region] - {material})
+    return truth._replace(held=held, expired=expired, disabled=_at(truth.disabled, region, new=False))
+
+
+def rotate(truth: Truth) -> tuple[Truth, Said]:
+    """RotateKeyOnDemand: gated on the pending material alone; a repeat while one runs is accepted and does nothing."""
+    if truth.key_state(0) != "Enabled" or not truth.ready:
+        return truth, "no"
+    return truth._replace(rotating=True, rotation_shows=truth.rotation_shows or not truth.rotating), "ok"
+
+
+def rotation_ends(truth: Truth) -> Truth:
+    """Whatever is pending by then becomes CURRENT; nothing does where it was deleted in the meantime."""
+    over = truth._replace(rotating=False, rotation_shows=False)
+    if truth.pending is None:
+        return over
+    return over._replace(
+        past=truth.permanent, current=truth.pending, pending=None, rotations=truth.rotations + 1
+    )
+
+
+def pending_deleted(truth: Truth) -> Truth:
+    """Somebody deletes the pending material on the primary: it is gone everywhere, but an accepted rotation runs on."""
+    held = tuple(held - {truth.pending} for held in truth.held)
+    return truth._replace(held=held, pending=None)
+
+
+# ---- the store ----------------------------------------------------------------------------------------------------
+
+
+def deposit(truth: Truth, store: int, replaces: str | None) -> Truth:
+    """Put fresh bytes under a name, unless something is there."""
+    if truth.kept(store, replaces) is not None:
+        return truth
+    return keep(truth, store, Kept(replaces, NEW_IN_STORE[store]))
+
+
+def keep(truth: Truth, store: int, entry: Kept) -> Truth:
+    """Put one entry in the place of its like, or at the end."""
+    others = tuple(old for old in truth.stores[store] if old.replaces != entry.replaces)
+    return truth._replace(stores=_at(truth.stores, store, (*others, entry)))
+
+
+def _at(items: tuple[T, ...], index: int, new: T) -> tuple[T, ...]:
+    return (*items[:index], new, *items[index + 1 :])
+
+
+def swapped(items: tuple[T, ...], one: int, other: int) -> tuple[T, ...]:
+    """Exchange two places."""
+    changed = list(items)
+    changed[one], changed[other] = changed[other], changed[one]
+    return tuple(changed)
+
+
+def told(entries: Iterable[str]) -> str:
+    """List things for a story."""
+    return ", ".join(entries) or "nothing"
