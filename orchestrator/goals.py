@@ -62,7 +62,7 @@ def verified(view: View, policy: Policy) -> Pinned:
     found = _located(view, policy)
     if not isinstance(found, EntryName):
         return found
-    if wrong := checks.clean(view, Run(_goal(view, policy, found))):
+    if wrong := checks.clean(view, Run(_goal(view, policy, _next(view)))):
         return wrong
     if unfinished(view, found):
         message = "a rotation was begun, and is not finished and proven"
@@ -79,8 +79,15 @@ def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
     if view.current is None:
         way = "import its first key material, adopt that (mrk adopt NAME FILE), then run again"
         return [Block(Reason.NEVER_IMPORTED, f"{view.key} has no key material yet", way, view.primary.region)]
-    started = _started(view, view.store, view.current)
-    return started or view.store.first_attempt(EntryName(view.key.identity, view.current.material_id))
+    return _started(view, view.store, view.current) or _next(view)
+
+
+def _next(view: View) -> EntryName:
+    """Name the entry of the next rotation: away from CURRENT as it stands."""
+    store, current = view.store, view.current
+    assert store is not None  # noqa: S101 - _located has seen it
+    assert current is not None  # noqa: S101 - likewise
+    return store.first_attempt(EntryName(view.key.identity, current.material_id))
 
 
 def _unseen(view: View) -> str:
@@ -169,9 +176,9 @@ def due_sentence(view: View, policy: Policy) -> str:
 def as_it_stands(view: View, policy: Policy) -> Pinned:
     """Pin no rotation at all, but that CURRENT as it stands be usable, settled and proven: what repair wants."""
     found = _located(view, policy)
-    if not isinstance(found, EntryName) or view.current is None or view.store is None:
-        return found if not isinstance(found, EntryName) else []
-    held = view.store.holding(view.current.material_id)
+    if not isinstance(found, EntryName):
+        return found
+    held = view.store.holding(view.current.material_id) if view.store and view.current else None
     return _goal(view, policy, held.name if held else EntryName(view.key.identity, _predecessor(view)))
 
 
