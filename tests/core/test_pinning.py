@@ -39,6 +39,7 @@ from orchestrator.goals import (
     last_rotation,
     predecessor,
     rotate_now,
+    verified,
     whatever_is_due,
 )
 from orchestrator.model import (
@@ -215,6 +216,12 @@ ASKED = [
         "CURRENT is in no linked entry, but one that was to replace its predecessor may hold it",
         ["replace a, attempt 1"],
         ROTATED,
+        (first(), entry("a")),
+    ),
+    Asked(
+        "CURRENT is in no linked entry, and something is pending: the stages tell",
+        ["replace b, attempt 1"],
+        [*ROTATED, pending("c")],
         (first(), entry("a")),
     ),
     Asked(
@@ -419,6 +426,29 @@ def test_a_key_that_is_due_with_a_spent_budget_blocks() -> None:
 
     assert isinstance(goal, Goal)
     assert told(deciding(view, a_run(goal))) == ["healthy: blocked", "block: budget-spent"]
+
+
+VERIFIED = [
+    Cron("healthy", ["idle"]),
+    Cron("a Region is Disabled", ["block: disabled in eu-west-1"], key={"eu": {"key_state": KeyState.DISABLED}}),
+    Cron("CURRENT is not proven", ["block: not-proven in us-east-1"], stored=(first(), entry("a", "b"))),
+    Cron(
+        "something of ours is pending",
+        ["block: not-proven in us-east-1"],
+        [*ROTATED, pending("c")],
+        (*FINISHED, entry("b", "c")),
+    ),
+    Cron("a rotation is due: that is no illness", ["idle"], policy=Policy(rotate_every=timedelta(days=1))),
+    Cron("the store cannot be looked at", ["wait: cannot-look"], failures=(cannot_see(STORE),)),
+]
+
+
+@pytest.mark.parametrize("case", VERIFIED, ids=lambda case: case.claim)
+def test_a_key_is_judged_as_it_stands(case: Cron) -> None:
+    """P5: healthy needs the same clean view as "nothing due", and nothing unfinished."""
+    view = a_view(a_key(case.rows, **case.key), *case.stored, failures=case.failures)
+
+    assert said(verified(view, case.policy)) == case.says
 
 
 # ---- due --------------------------------------------------------------------------------------------------------

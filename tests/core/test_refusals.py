@@ -33,6 +33,7 @@ from core_building import (
     told,
 )
 
+from orchestrator.checks import not_seen, store_holds
 from orchestrator.model import (
     STORE,
     Act,
@@ -275,7 +276,7 @@ def test_every_refusal_tells_what_why_and_a_way_out() -> None:
         assert block.message
         assert block.way_out
         assert block.region is None or block.region in block.message
-        for later in ("mrk abort", "mrk renew", "mrk promote", "mrk create", "mrk verify", "mrk report"):
+        for later in ("mrk abort", "mrk renew", "mrk promote", "mrk create", "mrk report"):
             assert later not in block.way_out
 
 
@@ -445,6 +446,17 @@ def test_a_store_that_cannot_be_looked_at_fails_the_run_with_its_own_hint() -> N
 
     assert told(turn) == ["healthy: failed", "fail: cannot-look"]
     assert turn.blocks[0].way_out == "mount the volume"
+
+
+def test_the_last_look_before_a_rotation_includes_a_store_that_cannot_be_looked_at() -> None:
+    """I3, P7: neither the freshness nor the contents of what was not seen are supposed."""
+    view = a_view(a_key(list(READY)), failures=[cannot_see(STORE)])
+
+    turn = judged_by(ready, view, a_run(a_goal("b")))
+
+    assert told(turn) == ["ready: going", "wait: looking"]
+    assert turn.look == (STORE,)
+    assert store_holds(view, Policy()) == [not_seen(view, STORE)]
 
 
 def test_a_key_that_was_never_imported_into_is_told_so() -> None:
