@@ -19,7 +19,7 @@ from orchestrator.simulator.app import App
 from orchestrator.simulator.faults import ConnectionDropped
 from orchestrator.simulator.simulator import Simulator
 
-_THREADS = 16
+_THREADS = 32
 _CONNECTIONS = 1000
 _LARGEST_BODY = 1024 * 1024
 _SOCKET = "simulator.socket"

@@ -129,6 +129,19 @@ def test_a_start_date_may_vanish_long_before_the_switch_shows(make_cloud: Callab
     assert set(vanished) == {True, False}
 
 
+def test_a_vanished_start_date_does_not_come_back(make_cloud: Callable[..., Cloud]) -> None:
+    for seed in range(6):
+        cloud, key = aws_like(make_cloud, seed)
+        cloud.clock.advance(18)
+        before = "OnDemandRotationStartDate" in cloud.kms().get_key_rotation_status(KeyId=key)
+        truth = cloud.sim.key(PRIMARY, key)
+        assert truth is not None
+        assert truth.pending is not None
+        cloud.kms().delete_imported_key_material(KeyId=key, KeyMaterialId=truth.pending)
+        cloud.clock.advance(18)
+        assert ("OnDemandRotationStartDate" in cloud.kms().get_key_rotation_status(KeyId=key)) == before
+
+
 def test_a_cancelled_rotation_keeps_its_start_date_for_minutes(make_cloud: Callable[..., Cloud]) -> None:
     """Recorded: imports_rotation_expiry: about 4 minutes."""
     cloud, key = aws_like(make_cloud, 0)

@@ -136,8 +136,10 @@ def _withdrawn(request: Request, truth: KeySet, material: Material) -> KeySet:
     truth = truth.without_material(material.id)
     if truth.rotation is None:
         return truth
-    ends = max(truth.rotation.due, request.now + request.services.lag.evaporation)
-    return replace(truth, rotation=replace(truth.rotation, ends=ends, shown_until=ends))
+    rotation = truth.rotation
+    ends = max(rotation.due, request.now + request.services.lag.evaporation)
+    shown_until = ends if request.now < rotation.shown_until else rotation.shown_until
+    return replace(truth, rotation=replace(rotation, ends=ends, shown_until=shown_until))
 
 
 OPERATIONS = {
