@@ -68,28 +68,45 @@ arns = st.builds(KeyArn, st.sampled_from(["aws", "aws-cn"]), regions, st.just("1
 names = st.builds(EntryName, identities, st.none() | materials, st.integers(1, 99))
 policies = st.builds(
     Policy,
-    st.frozensets(regions),
-    durations,
-    st.none() | durations,
-    durations,
-    st.sampled_from(Proof),
-    st.sampled_from(MissingOld),
-    st.integers(1, 20),
-    durations,
-    durations,
+    regions=st.frozensets(regions),
+    rotate_every=durations,
+    expires=st.none() | durations,
+    safety_window=durations,
+    proof=st.sampled_from(Proof),
+    missing_old=st.sampled_from(MissingOld),
+    looks=st.integers(1, 20),
+    poll=durations,
+    deadline=durations,
 )
-goals = st.builds(Goal, arns, names, regions, st.frozensets(regions), st.none() | times, times, policies)
-streaks = st.builds(Streak, st.integers(1, 20), times)
-failures = st.builds(Failed, st.integers(1, 1000), texts, texts, times, st.booleans(), st.booleans())
+goals = st.builds(
+    Goal,
+    key=arns,
+    entry=names,
+    primary=regions,
+    members=st.frozensets(regions),
+    valid_to=st.none() | times,
+    deadline=times,
+    policy=policies,
+)
+streaks = st.builds(Streak, count=st.integers(1, 20), last=times)
+failures = st.builds(
+    Failed,
+    count=st.integers(1, 1000),
+    message=texts,
+    hint=texts,
+    not_before=times,
+    final=st.booleans(),
+    refused=st.booleans(),
+)
 memories = st.builds(
     Memory,
-    st.dictionaries(regions, streaks, max_size=4),
-    st.none() | streaks,
-    st.dictionaries(texts, times, max_size=4),
-    st.dictionaries(texts, failures, max_size=4),
-    st.dictionaries(regions, materials, max_size=4),
-    st.tuples() | st.tuples(materials),
-    st.none() | times,
+    settled=st.dictionaries(regions, streaks, max_size=4),
+    quiet=st.none() | streaks,
+    waiting=st.dictionaries(texts, times, max_size=4),
+    failed=st.dictionaries(texts, failures, max_size=4),
+    proofs=st.dictionaries(regions, materials, max_size=4),
+    unopened=st.tuples() | st.tuples(materials),
+    rotation_sent=st.none() | times,
 )
 runs = st.builds(Run, goals, memories)
 actions = st.one_of(
@@ -102,19 +119,32 @@ actions = st.one_of(
     st.builds(ProveRegion, arns, materials, st.tuples(names), st.tuples(materials)),
     st.builds(MarkProven, names, materials, st.tuples(regions)),
 )
-blocks = st.builds(Block, st.sampled_from(Reason), texts, texts, st.none() | regions, st.booleans())
+blocks = st.builds(
+    Block,
+    reason=st.sampled_from(Reason),
+    message=texts,
+    way_out=texts,
+    region=st.none() | regions,
+    person=st.booleans(),
+)
 waits = st.builds(
-    Wait, st.sampled_from(Reason), texts, st.none() | regions, durations, st.tuples(texts), st.none() | blocks
+    Wait,
+    reason=st.sampled_from(Reason),
+    message=texts,
+    region=st.none() | regions,
+    at_most=durations,
+    look=st.tuples(texts),
+    over=st.none() | blocks,
 )
 turns = st.builds(
     Turn,
-    texts,
-    st.sampled_from(["going", "finished", "blocked", "failed"]),
-    st.lists(actions, max_size=3).map(tuple),
-    st.lists(texts, max_size=3).map(tuple),
-    st.none() | times,
-    st.lists(waits, max_size=3).map(tuple),
-    st.lists(blocks, max_size=3).map(tuple),
+    stage=texts,
+    status=st.sampled_from(["going", "finished", "blocked", "failed"]),
+    act=st.lists(actions, max_size=3).map(tuple),
+    look=st.lists(texts, max_size=3).map(tuple),
+    wake=st.none() | times,
+    waits=st.lists(waits, max_size=3).map(tuple),
+    blocks=st.lists(blocks, max_size=3).map(tuple),
 )
 
 
