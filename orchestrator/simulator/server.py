@@ -40,7 +40,7 @@ class Served:
             max_request_body_size=_LARGEST_BODY,
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=True,
-            ident=None,
+            ident="mrk-simulator",
         )
         self._server.channel_class = _Channel
         self.endpoint_url = f"http://{_bracketed(host)}:{self._server.effective_port}"
