@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pyrage
 import yaml
 
+from orchestrator.ports import WrappingAlgorithm
 from orchestrator.simulator import Simulator
+from orchestrator.wrapping import wrap
 
 BIN = Path(sys.executable).parent
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
@@ -113,6 +116,38 @@ class Machine:
             self.import_by_hand(arn.replace(regions[0], region), material, "EXISTING_KEY_MATERIAL", region)
         self.write_config(**{name: {"arn": arn, "regions": list(regions), "rotate_every": "90d"}})
         return arn, material
+
+    def make_key_quickly(self, regions: Sequence[str] = REGIONS, name: str = "payments") -> tuple[str, Path]:
+        """Make the same key in this process: for tests that are about something else."""
+        client = self.client(regions[0])
+        arn = client.create_key(Origin="EXTERNAL", MultiRegion=len(regions) > 1)["KeyMetadata"]["Arn"]
+        material = self.directory / f"{name}.bin"
+        material.write_bytes(os.urandom(32))
+        self.import_quickly(arn, material, "NEW_KEY_MATERIAL", regions[0])
+        for region in regions[1:]:
+            client.replicate_key(KeyId=arn, ReplicaRegion=region)
+            self.import_quickly(arn.replace(regions[0], region), material, "EXISTING_KEY_MATERIAL", region)
+        self.write_config(**{name: {"arn": arn, "regions": list(regions), "rotate_every": "90d"}})
+        return arn, material
+
+    def client(self, region: str = REGIONS[0]) -> Any:
+        """The stock boto3 client of a Region."""
+        credentials = {"aws_access_key_id": "111122223333", "aws_secret_access_key": "made-up"}
+        return boto3.client("kms", region_name=region, endpoint_url=self.endpoint_url, **credentials)
+
+    def import_quickly(self, arn: str, material: Path, kind: str, region: str = REGIONS[0]) -> str:
+        """Wrap and import a file in this process."""
+        client, algorithm = self.client(region), WrappingAlgorithm.RSAES_OAEP_SHA_256
+        asked = {"WrappingAlgorithm": str(algorithm), "WrappingKeySpec": "RSA_4096"}
+        parameters = client.get_parameters_for_import(KeyId=arn, **asked)
+        answer = client.import_key_material(
+            KeyId=arn,
+            ImportToken=parameters["ImportToken"],
+            EncryptedKeyMaterial=wrap(material.read_bytes(), parameters["PublicKey"], algorithm),
+            ImportType=kind,
+            ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+        )
+        return str(answer["KeyMaterialId"])
 
     def import_by_hand(self, arn: str, material: Path, kind: str, region: str = REGIONS[0]) -> str:
         """Wrap a file with openssl and import it with the aws command; return the id that KMS gives it."""

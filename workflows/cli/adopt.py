@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MaterialId
 from workflows.adopt import adopt
 from workflows.cli.common import each, finish, opened
@@ -23,6 +24,8 @@ def command(
     ] = None,
 ) -> int:
     """Take 32 bytes from a file into the store, once KMS has confirmed that they are this key's material."""
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}", "give the file with the 32 bytes of key material")
     wanted, source = MaterialId(material_id) if material_id else None, file.absolute()
     with opened(options) as called:
         todo = each(

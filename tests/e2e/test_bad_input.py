@@ -1,0 +1,235 @@
+"""Bad input is half the product: one clear message with a hint, the right exit code, and nothing changed (I9)."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from machine import REGIONS, Machine
+
+from orchestrator.simulator import Simulator
+from workflows.cli import run
+
+Change = Callable[[Machine, str], object]
+
+
+@pytest.fixture
+def here(adopted: tuple[Machine, str], monkeypatch: pytest.MonkeyPatch) -> tuple[Machine, str]:
+    """One adopted key, and this process in its machine's directory, with its environment."""
+    machine, arn = adopted
+    monkeypatch.chdir(machine.directory)
+    for name, value in machine.environment.items():
+        monkeypatch.setenv(name, value)
+    return machine, arn
+
+
+def rewrite(old: str, new: str) -> Change:
+    """Change one text in the config file."""
+
+    def change(machine: Machine, _arn: str) -> None:
+        path = machine.directory / "config.yaml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return change
+
+
+def config(text: str) -> Change:
+    return lambda machine, _: (machine.directory / "config.yaml").write_text(text)
+
+
+def point_to(arn: str) -> Change:
+    return lambda machine, _: machine.write_config(payments={"arn": arn})
+
+
+def client(operation: str, region: str = REGIONS[1], **more: object) -> Change:
+    """Let somebody else do something to the key."""
+
+    def change(machine: Machine, arn: str) -> None:
+        getattr(machine.client(region), operation)(KeyId=arn.replace(REGIONS[0], region), **more)
+
+    return change
+
+
+def foreign_pending(machine: Machine, arn: str) -> None:
+    other = machine.directory / "other.bin"
+    other.write_bytes(os.urandom(32))
+    machine.import_quickly(arn, other, "NEW_KEY_MATERIAL")
+
+
+def made(**parameters: str) -> Change:
+    """Point the config to another kind of key."""
+
+    def change(machine: Machine, _arn: str) -> None:
+        arn = machine.client().create_key(**parameters)["KeyMetadata"]["Arn"]
+        machine.write_config(payments={"arn": arn})
+
+    return change
+
+
+def the_entry(machine: Machine) -> Path:
+    (entry,) = (machine.directory / "store").rglob("*.age")
+    return entry
+
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000000000000000000000000"
+HMAC = {"Origin": "EXTERNAL", "KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}
+ALIAS = "arn:aws:kms:us-east-1:111122223333:alias/nobody"
+
+USAGE: dict[str, tuple[Change, list[str]]] = {
+    "missing config": (lambda m, _: (m.directory / "config.yaml").unlink(), ["there is no config file", "hint: copy"]),
+    "empty config": (config(""), ["config.yaml is empty"]),
+    "a list": (config("[1]"), ["holds a list, not settings"]),
+    "not YAML": (config("store: [\n"), ["config.yaml:2: not YAML"]),
+    "unknown section": (rewrite("keys:", "keyz:"), ["unknown setting keyz; did you mean keys?"]),
+    "unknown setting": (rewrite("rotate_every:", "rotate_evry:"), ["rotate_evry; did you mean rotate_every?"]),
+    "malformed ARN": (rewrite(":key/", ":kee/"), ["payments.arn", "is not the ARN of a KMS key"]),
+    "not a duration": (rewrite("90d", "90 days"), ["'90 days' is not a duration: write 90d"]),
+    "expires too long": (rewrite("proof: full", "expires: 400d"), ["defaults.expires", "`never`, or 1d to 364d"]),
+    "unknown proof": (rewrite("proof: full", "proof: some"), ["defaults.proof", "'full', 'ids-only' or 'off'"]),
+    "http elsewhere": (rewrite("http://127.0.0.1", "http://192.0.2.1"), ["is not https"]),
+    "unknown store": (rewrite("uri: file:", "uri: floppy:"), ["no known scheme", "file:"]),
+    "relative store": (rewrite("uri: file:/", "uri: file:"), ["names no absolute path"]),
+    "one recipient": (rewrite("recipients:\n", "recipients: [age1x]\n  other:\n"), ["store"]),
+    "identity gone": (lambda m, _: (m.directory / "identity.txt").unlink(), ["identity"]),
+    "identity readable by all": (lambda m, _: (m.directory / "identity.txt").chmod(0o644), ["chmod"]),
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("change", "said"), USAGE.values(), ids=USAGE)
+def test_a_wrong_setting_is_told_once_with_exit_2_and_nothing_is_called(
+    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str], change: Change, said: list[str]
+) -> None:
+    machine, arn = here
+    change(machine, arn)
+    before = len(machine.simulator.calls)
+
+    code = run(["rotate", "payments", "--yes"])
+
+    assert_told(capsys, said)
+    assert code in {2, 4}, code
+    assert len(machine.simulator.calls) == before
+
+
+BLOCKED: dict[str, tuple[Change, int, list[str]]] = {
+    "not EXTERNAL": (made(), 4, ["has Origin AWS_KMS, not EXTERNAL"]),
+    "not symmetric": (
+        made(**HMAC),
+        4,
+        ["not symmetric"],
+    ),
+    "never imported": (made(Origin="EXTERNAL"), 4, ["has no key material yet"]),
+    "disabled replica": (
+        client("disable_key"),
+        4,
+        [f"{REGIONS[1]} is Disabled", "an import would enable it"],
+    ),
+    "disabled primary": (client("disable_key", REGIONS[0]), 4, [f"the key in {REGIONS[0]} is Disabled"]),
+    "replica being deleted": (client("schedule_key_deletion"), 4, ["is PendingDeletion", "cancel"]),
+    "material deleted": (client("delete_imported_key_material"), 4, ["PendingImport", "mrk repair"]),
+    "foreign pending": (foreign_pending, 4, ["which is not in this store", "adopt", "delete-imported-key-material"]),
+    "a Region too many in the config": (rewrite("- eu-west-1", "- eu-west-1\n    - sa-east-1"), 4, ["no member there"]),
+    "a Region too few in the config": (rewrite("    - eu-west-1\n", ""), 4, ["which the config lacks"]),
+    "key not found": (point_to(KEY), 4, ["NotFoundException", "check the ARN"]),
+    "alias without target": (point_to(ALIAS), 3, ["NotFoundException"]),
+    "unreadable entry": (lambda m, _: the_entry(m).write_bytes(b"age-encryption.org/v1\n"), 4, ["cannot"]),
+    "lost entry": (lambda m, _: the_entry(m).unlink(), 4, ["store"]),
+    "open store": (lambda m, _: (m.directory / "store").chmod(0o755), 4, ["chmod"]),
+    "another store": (rewrite("/store", "/elsewhere"), 4, ["mrk store init"]),
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("change", "code", "said"), BLOCKED.values(), ids=BLOCKED)
+def test_what_must_not_be_rotated_is_refused_with_a_way_out_and_stays_as_it_was(
+    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str], change: Change, code: int, said: list[str]
+) -> None:
+    machine, arn = here
+    change(machine, arn)
+    before = writes(machine.simulator)
+
+    assert run(["rotate", "payments", "--yes", "--quiet"]) == code
+
+    assert_told(capsys, said)
+    assert writes(machine.simulator) == before
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    "error", ["AccessDeniedException", "ExpiredTokenException", "UnrecognizedClientException", "OptInRequired"]
+)
+def test_what_cannot_be_looked_at_is_a_failure_that_names_action_key_and_region(
+    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str], error: str
+) -> None:
+    machine, arn = here
+    machine.simulator.faults.add(operation="ListKeyRotations", region=REGIONS[1], error=error)
+
+    assert run(["rotate", "payments", "--yes", "--quiet"]) == 3
+
+    assert_told(capsys, [f"ListKeyRotations on {arn.replace(REGIONS[0], REGIONS[1])}", error])
+
+
+@pytest.mark.e2e
+def test_an_alias_is_resolved_and_a_replica_leads_to_its_primary(
+    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine, arn = here
+    machine.client().create_alias(AliasName="alias/payments", TargetKeyId=arn.split("/")[1])
+    alias = arn.split(":key/")[0] + ":alias/payments"
+    for text in (alias, arn.replace(REGIONS[0], REGIONS[2])):
+        machine.write_config(payments={"arn": text, "rotate_every": "90d"})
+        assert run(["verify", "payments"]) == 0
+        assert "healthy in every Region" in capsys.readouterr().out
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("here")
+def test_no_credentials_are_told_with_a_hint(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+    assert run(["rotate", "payments", "--yes", "--quiet"]) == 3
+
+    assert_told(capsys, ["credentials", "a profile, AWS_... variables, or a role"])
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rotate", "nobody", "--yes"], ["the config has no key 'nobody'", "it has: payments"]),
+        (["rotate", "payments", "--yes", "--until", "never"], ["there is no stage 'never'", "ready"]),
+        (["rotate", "payments", "--yes", "--log-level", "loud"], ["--log-level loud", "debug, info"]),
+        (["rotate", "payments", "--yes", "--replaces", "nonsense"], ["never was, CURRENT"]),
+        (["adopt", "payments", "no-such-file"], ["no-such-file"]),
+        (["frobnicate"], ["frobnicate"]),
+        (["plan", "--frob"], ["--frob"]),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_wrong_command_line_says_what_is_wrong(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: list[str]
+) -> None:
+    assert run(words) in {2, 3, 4}
+
+    assert_told(capsys, said)
+
+
+def assert_told(capsys: pytest.CaptureFixture[str], said: list[str]) -> None:
+    """Every part of the message is there, in stdout or stderr, and no traceback."""
+    printed = capsys.readouterr()
+    told = " ".join((printed.out + printed.err).split())
+    assert "Traceback" not in told
+    assert "a defect in mrk" not in told
+    for part in said:
+        assert part in told, told
+
+
+def writes(simulator: Simulator) -> list[str]:
+    """The calls that changed something."""
+    changing = ("ImportKeyMaterial", "RotateKeyOnDemand", "DeleteImportedKeyMaterial", "CreateKey", "ReplicateKey")
+    return [call.operation for call in simulator.calls if call.operation in changing]
