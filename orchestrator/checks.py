@@ -160,7 +160,7 @@ def importable(seen: RegionView, *, healing: bool = False) -> list[Step]:
         return [Block(Reason.DISABLED, f"the key in {region} is Disabled", way, region)]
     if state is KeyState.PENDING_IMPORT:
         message = f"the key in {region} is PendingImport: it lacks key material and cannot be used there"
-        return [Block(Reason.MATERIAL_MISSING, message, f"import what is missing: mrk repair ({region})", region)]
+        return [Block(Reason.MATERIAL_MISSING, message, f"import what is missing in {region}: mrk repair NAME", region)]
     way = "cancel the deletion (aws kms cancel-key-deletion), or take the key out of the config"
     return [Block(Reason.KEY_STATE, f"the key in {region} is {state}", way, region)]
 
@@ -237,7 +237,7 @@ def material_usable(seen: RegionView, material: MaterialId, at: datetime, window
         return [Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,))]
     if not row.usable(at):
         message = f"key material {short(material)} is missing in {region}: rotating now would leave that Region dead"
-        return [Block(Reason.MATERIAL_MISSING, message, f"import it again first: mrk repair ({region})", region)]
+        return [Block(Reason.MATERIAL_MISSING, message, f"import it again in {region} first: mrk repair NAME", region)]
     if expires_within(row, at, window):
         message = f"key material {short(material)} expires in {region} on {row.valid_to:%Y-%m-%d}"
         way = f"import it again with a later ValidTo first (safety_window is {window.days} days)"

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from orchestrator.config_errors import complaint, read_yaml
 from orchestrator.durations import Duration
-from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, is_alias
+from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, is_alias
 
 _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
@@ -30,6 +30,12 @@ def _expiry(value: timedelta | None) -> timedelta | None:
 def _key_arn(value: str) -> str:
     if not is_alias(value):
         KeyArn.parse(value)
+    return value
+
+
+def _textfile(value: Path | None) -> Path | None:
+    if value is not None and value.suffix != ".prom":
+        raise ValueError("node_exporter reads only files that end in .prom")
     return value
 
 
@@ -56,6 +62,7 @@ class KeyPolicySettings(_Strict):
     safety_window: Duration = timedelta(days=7)
     proof: Proof = Proof.IDS_ONLY
     missing_old: MissingOld = MissingOld.BLOCK
+    repair: Repair = Repair.ASK
 
 
 class KeySettings(_Strict):
@@ -68,15 +75,21 @@ class KeySettings(_Strict):
     safety_window: Duration | None = None
     proof: Proof | None = None
     missing_old: MissingOld | None = None
+    repair: Repair | None = None
 
 
 class RunSettings(_Strict):
-    """How a run behaves: how long it may take, how often it looks, and where its journal goes."""
+    """How a run behaves: how long it may take, how often it looks, what it leaves behind, and whom it tells."""
 
     deadline: Duration = timedelta(minutes=30)
     poll: Duration = timedelta(seconds=5)
     looks: int = Field(default=3, ge=1, le=20)
     journal: Path = Path("runs")
+    start_delay: Duration = timedelta()
+    after: Path | None = None
+    after_timeout: Duration = timedelta(minutes=1)
+    metrics: Annotated[Path | None, AfterValidator(_textfile)] = None
+    lock: Path | None = None
     workers: int = Field(default=16, ge=1, le=64)
 
 
@@ -141,6 +154,7 @@ class Settings(BaseSettings):
             safety_window=merged.safety_window,
             proof=merged.proof,
             missing_old=merged.missing_old,
+            repair=merged.repair,
             looks=self.run.looks,
             poll=self.run.poll,
             deadline=self.run.deadline,

@@ -278,7 +278,7 @@ def _unsound(seen: RegionView) -> Block | None:
     if not lacking:
         return None
     message = f"key material {lacking} is missing in {seen.region}"
-    way = f"import it again: mrk repair ({seen.region}); the other Regions are not held up"
+    way = "import it again: mrk repair NAME; the other Regions are not held up"
     return Block(Reason.MATERIAL_MISSING, message, way, seen.region)
 
 

@@ -5,12 +5,13 @@ from functools import partial
 
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import UsageError
-from orchestrator.goals import as_it_stands, rotate_now, verified, whatever_is_due
+from orchestrator.goals import as_it_stands, rotate_now, verified
 from orchestrator.model import KeyArn, MaterialId, Policy, Stage
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings, Settings
 from workflows.repair import REPAIR
 from workflows.rotate import ROTATE
+from workflows.run import RUN, whatever_is_wanted
 
 
 def named(settings: Settings, names: Sequence[str]) -> dict[str, KeySettings]:
@@ -38,8 +39,8 @@ def rotate(name: str, key: KeySettings, policy: Policy, replaces: str | None = N
 
 
 def run(name: str, key: KeySettings, policy: Policy) -> Job:
-    """Finish what is unfinished, or rotate where that is due."""
-    return Job(name, KeyArn.parse(key.arn), policy, ROTATE, partial(whatever_is_due, policy=policy))
+    """Finish what is unfinished, or rotate where that is due; repair where the owner allows it."""
+    return Job(name, KeyArn.parse(key.arn), policy, RUN, partial(whatever_is_wanted, policy=policy))
 
 
 def repair(name: str, key: KeySettings, policy: Policy) -> Job:

@@ -94,6 +94,13 @@ class MissingOld(StrEnum):
     ALLOW = "allow"
 
 
+class Repair(StrEnum):
+    """Whether an unattended run imports again what a Region lacks (P10): somebody may have deleted it on purpose."""
+
+    ASK = "ask"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the owner wants for one key. `regions` empty means: whatever members KMS names."""
@@ -104,6 +111,7 @@ class Policy:
     safety_window: timedelta = timedelta(days=7)
     proof: Proof = Proof.IDS_ONLY
     missing_old: MissingOld = MissingOld.BLOCK
+    repair: Repair = Repair.ASK
     looks: int = 3
     poll: timedelta = timedelta(seconds=5)
     deadline: timedelta = timedelta(minutes=30)
