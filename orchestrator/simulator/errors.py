@@ -1,5 +1,7 @@
 """The errors that the simulated service answers with; messages are AWS's own wherever they are known."""
 
+from collections.abc import Mapping
+
 
 class ServiceError(Exception):
     """An answer other than success: an error code as on the wire, its message and its HTTP status."""
@@ -9,6 +11,18 @@ class ServiceError(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+STATUS: Mapping[str, int] = {
+    "KMSInternalException": 500,
+    "DependencyTimeoutException": 500,
+    "InternalFailure": 500,
+    "ServiceUnavailable": 503,
+    "ServiceUnavailableException": 503,
+}
+"""The HTTP status of error codes that are not the caller's fault; all others are 400."""
+
+THROTTLED = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
 
 
 class ClockNotOwnedError(RuntimeError):

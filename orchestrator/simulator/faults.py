@@ -6,6 +6,8 @@ from itertools import count
 from threading import Lock
 from typing import Any, Literal
 
+from orchestrator.simulator.errors import STATUS, THROTTLED
+
 Drop = Literal["before", "after"]
 
 
@@ -65,13 +67,16 @@ class Faults:
         calls: Collection[int] | None = None,
         times: int | None = None,
         error: str | None = None,
-        message: str = "",
-        status: int = 400,
+        message: str | None = None,
+        status: int | None = None,
         drop: Drop | None = None,
         delay: float = 0.0,
         after_effect: bool = False,
     ) -> int:
-        """Add a rule and return its number; without calls and times it holds until removed."""
+        """Add a rule and return its number; without calls and times it holds until removed.
+
+        Message and HTTP status, if left out, are those that AWS sends with the code, as far as that is one for all.
+        """
         if error is None and drop is None and not delay:
             raise ValueError("a fault needs an error, a drop or a delay")
         if drop not in (None, "before", "after"):
@@ -85,8 +90,8 @@ class Faults:
                 None if calls is None else frozenset(calls),
                 times,
                 error,
-                message,
-                status,
+                message if message is not None else (THROTTLED if error == "ThrottlingException" else ""),
+                status or STATUS.get(error or "", 400),
                 drop,
                 delay,
                 after_effect,

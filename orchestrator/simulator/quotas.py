@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.simulator.errors import ServiceError
+from orchestrator.simulator.errors import THROTTLED, ServiceError
 
 RATES: Mapping[str, float] = {
     "CancelKeyDeletion": 5,
@@ -45,7 +45,6 @@ _ALSO: Mapping[str, tuple[str, str, int]] = {
     "UpdatePrimaryRegion": ("PrimaryRegion", "UpdatePrimaryRegion", 1),
 }
 """Operations that cost something in a second Region: the parameter that names it, and what is charged there."""
-_MESSAGE = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
 
 
 @dataclass(slots=True)
@@ -82,5 +81,5 @@ class Quotas:
         bucket.level = min(room, bucket.level + max(0.0, now - bucket.at) * rate)
         bucket.at = now
         if bucket.level < many:
-            raise ServiceError("ThrottlingException", _MESSAGE)
+            raise ServiceError("ThrottlingException", THROTTLED)
         bucket.level -= many

@@ -5,7 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 from sim_cloud import ACCOUNT, PRIMARY, REPLICA, Cloud, bytes_of, refusal, send
 
 from orchestrator.simulator import Call
@@ -28,6 +28,17 @@ class TestFaults:
         for _ in range(2):
             assert refusal(cloud.kms().describe_key, KeyId=key) == ("KMSInternalException", "m")
         assert cloud.state(key) == "PendingImport"
+
+    @pytest.mark.parametrize(
+        ("code", "status"),
+        [("KMSInternalException", 500), ("ServiceUnavailable", 503), ("ThrottlingException", 400)],
+    )
+    def test_an_error_has_the_status_that_goes_with_it(self, cloud: Cloud, code: str, status: int) -> None:
+        cloud.sim.faults.add(error=code)
+        with pytest.raises(ClientError) as caught:
+            cloud.kms().list_keys()
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+        assert (code == "ThrottlingException") == ("exceeded the rate" in caught.value.response["Error"]["Message"])
 
     def test_calls_are_counted_per_rule_operation_and_region(self, cloud: Cloud) -> None:
         key = cloud.set_of(REPLICA)
