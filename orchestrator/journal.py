@@ -1,4 +1,4 @@
-"""The journal: append-only evidence of what was observed and done, one JSON object a line.
+"""The journal: append-only evidence of what was observed and done, one JSON object a line, chained by hashes.
 
 It is never an input to a decision, and holds ids, Regions, times, error codes and AWS request ids.
 No secret reaches an event (I2).
@@ -6,48 +6,147 @@ No secret reaches an event (I2).
 
 import json
 import os
+import pwd
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, TextIO
+from typing import Any
 
+from orchestrator.chain import BEGUN, ENDED, FORMAT, first_link, link
 from orchestrator.errors import UsageError
 from orchestrator.ports import Event
 
+_HINT = "mend the directory, or set run.journal to another"
+_SECRETS = (
+    (re.compile(r"//[^/@\s]+@"), "//***@"),
+    (re.compile(r"(pin-value=)[^&;\s]*"), r"\1***"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first line tells: which run this is, and who began it with which command line."""
+
+    run: str
+    at: datetime
+    mrk: str = ""
+    command: tuple[str, ...] = ()
+    config: str = ""
+    user: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A journal that has ended. Only `hash`, kept elsewhere, shows later that lines were cut off or written anew."""
+
+    path: Path
+    lines: int
+    hash: str
+    problem: str = ""
+
 
 class Journal:
-    """One file per run, written line by line and flushed to the disk per line. Safe to share between threads."""
+    """One file per run; each line reaches the file before the next thing is done. Safe to share between threads.
 
-    def __init__(self, directory: Path, run_id: str) -> None:
-        self.path = directory / f"{run_id}.jsonl"
+    Where a line cannot be written, the run goes on without evidence, and `seal` tells that.
+    """
+
+    def __init__(self, directory: Path, header: Header) -> None:
+        self.path = directory / f"{header.run}.jsonl"
         self._lock = Lock()
+        self._lines = 0
+        self._link = first_link(header.run)
+        self._problem = ""
+        self._kept: Kept | None = None
         self._file = _create(self.path)
+        about = {name: value for name, value in asdict(header).items() if name != "at"}
+        self._append(Event(header.at, BEGUN, data={"format": FORMAT, **about}))
+        if self._problem:
+            os.close(self._file)
+            self.path.unlink(missing_ok=True)
+            raise UsageError(self._problem, _HINT)
 
     def __call__(self, event: Event) -> None:
-        """Write one event; a line is whole or torn, and only the last line of a killed run can be torn."""
-        line = json.dumps(
-            {"at": event.at, "kind": event.kind, "key": event.key, "region": event.region, **event.data}, default=_plain
-        )
+        """Write one event; never raises, and what comes after the end is not written."""
         with self._lock:
-            self._file.write(line + "\n")
-            self._file.flush()
+            if self._kept is None:
+                self._append(event)
 
-    def close(self) -> None:
-        """Make the journal durable and close it."""
+    def seal(self, at: datetime) -> Kept:
+        """Write the last line, make the journal durable, close it, and return its final hash; once."""
         with self._lock:
-            os.fsync(self._file.fileno())
-            self._file.close()
+            if self._kept is None:
+                self._append(Event(at, ENDED))
+                self._close()
+                self._kept = Kept(self.path, self._lines, self._link, self._problem)
+            return self._kept
+
+    def _append(self, event: Event) -> None:
+        if self._problem:
+            return
+        about = {name: value for name, value in (("key", event.key), ("region", event.region)) if value}
+        line = {"seq": self._lines + 1, "prev": self._link, "at": event.at, "kind": event.kind, **about}
+        text = json.dumps({**line, "data": dict(event.data)}, default=_plain, skipkeys=True).encode()
+        try:
+            _write(self._file, text + b"\n")
+        except OSError as error:
+            self._problem = _unwritable(self.path, error)
+            return
+        self._lines += 1
+        self._link = link(text)
+
+    def _close(self) -> None:
+        try:
+            os.fsync(self._file)
+            os.close(self._file)
+        except OSError as error:
+            self._problem = self._problem or _unwritable(self.path, error)
 
 
-def _create(path: Path) -> TextIO:
+def whoami() -> tuple[str, str]:
+    """Return the user, as the operating system knows it, and the host."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return user, socket.gethostname()
+
+
+def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line as it may be kept: mrk takes no secret there, but a URL may hold a password."""
+    return tuple(_redacted(word) for word in command)
+
+
+def _redacted(word: str) -> str:
+    for pattern, instead in _SECRETS:
+        word = pattern.sub(instead, word)
+    return word
+
+
+def _create(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        hint = "mend the directory, or set run.journal to another"
-        raise UsageError(f"the journal {path} cannot be written: {error.strerror}", hint) from error
-    return os.fdopen(descriptor, "w", encoding="utf-8")
+        raise UsageError(_unwritable(path, error), _HINT) from error
+
+
+def _write(file: int, line: bytes) -> None:
+    """Write a whole line past every buffer of this process, so that killing it tears the last line at most."""
+    while line:
+        line = line[os.write(file, line) :]
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"the journal {path} cannot be written: {error.strerror}"
 
 
 def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f"<{len(value)} bytes>" if isinstance(value, bytes | bytearray | memoryview) else str(value)

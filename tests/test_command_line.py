@@ -9,7 +9,7 @@ WRONG = {
     "no such command": (["nope"], "No such command 'nope'"),
     "a name is missing": (["rotate"], "names"),
     "no such option": (["plan", "--bad"], "--bad"),
-    "no number": (["demo", "--regions", "many"], "'many'"),
+    "no number": (["demo", "--regions", "many"], "--regions"),
 }
 
 

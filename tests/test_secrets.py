@@ -5,7 +5,7 @@ import io
 import json
 from pathlib import Path
 
-from orchestrator.journal import Journal
+from orchestrator.journal import Header, Journal
 from orchestrator.logs import event_logger
 from orchestrator.model import to_json
 from orchestrator.report import documents, narrate
@@ -34,14 +34,14 @@ def test_a_known_material_is_found_in_nothing_written(world: World, tmp_path: Pa
             operation="ImportKeyMaterial", region=region, times=1, error="InvalidImportTokenException"
         )
     log, told = io.StringIO(), io.StringIO()
-    journal = Journal(tmp_path / "runs", "secret-test")
+    journal = Journal(tmp_path / "runs", Header("secret-test", world.clock.now()))
     log_event, tell = event_logger(log, "debug"), narrate.narrator(lambda line: told.write(line + "\n"))
 
     report = world.rotate(arn)
     for event in world.events:
         for listen in (journal, log_event, tell):
             listen(event)
-    journal.close()
+    journal.seal(world.clock.now())
 
     assert report.status == "finished", report
     assert world.simulator.material(REGIONS[1], str(arn), world.true(arn).current) == KNOWN[::-1]

@@ -92,7 +92,7 @@ def test_the_check_without_mrk_of_the_docs_says_the_same_hash(machine: Machine) 
     """The recipe of docs/journal.md runs as it stands."""
     machine.write_config(payments={"arn": ARN})
     machine.run("mrk", "store", "init")
-    kept = machine.json("mrk", "run", "--json", code=3)["journal"]
+    kept = machine.json("mrk", "run", "--json", code=4)["journal"]
     (recipe,) = re.findall(r"```sh\n(.*?)```", (Path(__file__).parents[2] / "docs/journal.md").read_text(), re.DOTALL)
 
     assert machine.run("bash", "-c", recipe.replace("RUN-ID.jsonl", kept["path"])) == f"final hash {kept['hash']}\n"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from workflows.cli import adopt, config, demo, plan, repair, rotate, run, simulator, status, store, verify
+from workflows.cli import adopt, config, demo, plan, repair, report, rotate, run, simulator, status, store, verify
 
 app = typer.Typer(
     name="mrk",
@@ -40,6 +40,7 @@ app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("repair")(repair.command)
 app.command("adopt")(adopt.command)
+app.command("report")(report.command)
 app.command("simulator")(simulator.command)
 app.add_typer(config.app, name="config")
 app.add_typer(store.app, name="store")

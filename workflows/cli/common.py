@@ -5,11 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
+from orchestrator.decide import name_of_stage
 from orchestrator.errors import Exit, KmsError, UsageError
 from orchestrator.journal import Journal
 from orchestrator.logs import event_logger
@@ -27,6 +28,7 @@ from orchestrator.report import documents, tables
 from orchestrator.report.narrate import narrator
 from orchestrator.runner import Runner
 from orchestrator.settings import KeySettings, Settings, load
+from workflows.cli import evidence
 from workflows.cli.options import Options
 from workflows.jobs import named
 
@@ -62,6 +64,7 @@ class Invocation:
     as_json: bool
     region: Region | None = None
     unresolved: list[Report] = field(default_factory=list)
+    journal: Journal | None = None
 
     def keys(self, names: Sequence[str]) -> dict[str, KeySettings]:
         """Find the keys that the command line names; an alias that cannot be resolved fails alone (I10)."""
@@ -86,8 +89,16 @@ class Invocation:
 
     def run(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
         """Run jobs to their end; Ctrl-C or SIGTERM finishes the calls in flight and reports."""
+        for job in jobs if self.journal else ():
+            stages = [name_of_stage(stage) for stage in job.stages]
+            self.tell("run.asked", job.name, arn=str(job.key), stages=stages)
         with stopping(self.engine.runner):
             return (*self.engine.runner.run(jobs), *self.unresolved)
+
+    def tell(self, kind: str, name: str, **data: Any) -> None:
+        """Note something in the journal, where there is one."""
+        if self.journal is not None:
+            self.journal(Event(self.engine.clock.now(), kind, name, data=data))
 
 
 def read_settings(
@@ -119,14 +130,11 @@ def invocation(
     run_id = new_run_id(SystemClock().now())
     watching = (changing or log_level == "debug") and not quiet
     listeners: list[Listener] = [watcher(log_level)] if watching else []
-    journal = Journal(settings.run.journal, run_id) if changing else None
-    listeners += [journal] if journal else []
-    try:
+    keeping = evidence.journal(settings, run_id, quiet=quiet, log_level=log_level) if changing else nullcontext()
+    with keeping as journal:
+        listeners += [journal] if journal else []
         with engine(settings, run_id, fan_out(listeners)) as made:
-            yield Invocation(settings, made, as_json, Region(region) if region else None)
-    finally:
-        if journal:
-            journal.close()
+            yield Invocation(settings, made, as_json, Region(region) if region else None, journal=journal)
 
 
 def opened(options: Options, *, changing: bool = True) -> AbstractContextManager[Invocation]:
@@ -179,14 +187,16 @@ def looking(job: Job) -> Job:
 
 def finish(called: Invocation, reports: Sequence[Report]) -> int:
     """Show how the runs ended, and return the exit code that covers them all."""
+    kept = called.journal.seal(called.engine.clock.now()) if called.journal else None
     if called.as_json:
-        write_json({"runs": [documents.report(report) for report in reports]})
+        about = {"journal": evidence.document(kept)} if kept else {}
+        write_json({"runs": [documents.report(report) for report in reports], **about})
     else:
         for report in reports:
             write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
             if report.status == "finished" and report.view is not None:
                 write(tables.status(report.job.name, report.view, report.job.policy))
-    return exit_code(reports)
+    return Exit.worst([Exit(exit_code(reports)), Exit.FAILED if kept and kept.problem else Exit.OK])
 
 
 def show_endings(called: Invocation, reports: Sequence[Report]) -> int:

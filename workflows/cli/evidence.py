@@ -1,0 +1,53 @@
+"""The journal around one command: begun before anything is looked at, sealed and told at its end."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.clock import SystemClock
+from orchestrator.errors import MrkError
+from orchestrator.journal import Header, Journal, Kept, whoami, without_secrets
+from orchestrator.logs import event_logger
+from orchestrator.ports import Event
+from orchestrator.settings import Settings
+
+
+@contextmanager
+def journal(settings: Settings, run_id: str, *, quiet: bool, log_level: str) -> Iterator[Journal]:
+    """Keep the journal of one run; however the command ends, it is sealed and its final hash told on stderr."""
+    now, (user, host) = SystemClock().now, whoami()
+    config = str(settings.file.absolute()) if settings.file else ""
+    command = without_secrets(["mrk", *sys.argv[1:]])
+    kept = Journal(
+        settings.run.journal, Header(run_id, now(), version("mrk-orchestrator"), command, config, user, host)
+    )
+    try:
+        yield kept
+    except MrkError as error:
+        kept(Event(now(), "command.refused", data={"message": error.message}))
+        raise
+    finally:
+        _tell(kept.seal(now()), quiet=quiet, log_level=log_level)
+
+
+def _tell(kept: Kept, *, quiet: bool, log_level: str) -> None:
+    """Say where the journal is and what its final hash is: a dim line on a terminal, JSON elsewhere."""
+    if kept.problem:
+        sys.stderr.write(f"mrk: {kept.problem}; what was done is not all in it\n")
+    if quiet:
+        return
+    if sys.stderr.isatty() and log_level == "info":
+        line = f"journal {kept.path}, {kept.lines} lines, final hash {kept.hash}"
+        Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="dim"))
+    else:
+        event_logger(sys.stderr, log_level)(Event(SystemClock().now(), "journal.ended", data=document(kept)))
+
+
+def document(kept: Kept) -> dict[str, object]:
+    """Tell of a journal that has ended, for scripts."""
+    about: dict[str, object] = {"path": str(kept.path.absolute()), "lines": kept.lines, "hash": kept.hash}
+    return about | ({"problem": kept.problem} if kept.problem else {})

@@ -1,0 +1,86 @@
+"""mrk report: what a run did, from its journal, and whether the journal is as the run left it."""
+
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import Exit, UsageError
+from orchestrator.report import journals
+from orchestrator.report.journal import Chain
+from orchestrator.report.story import Story
+from workflows.cli.common import complain, read_settings, write, write_json
+from workflows.cli.options import ConfigOption
+
+_RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+")
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
+_BROKEN = "do not rely on it as evidence: compare a copy, or CloudTrail, where the run id is in every call's userAgent"
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, `last`, or a file.")],
+    *,
+    expected: Annotated[
+        str, typer.Option("--hash", metavar="HEX", help="The final hash, as it was printed when the run ended.")
+    ] = "",
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
+) -> int:
+    """Show what a run observed, decided and did, and verify its journal: exit 4 where that was changed."""
+    if expected and not _HASH.fullmatch(expected):
+        raise UsageError(f"--hash {expected} is not 64 hex digits", "give the final hash as the run printed it")
+    path = _path(run, config)
+    chain = Chain(path.stem if _RUN.fullmatch(path.stem) else "", expected)
+    story = _told(path, chain)
+    if as_json:
+        write_json(journals.document(str(path), chain, story))
+    else:
+        write(journals.table(str(path), chain, story))
+    if chain.intact:
+        return Exit.OK
+    complain(f"{path} is not as a run left it: {chain.problem()}", _BROKEN)
+    return Exit.BLOCKED
+
+
+def _told(path: Path, chain: Chain) -> Story:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path} is not a file", "give a run id, `last`, or the file of a journal")
+        with path.open("rb") as lines:
+            return Story().told(chain.read(lines))
+    except OSError as error:
+        hint = "check the path and its permissions"
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint) from None
+
+
+def _path(run: str, config: Path | None) -> Path:
+    """Find the journal of a run; a path needs no config."""
+    if "/" in run or run.endswith(".jsonl"):
+        return Path(run)
+    directory = read_settings(config).run.journal
+    runs = _runs(directory)
+    if run == "last" and runs:
+        return directory / f"{runs[-1]}.jsonl"
+    found = [one for one in runs if one == run] or [one for one in runs if one.startswith(run)]
+    if len(found) == 1:
+        return directory / f"{found[0]}.jsonl"
+    if found:
+        raise UsageError(f"{len(found)} runs begin with {run!r}", f"give more of it: {_some(found)}")
+    hint = f"the last ones are: {_some(runs)}" if runs else "set run.journal to where the journals are, or give a file"
+    raise UsageError(f"there is no run {run!r} in {directory}", hint)
+
+
+def _runs(directory: Path) -> Sequence[str]:
+    """List the runs, oldest first; whatever else is in the directory is passed over."""
+    try:
+        found = [(path.stem[:16], path.lstat().st_mtime_ns, path.stem) for path in directory.glob("*.jsonl")]
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be read: {error.strerror}", "check run.journal") from None
+    return [stem for _, _, stem in sorted(found) if _RUN.fullmatch(stem)]
+
+
+def _some(runs: Sequence[str]) -> str:
+    return ", ".join(runs[-5:])
