@@ -170,7 +170,14 @@ class Runner:
             return None
         if not isinstance(pinned, Sequence):
             progress.run = Run(pinned)
-            self._tell("run.pinned", progress, stage="located", replaces=pinned.replaces, entry=str(pinned.entry))
+            self._tell(
+                "run.pinned",
+                progress,
+                region=pinned.primary,
+                replaces=pinned.replaces,
+                entry=str(pinned.entry),
+                named=progress.job.key.region,
+            )
             self._prefetch(progress, now)
             return None
         located = progress.located(now)
