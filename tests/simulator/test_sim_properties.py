@@ -37,11 +37,12 @@ class Keys(RuleBasedStateMachine):
     """One imported and one generated multi-Region key, and whatever a client may think of."""
 
     session = boto3.Session()
+    lag = LAG
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Hand()
-        self.sim = Simulator(now=self.clock, lag=LAG)
+        self.sim = Simulator(now=self.clock, lag=self.lag)
         self.served = serve(self.sim)
         self.cloud = Cloud(self.sim, self.clock, self.served.endpoint_url, self.session)
         self.keys = [self.cloud.key(MultiRegion=True), self.cloud.key(MultiRegion=True, Origin="AWS_KMS")]
@@ -51,6 +52,17 @@ class Keys(RuleBasedStateMachine):
         self.codes: set[str] = set()
 
     def teardown(self) -> None:
+        """Wait until all news has come round: then every Region tells what is true."""
+        self.clock.advance(60)
+        for key in self.keys:
+            for region in (PRIMARY, REPLICA, THIRD):
+                truth = self.sim.key(region, key)
+                described = self.attempt(region, "describe_key", KeyId=key)
+                assert (described is None) == (truth is None)
+                if truth is not None:
+                    assert described["KeyMetadata"]["KeyState"] == truth.key_state
+                    told = [(row["KeyMaterialId"], row["KeyMaterialState"]) for row in self.cloud.rows(key, region)]
+                    assert told == [(row.material_id, row.state) for row in truth.rows]
         self.served.close()
 
     @property
@@ -75,15 +87,15 @@ class Keys(RuleBasedStateMachine):
         for region in replicas:
             for one in self.keys:
                 self.cloud.kms().replicate_key(KeyId=one, ReplicaRegion=region)
-        self.clock.advance(1)
+        self.clock.advance(60)
         for region in replicas:
             self.cloud.existing(key, bytes_of("a"), region)
         if pending:
             self.cloud.new(key, bytes_of("b"))
-            self.clock.advance(1)
+            self.clock.advance(60)
             for region in replicas:
                 self.cloud.existing(key, bytes_of("b"), region)
-            self.clock.advance(1)
+            self.clock.advance(60)
 
     @rule(which=st.sampled_from([0, 0, 0, 1]))
     def turn_to(self, which: int) -> None:
@@ -134,7 +146,8 @@ class Keys(RuleBasedStateMachine):
         truth = self.sim.key(region, self.key)
         if answer is not None:
             assert truth is not None
-            assert truth.key_state in ("Enabled", "Updating")
+            # A replica may not know yet of the rotation that left it without material.
+            assert truth.key_state in ("Enabled", "Updating") or region != truth.primary
             self.sealed.append((self.key, answer["CiphertextBlob"], context))
 
     @precondition(lambda self: self.sealed)
@@ -177,5 +190,13 @@ class Keys(RuleBasedStateMachine):
         event(f"{truth.key_state}, {truth.rotations} rotations, {len(pending)} pending")
 
 
+class FlappingKeys(Keys):
+    """The same with late news and stale reads."""
+
+    lag = Lag.aws_like()
+
+
 TestKeys = Keys.TestCase
-TestKeys.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFlappingKeys = FlappingKeys.TestCase
+TestKeys.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestFlappingKeys.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
