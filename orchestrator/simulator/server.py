@@ -1,6 +1,7 @@
 """Serving a simulator over HTTP, on this machine only."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -87,6 +88,8 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; print one JSON line with endpoint_url and pid when ready."""
     simulator = Simulator(lag=lag, rotation_seconds=rotation_seconds, quotas=quotas, state=state)
+    # That many clients at once are no news to whoever reads this process's stderr.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

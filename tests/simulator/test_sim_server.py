@@ -208,6 +208,12 @@ def test_an_oversized_body_is_refused(cloud: Cloud) -> None:
     cloud.key()
 
 
+def test_every_answer_says_that_it_is_simulated_and_has_a_request_id(cloud: Cloud) -> None:
+    headers = cloud.kms().list_keys()["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["server"] == "mrk-simulator"
+    assert len(headers["x-amzn-requestid"]) == 36
+
+
 def test_what_is_not_simulated_says_so(cloud: Cloud) -> None:
     code, message = refusal(cloud.kms().list_grants, KeyId="x")
     assert code == "NotSimulatedException"

@@ -121,6 +121,8 @@ def test_wrong_types_are_serialization_errors(body: dict[str, Any]) -> None:
 def test_the_older_name_of_the_key_spec_works(cloud: Cloud) -> None:
     made = cloud.kms().create_key(CustomerMasterKeySpec="HMAC_224", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]
     assert (made["KeySpec"], made["CustomerMasterKeySpec"]) == ("HMAC_224", "HMAC_224")
+    refused = refusal(cloud.kms().create_key, KeySpec="RSA_2048", CustomerMasterKeySpec="RSA_2048")
+    assert refused[0] == "ValidationException"
 
 
 def test_a_malformed_arn_is_told_from_an_unknown_key(cloud: Cloud) -> None:

@@ -50,6 +50,11 @@ def _with_first_material(keys: KeySet, at: float) -> KeySet:
 
 
 def _kind(params: dict[str, Any]) -> tuple[str, str, str]:
+    if "KeySpec" in params and "CustomerMasterKeySpec" in params:
+        raise invalid(
+            "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. "
+            "CustomerMasterKeySpec is deprecated."
+        )
     spec = params.get("KeySpec") or params.get("CustomerMasterKeySpec") or SYMMETRIC
     origin = params.get("Origin", "AWS_KMS")
     usages = ALGORITHMS.get(spec)
