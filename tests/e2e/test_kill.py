@@ -45,10 +45,11 @@ def test_killed_and_run_again_it_finishes_with_the_same_material_and_one_rotatio
 
 
 def test_two_runs_at_once_on_one_store_rotate_once(adopted: tuple[Machine, str]) -> None:
-    """I7: whoever comes second uses the first one's bytes; both end well."""
+    """I7: whoever comes second uses the first one's bytes; both end well. Each has its own config, so its own lock."""
     machine, arn = adopted
+    (machine.directory / "other.yaml").write_text((machine.directory / "config.yaml").read_text())
 
-    both = [machine.start("mrk", "rotate", "payments", "--yes") for _ in range(2)]
+    both = [machine.start("mrk", "rotate", "payments", "--yes", "-c", f"{name}.yaml") for name in ("config", "other")]
     ended = [(process.communicate(timeout=100), process.returncode) for process in both]
 
     assert [code for _, code in ended] == [0, 0], ended

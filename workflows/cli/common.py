@@ -2,13 +2,11 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -26,10 +24,10 @@ from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report, Status
 from orchestrator.report import documents, tables
 from orchestrator.report.narrate import narrator
-from orchestrator.runner import Runner
 from orchestrator.settings import KeySettings, Settings, load
-from workflows.cli import evidence
+from workflows.cli import evidence, unattended
 from workflows.cli.options import Options
+from workflows.cli.signals import stopping
 from workflows.jobs import named
 
 ConfigOption = Annotated[
@@ -131,7 +129,7 @@ def invocation(
     watching = (changing or log_level == "debug") and not quiet
     listeners: list[Listener] = [watcher(log_level)] if watching else []
     keeping = evidence.journal(settings, run_id, quiet=quiet, log_level=log_level) if changing else nullcontext()
-    with keeping as journal:
+    with unattended.alone(settings, run_id) if changing else nullcontext(), keeping as journal:
         listeners += [journal] if journal else []
         with engine(settings, run_id, fan_out(listeners)) as made:
             yield Invocation(settings, made, as_json, Region(region) if region else None, journal=journal)
@@ -161,25 +159,6 @@ def fan_out(listeners: Sequence[Listener]) -> Listener:
     return listen
 
 
-@contextmanager
-def stopping(runner: Runner) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM stop the runner in good order, and a second one at once."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.default_int_handler)
-        runner.stop()
-
-    for number in numbers:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def looking(job: Job) -> Job:
     """Turn a job into one that looks at everything and does nothing."""
     return Job(job.name, job.key, job.policy, (), lambda _view: Idle("looked"))
@@ -188,15 +167,18 @@ def looking(job: Job) -> Job:
 def finish(called: Invocation, reports: Sequence[Report]) -> int:
     """Show how the runs ended, and return the exit code that covers them all."""
     kept = called.journal.seal(called.engine.clock.now()) if called.journal else None
-    if called.as_json:
-        about = {"journal": evidence.document(kept)} if kept else {}
-        write_json({"runs": [documents.report(report) for report in reports], **about})
-    else:
+    code = Exit.worst([Exit(exit_code(reports)), Exit.FAILED if kept and kept.problem else Exit.OK])
+    about = {"run": kept.path.stem, "journal": evidence.document(kept)} if kept else {}
+    document = {"runs": [documents.report(report) for report in reports], **about}
+    if not called.as_json:
         for report in reports:
             write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
             if report.status == "finished" and report.view is not None:
                 write(tables.status(report.job.name, report.view, report.job.policy))
-    return Exit.worst([Exit(exit_code(reports)), Exit.FAILED if kept and kept.problem else Exit.OK])
+    told = unattended.tell(called.settings, document, reports, code)
+    if called.as_json:
+        write_json({**document, **told})
+    return code
 
 
 def show_endings(called: Invocation, reports: Sequence[Report]) -> int:

@@ -1,0 +1,87 @@
+"""What surrounds a command that nobody may be watching: the delay, the lock, the hook, the metrics."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from orchestrator.clock import SystemClock
+from orchestrator.errors import Exit, MrkError
+from orchestrator.hook import Hook
+from orchestrator.journal import without_secrets
+from orchestrator.ports import Clock
+from orchestrator.progress import Report
+from orchestrator.settings import Settings
+from workflows.cli.signals import stopping
+
+
+def watched() -> bool:
+    """Whether somebody sits at a terminal."""
+    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+class Delay:
+    """A wait of a length that chance decides, so that many machines do not begin at once. `stop` ends it."""
+
+    def __init__(self, longest: timedelta, clock: Clock, chance: Callable[[], float]) -> None:
+        self._inbox: SimpleQueue[str] = SimpleQueue()
+        self._clock = clock
+        self.until: datetime = clock.now() + longest * chance()
+
+    def stop(self) -> None:
+        """End the wait; safe in a signal handler."""
+        self._inbox.put("stop")
+
+    def __call__(self) -> bool:
+        """Wait, and tell whether that came to its end."""
+        while self._clock.now() < self.until:
+            if self._clock.receive(self._inbox, self.until, busy=False):
+                return False
+        return True
+
+
+@contextmanager
+def alone(settings: Settings, run_id: str) -> Iterator[None]:
+    """Hold the lock of the config; where nobody watches, a command that is refused is told of, too."""
+    from orchestrator import lock  # noqa: PLC0415 - a command that changes nothing starts faster without
+
+    config = settings.file or Path("config.yaml")
+    path = settings.run.lock or lock.default_path(config, settings.run.journal)
+    command = shlex.join(without_secrets(["mrk", *sys.argv[1:]]))
+    with lock.held(path, command, SystemClock().now()):
+        try:
+            yield
+        except MrkError as error:
+            if not watched():
+                refused = {"message": error.message, "hint": error.hint}
+                tell(settings, {"run": run_id, "runs": [], "error": refused}, (), error.exit_code)
+            raise
+
+
+def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Report], code: Exit) -> dict[str, Any]:
+    """Tell the hook, and write the metrics; return what came of both. Neither changes how the command ended."""
+    run = settings.run
+    outcomes: dict[str, Any] = {}
+    if run.metrics is not None:
+        from orchestrator import metrics  # noqa: PLC0415 - whoever wants none starts faster without
+
+        names = settings.keys
+        problem = metrics.write(run.metrics, names, reports, code, SystemClock().now())
+        outcomes["metrics"] = _outcome("run.metrics", run.metrics, problem and f"it cannot be written: {problem}")
+    if run.after is not None:
+        hook = Hook(run.after, run.after_timeout, os.environ)
+        with stopping(hook):
+            problem = hook({**document, "exit_code": int(code), **outcomes})
+        outcomes["after"] = _outcome("run.after", run.after, problem)
+    return outcomes
+
+
+def _outcome(setting: str, path: Path, problem: str) -> dict[str, str | None]:
+    if problem:
+        sys.stderr.write(f"mrk: {setting} {path}: {problem}; that does not change how the run ended\n")
+    return {"path": str(path), "problem": problem or None}
