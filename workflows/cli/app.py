@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from workflows.cli import adopt, config, demo, plan, repair, report, rotate, run, simulator, status, store, verify
+from workflows.cli import (
+    adopt,
+    config,
+    demo,
+    plan,
+    policy,
+    repair,
+    report,
+    rotate,
+    run,
+    simulator,
+    status,
+    store,
+    verify,
+)
 
 app = typer.Typer(
     name="mrk",
@@ -41,6 +55,7 @@ app.command("verify")(verify.command)
 app.command("repair")(repair.command)
 app.command("adopt")(adopt.command)
 app.command("report")(report.command)
+app.command("policy")(policy.command)
 app.command("simulator")(simulator.command)
 app.add_typer(config.app, name="config")
 app.add_typer(store.app, name="store")

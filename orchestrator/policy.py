@@ -1,0 +1,206 @@
+"""The least that IAM, or a key policy, must allow for the configured keys. Pure: values in, policy documents out.
+
+KMS has no condition for ImportType or KeyMaterialId: whoever may import may import NEW and EXISTING alike, and only
+the primary and the replicas of a key can be told apart (AWS KMS condition keys).
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from orchestrator.model import KeyArn, Proof, Region
+
+Conditions = Mapping[str, Mapping[str, Any]]
+Document = dict[str, Any]
+
+MANAGED_POLICY_LIMIT = 6144
+"""Characters that AWS allows in a managed policy, white space not counted."""
+
+_IMPORTING = ("run", "rotate", "repair", "adopt")
+_PRIMARY: Conditions = {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
+NEEDED_BY: Mapping[str, tuple[str, ...]] = {
+    "Observe": ("plan", "run", "rotate", "status", "verify", "repair", "adopt", "abort"),
+    "ImportParameters": _IMPORTING,
+    "Import": _IMPORTING,
+    "Rotate": ("run", "rotate"),
+    "Prove": _IMPORTING,
+    "ProveOlder": _IMPORTING,
+    "KeepProbe": _IMPORTING,
+    "BreakGlassAbort": ("abort",),
+}
+"""Which commands need which statements; the names of statements begin with these words."""
+COMMANDS = tuple(dict.fromkeys(command for commands in NEEDED_BY.values() for command in commands))
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One configured key. Without Regions, a multi-Region key's members may be anywhere."""
+
+    name: str
+    arn: KeyArn
+    regions: frozenset[Region] = frozenset()
+    expires: bool = False
+    proof: Proof = Proof.IDS_ONLY
+
+    @property
+    def multi_region(self) -> bool:
+        """Whether this is a multi-Region key: KMS says so in its id."""
+        return self.arn.key_id.startswith("mrk-")
+
+    @property
+    def where(self) -> tuple[Region, ...]:
+        """The Regions of its members; `*` where they are not configured."""
+        if not self.multi_region:
+            return (self.arn.region,)
+        return tuple(sorted(self.regions | {self.arn.region})) if self.regions else (Region("*"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What every call of mrk has in common: how material is wrapped, and the one encryption context of proofs."""
+
+    algorithm: str
+    key_spec: str
+    context: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One thing that is allowed for some keys."""
+
+    kind: str
+    variant: str
+    why: str
+    actions: tuple[str, ...]
+    subjects: tuple[Subject, ...]
+    conditions: Conditions = field(default_factory=dict)
+
+    @property
+    def sid(self) -> str:
+        """The name of this statement: letters and digits, as IAM wants it."""
+        return self.kind + self.variant
+
+    @property
+    def needed_by(self) -> tuple[str, ...]:
+        """The commands that need it."""
+        return NEEDED_BY[self.kind]
+
+
+def statements(
+    subjects: Sequence[Subject], terms: Terms, *, commands: Sequence[str] = (), break_glass: bool = False
+) -> tuple[Statement, ...]:
+    """Return what must be allowed for some commands, or for all; what may delete is left out unless asked for."""
+    wanted = set(commands or COMMANDS)
+    found = [*_looking(subjects), *_importing(subjects, terms), *_rotating(subjects), *_proving(subjects, terms)]
+    found += _deleting(subjects) if break_glass else ()
+    return tuple(
+        one for one in found if one.subjects and (one.kind == "BreakGlassAbort" or wanted & set(one.needed_by))
+    )
+
+
+def _looking(subjects: Sequence[Subject]) -> Iterable[Statement]:
+    why = "see every Region's key, its key materials, and whether a rotation is under way"
+    actions = ("kms:DescribeKey", "kms:ListKeyRotations", "kms:GetKeyRotationStatus")
+    yield Statement("Observe", "", why, actions, tuple(subjects))
+
+
+def _importing(subjects: Sequence[Subject], terms: Terms) -> Iterable[Statement]:
+    external = {"kms:KeyOrigin": "EXTERNAL"}
+    wrapping = external | {"kms:WrappingAlgorithm": terms.algorithm, "kms:WrappingKeySpec": terms.key_spec}
+    why = f"get a wrapping key: {terms.key_spec} with {terms.algorithm} and no other"
+    actions = ("kms:GetParametersForImport",)
+    yield Statement("ImportParameters", "", why, actions, tuple(subjects), {"StringEquals": wrapping})
+    for variant, expires in (("NeverExpiring", False), ("Expiring", True)):
+        model = "KEY_MATERIAL_EXPIRES" if expires else "KEY_MATERIAL_DOES_NOT_EXPIRE"
+        conditions = {"StringEquals": external | {"kms:ExpirationModel": model}}
+        why = "import key material that expires" if expires else "import key material that never expires"
+        chosen = tuple(one for one in subjects if one.expires is expires)
+        yield Statement("Import", variant, why, ("kms:ImportKeyMaterial",), chosen, conditions)
+
+
+def _rotating(subjects: Sequence[Subject]) -> Iterable[Statement]:
+    yield from _on_primary("Rotate", "make imported key material CURRENT", ("kms:RotateKeyOnDemand",), subjects, {})
+
+
+def _proving(subjects: Sequence[Subject], terms: Terms) -> Iterable[Statement]:
+    """Allow proofs under the one encryption context, with no other key in it (P14)."""
+    exactly = {f"kms:EncryptionContext:{name}": value for name, value in terms.context.items()}
+    under: Conditions = {
+        "StringEquals": exactly,
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": sorted(terms.context)},
+    }
+    proven = tuple(one for one in subjects if one.proof is not Proof.OFF)
+    full = tuple(one for one in subjects if one.proof is Proof.FULL)
+    asking = ("kms:GenerateDataKeyWithoutPlaintext",)
+    yield Statement("Prove", "", "ask every Region which key material encrypts now", asking, proven, under)
+    opening = "open mrk's own probes, and nothing else: what older key materials encrypted"
+    yield Statement("ProveOlder", "", opening, ("kms:Decrypt",), full, under)
+    yield from _on_primary("KeepProbe", "encrypt mrk's probe", ("kms:Encrypt",), full, under)
+
+
+def _deleting(subjects: Sequence[Subject]) -> Iterable[Statement]:
+    why = "withdraw pending key material (abort); KMS also lets it delete any other, which kills the key there"
+    yield from _on_primary("BreakGlassAbort", why, ("kms:DeleteImportedKeyMaterial",), subjects, {})
+
+
+def _on_primary(
+    kind: str, why: str, actions: tuple[str, ...], subjects: Sequence[Subject], conditions: Conditions
+) -> Iterable[Statement]:
+    """Allow on primaries only; single-Region keys have no type that a condition could name."""
+    equal = {"StringEquals": {**conditions.get("StringEquals", {}), **_PRIMARY["StringEquals"]}}
+    multi = tuple(one for one in subjects if one.multi_region)
+    single = tuple(one for one in subjects if not one.multi_region)
+    yield Statement(kind, "OnPrimary", f"{why}, on the primary only", actions, multi, {**conditions, **equal})
+    yield Statement(kind, "SingleRegion", why, actions, single, conditions)
+
+
+def identity_policy(found: Iterable[Statement], *, compact: bool = False) -> Document:
+    """Return an IAM policy: exact ARNs; compact: key ids in any Region, and the Regions in a condition."""
+    entries = [entry for one in found for entry in (_compacted(one) if compact else [_exact(one)])]
+    return {"Version": "2012-10-17", "Statement": entries}
+
+
+def key_policy(found: Iterable[Statement], principal: str) -> Document:
+    """Return statements for a key's own policy, in every Region: there, `*` is that key."""
+    entries = [_entry(one, one.sid, ["*"], one.conditions, {"AWS": principal}) for one in found]
+    return {"Version": "2012-10-17", "Statement": entries}
+
+
+def _exact(one: Statement) -> Document:
+    arns = [str(subject.arn.within(region)) for subject in one.subjects for region in subject.where]
+    return _entry(one, one.sid, arns, one.conditions)
+
+
+def _compacted(one: Statement) -> list[Document]:
+    """Return an entry for each set of Regions: as narrow as exact ARNs, for a call's Region is its key's."""
+
+    def where(subject: Subject) -> tuple[Region, ...]:
+        return subject.where
+
+    entries = []
+    for number, (regions, group) in enumerate(groupby(sorted(one.subjects, key=where), where), 1):
+        arns = [str(subject.arn.within(Region("*"))) for subject in group]
+        equal = {**one.conditions.get("StringEquals", {}), "aws:RequestedRegion": list(regions)}
+        conditions = one.conditions if regions == ("*",) else {**one.conditions, "StringEquals": equal}
+        entries.append(_entry(one, f"{one.sid}{number if number > 1 else ''}", arns, conditions))
+    return entries
+
+
+def _entry(
+    one: Statement, sid: str, resources: list[str], conditions: Conditions, principal: Mapping[str, str] | None = None
+) -> Document:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        **({"Principal": dict(principal)} if principal else {}),
+        "Action": list(one.actions),
+        "Resource": resources if len(resources) > 1 else resources[0],
+        **({"Condition": {name: dict(values) for name, values in conditions.items()}} if conditions else {}),
+    }
+
+
+def size(document: Document) -> int:
+    """Count the characters of a policy as IAM does: without white space."""
+    return len(json.dumps(document, separators=(",", ":")))

@@ -1,0 +1,379 @@
+"""`mrk policy`: whatever the workflows call is allowed, nothing else is, and IAM knows every word of it."""
+
+import fnmatch
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from policy_sentry.querying.actions import get_action_data
+
+from orchestrator import goals
+from orchestrator.errors import Exit
+from orchestrator.kms.calls import WRAPPING_KEY_SPEC
+from orchestrator.model import KeyArn, Policy, Proof, Region
+from orchestrator.perform import PROBE_CONTEXT
+from orchestrator.policy import (
+    COMMANDS,
+    MANAGED_POLICY_LIMIT,
+    Statement,
+    Subject,
+    Terms,
+    identity_policy,
+    key_policy,
+    size,
+    statements,
+)
+from orchestrator.progress import Job
+from workflows.adopt import adopt
+from workflows.cli import run
+from workflows.cli.app import app
+from workflows.repair import REPAIR
+from worlds import REGIONS, World
+
+MULTI = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
+SINGLE = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+ROLE = "arn:aws:iam::111122223333:role/mrk"
+TERMS = Terms("RSAES_OAEP_SHA_256", WRAPPING_KEY_SPEC, PROBE_CONTEXT)
+EVERYWHERE = frozenset(Region(region) for region in REGIONS)
+PAYMENTS = Subject("payments", MULTI, EVERYWHERE, proof=Proof.FULL)
+ORDERS = Subject("orders", SINGLE, expires=True, proof=Proof.FULL)
+FAR = Subject("far", replace(MULTI, key_id="mrk-1234abcd12ab34cd56ef1234567890ff"), proof=Proof.OFF)
+
+
+def by_sid(found: Sequence[Statement]) -> dict[str, Any]:
+    return {entry["Sid"]: entry for entry in identity_policy(found)["Statement"]}
+
+
+# What IAM makes of a policy, as far as these policies go.
+
+
+def allows(document: dict[str, Any], action: str, resource: str, context: dict[str, Any]) -> bool:
+    """Whether any statement allows this."""
+    return any(
+        action in entry["Action"]
+        and any(fnmatch.fnmatchcase(resource, pattern) for pattern in listed(entry["Resource"]))
+        and all(holds(operator, values, context) for operator, values in entry.get("Condition", {}).items())
+        for entry in document["Statement"]
+    )
+
+
+def holds(operator: str, wanted: dict[str, Any], context: dict[str, Any]) -> bool:
+    match operator:
+        case "StringEquals":
+            return all(context.get(name) in listed(values) for name, values in wanted.items())
+        case "ForAllValues:StringEquals":
+            return all(set(context.get(name, [])) <= set(listed(values)) for name, values in wanted.items())
+    raise AssertionError(operator)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def requests(world: World, arn: KeyArn) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What IAM saw of every call that was made: action, key, and the values of the conditions."""
+    for call in world.simulator.calls:
+        said, here = call.parameters, arn.within(Region(call.region))
+        context = {
+            "aws:RequestedRegion": call.region,
+            "kms:KeyOrigin": "EXTERNAL",
+            "kms:ExpirationModel": said.get("ExpirationModel"),
+            "kms:WrappingAlgorithm": said.get("WrappingAlgorithm"),
+            "kms:WrappingKeySpec": said.get("WrappingKeySpec"),
+            "kms:EncryptionContextKeys": list(said.get("EncryptionContext", {})),
+        }
+        context |= {f"kms:EncryptionContext:{name}": value for name, value in said.get("EncryptionContext", {}).items()}
+        if arn.key_id.startswith("mrk-"):
+            context["kms:MultiRegionKeyType"] = "PRIMARY" if call.region == REGIONS[0] else "REPLICA"
+        assert said["KeyId"] == str(here)
+        yield f"kms:{call.operation}", str(here), context
+
+
+CASES = {
+    "multi-Region, full proof": (REGIONS, Policy(proof=Proof.FULL)),
+    "multi-Region, ids only": (REGIONS, Policy(proof=Proof.IDS_ONLY)),
+    "multi-Region, no proof, expiring": (REGIONS, Policy(proof=Proof.OFF, expires=timedelta(days=90))),
+    "single-Region, full proof, expiring": (REGIONS[:1], Policy(proof=Proof.FULL, expires=timedelta(days=90))),
+}
+
+
+@pytest.mark.parametrize(("regions", "wanted"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize("compact", [False, True], ids=["exact", "compact"])
+def test_what_adopt_rotate_and_repair_call_is_allowed_and_no_statement_is_idle(
+    world: World, regions: tuple[str, ...], wanted: Policy, *, compact: bool
+) -> None:
+    """Least privilege, measured: every call passes, and each statement is needed by one of them."""
+    valid_to = world.clock.now() + wanted.expires if wanted.expires else None
+    arn = world.make_key(regions, deposited=False, valid_to=valid_to)
+    material = world.directory / "material.bin"
+    material.write_bytes(world.simulator.material(regions[0], str(arn), world.true(arn).current))
+    world.simulator.calls.clear()
+
+    jobs = [
+        adopt("payments", arn, wanted, material, None),
+        world.job(arn, policy=wanted),
+        Job("payments", arn, wanted, REPAIR, lambda view: goals.as_it_stands(view, wanted)),
+    ]
+    assert [world.runner().run([job])[0].status for job in jobs] == ["finished"] * 3
+
+    regions_configured = frozenset(Region(region) for region in regions)
+    subject = Subject("payments", arn, regions_configured, wanted.expires is not None, wanted.proof)
+    document = identity_policy(statements([subject], TERMS), compact=compact)
+    asked = list(requests(world, arn))
+    assert not [request for request in asked if not allows(document, *request)]
+    for entry in document["Statement"]:
+        others = {**document, "Statement": [other for other in document["Statement"] if other is not entry]}
+        assert [request for request in asked if not allows(others, *request)], entry["Sid"]
+
+
+def test_what_no_workflow_calls_is_denied() -> None:
+    """The conditions bite: another Region, a replica, another context, another wrapping key, another expiry."""
+    key = str(MULTI)
+    proof = {"kms:EncryptionContext:mrk": "proof", "kms:EncryptionContextKeys": ["mrk"]}
+    never = {"kms:KeyOrigin": "EXTERNAL", "kms:ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+    wrapping = {
+        "kms:KeyOrigin": "EXTERNAL",
+        "kms:WrappingAlgorithm": TERMS.algorithm,
+        "kms:WrappingKeySpec": "RSA_4096",
+    }
+    denied: list[tuple[str, str, dict[str, Any]]] = [
+        ("kms:DescribeKey", str(MULTI.within(Region("sa-east-1"))), {"aws:RequestedRegion": "sa-east-1"}),
+        ("kms:DescribeKey", str(SINGLE), {}),
+        ("kms:RotateKeyOnDemand", key, {"kms:MultiRegionKeyType": "REPLICA"}),
+        ("kms:Encrypt", key, {**proof, "kms:MultiRegionKeyType": "REPLICA"}),
+        ("kms:Decrypt", key, {}),
+        ("kms:Decrypt", key, {"kms:EncryptionContext:mrk": "customer", "kms:EncryptionContextKeys": ["mrk"]}),
+        ("kms:Decrypt", key, {**proof, "kms:EncryptionContextKeys": ["mrk", "customer"]}),
+        ("kms:ImportKeyMaterial", key, {**never, "kms:ExpirationModel": "KEY_MATERIAL_EXPIRES"}),
+        ("kms:GetParametersForImport", key, {**wrapping, "kms:WrappingKeySpec": "RSA_2048"}),
+        ("kms:GetParametersForImport", key, {**wrapping, "kms:WrappingAlgorithm": "RSAES_OAEP_SHA_1"}),
+        ("kms:DeleteImportedKeyMaterial", key, {"kms:MultiRegionKeyType": "PRIMARY"}),
+        ("kms:ScheduleKeyDeletion", key, {}),
+        ("kms:PutKeyPolicy", key, {}),
+    ]
+
+    for compact in (False, True):
+        document = identity_policy(statements([PAYMENTS], TERMS), compact=compact)
+        for action, resource, context in denied:
+            here = {"aws:RequestedRegion": "us-east-1", **context}
+            assert not allows(document, action, resource, here), (action, context)
+
+
+def test_deleting_is_a_statement_of_its_own_and_only_on_request() -> None:
+    found = by_sid(statements([PAYMENTS, ORDERS], TERMS, break_glass=True))
+
+    new = set(found) - set(by_sid(statements([PAYMENTS, ORDERS], TERMS)))
+    assert new == {"BreakGlassAbortOnPrimary", "BreakGlassAbortSingleRegion"}
+    assert found["BreakGlassAbortOnPrimary"]["Action"] == ["kms:DeleteImportedKeyMaterial"]
+    assert found["BreakGlassAbortOnPrimary"]["Condition"] == {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
+    assert "Condition" not in found["BreakGlassAbortSingleRegion"]
+
+
+def test_one_command_gets_what_it_needs_and_no_more() -> None:
+    sids = {command: list(by_sid(statements([PAYMENTS], TERMS, commands=[command]))) for command in COMMANDS}
+
+    assert sids["status"] == sids["plan"] == ["Observe"]
+    assert sids["repair"] == [sid for sid in sids["run"] if sid != "RotateOnPrimary"]
+    assert sids["run"] == sids["rotate"] == list(by_sid(statements([PAYMENTS], TERMS)))
+
+
+def test_the_commands_that_need_something_are_commands() -> None:
+    """Those that are not built yet are named here."""
+    assert set(COMMANDS) - set(_commands()) <= {"abort"}
+
+
+def _commands() -> Sequence[str]:
+    return [info.name or "" for info in app.registered_commands]
+
+
+def test_resources_are_the_configured_keys_in_their_regions() -> None:
+    found = by_sid(statements([PAYMENTS, ORDERS, FAR], TERMS))
+
+    assert found["Observe"]["Resource"] == [
+        *(str(MULTI.within(region)) for region in sorted(EVERYWHERE)),
+        str(SINGLE),
+        str(FAR.arn.within(Region("*"))),
+    ]
+    assert found["RotateSingleRegion"]["Resource"] == str(SINGLE)
+    assert "kms:MultiRegionKeyType" not in json.dumps(found["RotateSingleRegion"])
+    assert str(FAR.arn.within(Region("*"))) not in found["Prove"]["Resource"]
+
+
+# The linter: policy_sentry holds what AWS documents of every action.
+
+
+DOCUMENTS = {
+    "exact": identity_policy(statements([PAYMENTS, ORDERS, FAR], TERMS, break_glass=True)),
+    "compact": identity_policy(statements([PAYMENTS, ORDERS, FAR], TERMS, break_glass=True), compact=True),
+    "key": key_policy(statements([PAYMENTS], TERMS, break_glass=True), ROLE),
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_iam_knows_every_action_resource_and_condition(document: dict[str, Any]) -> None:
+    sids = [entry["Sid"] for entry in document["Statement"]]
+    assert len(set(sids)) == len(sids)
+    for entry in document["Statement"]:
+        assert re.fullmatch("[A-Za-z0-9]+", entry["Sid"])
+        conditions = {name for values in entry.get("Condition", {}).values() for name in values}
+        for action in entry["Action"]:
+            assert not complaints(action, listed(entry["Resource"]), conditions)
+
+
+def complaints(action: str, resources: list[str], conditions: set[str]) -> list[str]:
+    """What is wrong with an action, its resources or its conditions."""
+    known = get_action_data(*action.split(":")).get("kms")
+    if not known:
+        return [f"there is no action {action}"]
+    (of_keys,) = [one for one in known if one["resource_arn_format"].endswith(":key/${KeyId}")]
+    allowed = {re.sub(r"\$\{.*", "", name) for name in of_keys["condition_keys"]}
+    wrong = [name for name in conditions if not name.startswith("aws:") and _known_as(name) not in allowed]
+    pattern = r"\*|arn:aws[a-z-]*:kms:(\*|[a-z]+(-[a-z]+)+-\d):\d{12}:key/[a-z0-9-]+"
+    return [*wrong, *(one for one in resources if not re.fullmatch(pattern, one))]
+
+
+def _known_as(name: str) -> str:
+    return "kms:EncryptionContext:" if name.startswith("kms:EncryptionContext:") else name
+
+
+def test_the_linter_finds_what_is_wrong() -> None:
+    """The test above can fail."""
+    assert complaints("kms:RotateKey", [str(MULTI)], set()) == ["there is no action kms:RotateKey"]
+    assert complaints("kms:RotateKeyOnDemand", [str(MULTI)], {"kms:ExpirationModel"}) == ["kms:ExpirationModel"]
+    alias = "arn:aws:kms:us-east-1:111122223333:alias/a"
+    assert complaints("kms:RotateKeyOnDemand", [alias], {"kms:MultiRegionKeyType"}) == [alias]
+
+
+# The command.
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A config for every kind of key; `write` it again after a change."""
+    monkeypatch.chdir(tmp_path)
+    content: dict[str, Any] = {
+        "store": {"uri": "file:/var/lib/mrk/store"},
+        "keys": {
+            "payments": {"arn": str(MULTI), "regions": list(REGIONS), "proof": "full"},
+            "orders": {"arn": str(SINGLE), "expires": "90d"},
+            "far": {"arn": str(FAR.arn)},
+        },
+    }
+    write(content)
+    return content
+
+
+def write(content: dict[str, Any]) -> None:
+    Path("config.yaml").write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.usefixtures("config")
+def test_the_policy_goes_to_stdout_and_what_is_said_of_it_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy"]) == Exit.OK
+
+    out, err = capsys.readouterr()
+    sids = [entry["Sid"] for entry in json.loads(out)["Statement"]]
+    assert sids[0] == "Observe"
+    for sid in sids:
+        assert re.search(rf"^{sid}: to .+\n  needed by: .+$", err, re.MULTILINE)
+    assert "`regions` is not configured for far: any Region (*) is allowed" in err
+    assert "no condition for the kind of import" in err
+    assert "the store file: needs nothing of AWS" in err
+
+
+@pytest.mark.usefixtures("config")
+def test_with_json_everything_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "payments", "--for", "status", "--json"]) == Exit.OK
+
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert err == ""
+    assert told["statements"][0]["sid"] == "Observe"
+    assert "status" in told["statements"][0]["needed_by"]
+    assert len(told["policy"]["Statement"]) == 1
+
+
+@pytest.mark.usefixtures("config")
+def test_a_key_policy_names_the_principal_and_is_the_same_in_every_region(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "payments", "--kind", "key", "--principal", ROLE]) == Exit.OK
+
+    out, err = capsys.readouterr()
+    for entry in json.loads(out)["Statement"]:
+        assert entry["Principal"] == {"AWS": ROLE}
+        assert entry["Resource"] == "*"
+    assert "in every Region" in err
+    assert "keep the statement that lets you administer" in err
+
+
+def test_a_policy_that_iam_would_refuse_for_its_length_is_told_and_compact_mends_it(
+    config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """33 Regions."""
+    config["keys"]["payments"]["regions"] = [f"eu-west-{number}" for number in range(33)]
+    write(config)
+
+    assert run(["policy", "payments"]) == Exit.OK
+    out, err = capsys.readouterr()
+    assert f"has {size(json.loads(out))} characters, a managed policy may have 6144: use --compact" in err
+    assert run(["policy", "payments", "--compact"]) == Exit.OK
+    out, err = capsys.readouterr()
+    assert size(json.loads(out)) < MANAGED_POLICY_LIMIT
+    assert "6144" not in err
+
+
+WRONG: dict[str, tuple[list[str], str, str]] = {
+    "no principal": (["--kind", "key"], "go together", "role that runs mrk"),
+    "a principal for IAM": (["--principal", ROLE], "go together", "role that runs mrk"),
+    "everybody": (["payments", "--kind", "key", "--principal", "*"], "is not the ARN of a role", "arn:aws:iam::"),
+    "different keys": (["--kind", "key", "--principal", ROLE], "different key policies", "mrk policy payments --kind"),
+    "no such key": (["nope"], "no key 'nope'", "it has: far, orders, payments"),
+    "no such command": (["--for", "store"], "--for store needs nothing", "use one of plan"),
+    "compact key policy": (["payments", "--kind", "key", "--principal", ROLE, "--compact"], "--compact", "no Regions"),
+}
+
+
+@pytest.mark.usefixtures("config")
+@pytest.mark.parametrize(("words", "said", "hint"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_told_with_a_way_out(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str, hint: str
+) -> None:
+    assert run(["policy", *words]) == Exit.USAGE
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    told, way_out = err.split("hint: ")
+    assert said in told
+    assert hint in way_out
+
+
+def test_an_alias_is_refused_for_no_policy_can_name_it(
+    config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config["keys"]["aliased"] = {"arn": "arn:aws:kms:us-east-1:111122223333:alias/payments"}
+    write(config)
+
+    assert run(["policy"]) == Exit.USAGE
+
+    assert "hint: write the key's own ARN in the config: aws kms describe-key" in capsys.readouterr().err
+
+
+def test_another_account_a_role_and_another_store_are_told(
+    config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config["store"]["uri"] = "pkcs11:token=prod"
+    config["aws"] = {"role_arn": ROLE}
+    write(config)
+
+    other = ROLE.replace("111122223333", "444455556666")
+    assert run(["policy", "payments", "--kind", "key", "--principal", other]) == Exit.OK
+
+    err = capsys.readouterr().err
+    assert "from another account: use it within 111122223333" in err
+    assert "the store pkcs11: has permissions of its own" in err
+    assert f"this is for {ROLE}; whoever runs mrk needs sts:AssumeRole" in err

@@ -1,0 +1,140 @@
+"""mrk policy: the least that must be allowed, as an IAM policy or as statements for key policies. Calls nothing."""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import typer
+
+from orchestrator import policy
+from orchestrator.errors import Exit, UsageError
+from orchestrator.kms.calls import WRAPPING_KEY_SPEC
+from orchestrator.model import KeyArn, is_alias
+from orchestrator.perform import PROBE_CONTEXT
+from orchestrator.policy import Statement, Subject, Terms
+from orchestrator.settings import KeySettings, Settings
+from workflows.cli.common import read_settings, write_json
+from workflows.cli.options import ConfigOption, NamesArgument
+from workflows.jobs import named
+
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[0-9]{12}):[\w+=,.@/-]+")
+_IDENTITY_NOTES = (
+    "an IAM policy counts only where the key's own policy lets IAM decide, as the default does; else use --kind key",
+)
+_KEY_NOTES = (
+    "add these statements to the key's policy in every Region: key policies are not synchronised",
+    "put-key-policy replaces the whole policy: keep the statement that lets you administer the key",
+)
+_NOTES = (
+    "KMS has no condition for the kind of import: whoever may import may send NEW and EXISTING key material alike",
+    "which key is the primary follows a promotion, and so does what is allowed on the primary only",
+    "key material that expires otherwise than `expires` says (older material, at adopt) needs both Import statements",
+)
+
+
+def command(
+    names: NamesArgument = None,
+    *,
+    kind: Annotated[
+        Literal["iam", "key"], typer.Option("--kind", help="An IAM policy, or statements for key policies.")
+    ] = "iam",
+    principal: Annotated[
+        str | None, typer.Option("--principal", metavar="ARN", help="Who is allowed; with --kind key.")
+    ] = None,
+    commands: Annotated[
+        list[str] | None, typer.Option("--for", metavar="COMMAND", help="Only what this command needs; repeatable.")
+    ] = None,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="Also what abort needs: deleting pending key material.")
+    ] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Name the Regions once, in a condition: shorter, and as narrow.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The policy and what is said of it, as one document.")
+    ] = False,
+) -> int:
+    """Print the least that must be allowed for the configured keys; stderr tells which command needs what."""
+    _check(kind, principal, commands or [], compact=compact)
+    settings = read_settings(config)
+    subjects = [_subject(settings, name, key) for name, key in named(settings, names or []).items()]
+    terms = Terms(settings.aws.wrapping_algorithm, WRAPPING_KEY_SPEC, PROBE_CONTEXT)
+    allowed = partial(policy.statements, terms=terms, commands=commands or (), break_glass=break_glass)
+    found = allowed(subjects)
+    if principal:
+        _alike({one.name: policy.key_policy(allowed([one]), principal) for one in subjects})
+    document = policy.key_policy(found, principal) if principal else policy.identity_policy(found, compact=compact)
+    notes = [*_notes(settings, subjects, document, principal), *(_KEY_NOTES if principal else _IDENTITY_NOTES), *_NOTES]
+    if as_json:
+        write_json({"policy": document, "statements": [_about(one) for one in found], "notes": notes})
+    else:
+        _tell(found, notes)
+        write_json(document)
+    return Exit.OK
+
+
+def _check(kind: str, principal: str | None, commands: Sequence[str], *, compact: bool) -> None:
+    if (kind == "key") is not (principal is not None):
+        raise UsageError("--kind key and --principal ARN go together", "name the role that runs mrk")
+    if principal and not _PRINCIPAL.fullmatch(principal):
+        hint = "such as arn:aws:iam::111122223333:role/mrk"
+        raise UsageError(f"--principal {principal!r} is not the ARN of a role or user", hint)
+    if kind == "key" and compact:
+        raise UsageError("--compact goes with --kind iam", "a key policy names no Regions")
+    unknown = sorted(set(commands) - set(policy.COMMANDS))
+    if unknown:
+        raise UsageError(f"--for {unknown[0]} needs nothing of KMS", f"use one of {', '.join(policy.COMMANDS)}")
+
+
+def _subject(settings: Settings, name: str, key: KeySettings) -> Subject:
+    if is_alias(key.arn):
+        hint = f"write the key's own ARN in the config: aws kms describe-key --key-id {key.arn} --query KeyMetadata.Arn"
+        raise UsageError(f"key {name} is given by an alias, which no policy can name", hint)
+    wanted = settings.policy(key)
+    return Subject(name, KeyArn.parse(key.arn), wanted.regions, wanted.expires is not None, wanted.proof)
+
+
+def _alike(policies: Mapping[str, object]) -> None:
+    """Refuse keys whose policies would have to differ: a key policy is one key's."""
+    groups: dict[str, list[str]] = {}
+    for name, wanted in policies.items():
+        groups.setdefault(str(wanted), []).append(name)
+    if len(groups) > 1:
+        alike = "; ".join(f"mrk policy {' '.join(names)} --kind key" for names in groups.values())
+        raise UsageError("these keys need different key policies: they differ in proof, expiry or kind", alike)
+
+
+def _notes(
+    settings: Settings, subjects: Sequence[Subject], document: Mapping[str, Any], principal: str | None
+) -> Iterable[str]:
+    """Say what is particular to this config."""
+    anywhere = [one.name for one in subjects if one.where == ("*",)]
+    if anywhere and not principal:
+        yield f"`regions` is not configured for {', '.join(anywhere)}: any Region (*) is allowed"
+    length = policy.size(dict(document))
+    if length > policy.MANAGED_POLICY_LIMIT and not principal:
+        limit = f"a managed policy may have {policy.MANAGED_POLICY_LIMIT}"
+        yield f"this policy has {length} characters, {limit}: use --compact, or name fewer keys"
+    accounts = sorted({one.arn.account for one in subjects})
+    ours = _PRINCIPAL.fullmatch(principal or "")
+    if len(accounts) > 1 or (ours and ours["account"] not in accounts):
+        yield f"KMS lets nobody import or rotate from another account: use it within {', '.join(accounts)} each"
+    scheme = settings.store.uri.partition(":")[0]
+    held = "needs nothing of AWS" if scheme == "file" else "has permissions of its own, which are not in here"
+    yield f"the store {scheme}: {held}"
+    if settings.aws.role_arn:
+        yield f"this is for {settings.aws.role_arn}; whoever runs mrk needs sts:AssumeRole on that role"
+
+
+def _about(one: Statement) -> dict[str, object]:
+    return {"sid": one.sid, "why": one.why, "needed_by": list(one.needed_by)}
+
+
+def _tell(found: Sequence[Statement], notes: Sequence[str]) -> None:
+    for one in found:
+        sys.stderr.write(f"{one.sid}: to {one.why}\n  needed by: {', '.join(one.needed_by)}\n")
+    for note in notes:
+        sys.stderr.write(f"note: {note}\n")
