@@ -76,7 +76,7 @@ class Request:
         keys = self.world.known(key_id, self.region, self.now, age=age)
         if keys is None or keys.account != self.account:
             raise not_found(f"Key '{self.key_arn(key_id)}' does not exist")
-        return self.view(keys)
+        return KeyView(keys, keys.members[self.region], self.now - age, self.switches)
 
     def view(self, keys: KeySet, region: str | None = None) -> KeyView:
         """Return the view from the called Region, or from another one."""

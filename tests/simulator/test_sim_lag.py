@@ -79,6 +79,16 @@ def test_a_new_key_may_not_be_found_at_first(make_cloud: Callable[..., Cloud]) -
     assert cloud.state(key) == "PendingImport"
 
 
+def test_a_stale_read_is_stale_about_expiry_too(make_cloud: Callable[..., Cloud]) -> None:
+    cloud = make_cloud(lag=replace(Lag.instant(), staleness=10, stale_share=1.0), seed=2)
+    key = cloud.key()
+    cloud.new(key, FIRST, ValidTo=cloud.clock() + 60)
+    cloud.clock.advance(61)
+    assert {cloud.state(key) for _ in range(30)} == {"Enabled", "PendingImport"}
+    cloud.clock.advance(10)
+    assert {cloud.state(key) for _ in range(30)} == {"PendingImport"}
+
+
 def test_the_same_seed_flaps_the_same_way(make_cloud: Callable[..., Cloud]) -> None:
     histories = []
     for _ in range(2):
