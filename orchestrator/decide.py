@@ -79,7 +79,7 @@ def _given_up(action: Action, run: Run) -> Block:
     failure = run.memory.failed[name_of(action)]
     region = Region(action.target) if action.target in run.goal.members else None
     way = failure.hint or "mend the cause and run again: the run resumes where it stands"
-    return Block(Reason.CALL_FAILED, failure.message, way, region, person=False)
+    return Block(Reason.CALL_FAILED, failure.message, way, region, person=failure.person)
 
 
 def _lost_patience(wait: Wait) -> Block:

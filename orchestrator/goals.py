@@ -27,6 +27,7 @@ from orchestrator.model import (
 )
 
 JUST_ROTATED = timedelta(hours=24)
+_SHORTEST_ID = 8
 
 Pinned = Goal | Idle | Sequence[Step]
 
@@ -36,6 +37,7 @@ def rotate_now(view: View, policy: Policy, replaces: MaterialId | None = None) -
     found = _located(view, policy)
     if not isinstance(found, EntryName):
         return found
+    replaces = full_id(view, replaces) if replaces else None
     if replaces is not None and replaces not in view.permanent_ids():
         message = f"{short(replaces)} is not, and never was, CURRENT material of {view.key}"
         return [Block(Reason.INCONSISTENT, message, "see the ids with mrk status")]
@@ -105,6 +107,12 @@ def _started(view: View, store: StoreView, current: MaterialRow) -> EntryName | 
     if view.pending is not None:
         return None
     return next((entry.name for entry in store.entries if _lost_link(entry, view, current)), None)
+
+
+def _pending_entry(view: View, store: StoreView) -> EntryName | None:
+    """Find the entry that is linked to the pending material, whatever its attempt: the one to go on with (P2)."""
+    held = store.holding(view.pending.material_id) if view.pending else None
+    return held.name if held and held.discarded_at is None else None
 
 
 def _lost_link(entry: Entry, view: View, current: MaterialRow) -> bool:
@@ -187,3 +195,10 @@ def predecessor(view: View, material: MaterialId) -> MaterialId | None:
     ids = [row.material_id for row in view.primary.rows] if view.primary else []
     at = ids.index(material) if material in ids else 0
     return ids[at - 1] if at else None
+
+
+def full_id(view: View, written: MaterialId) -> MaterialId:
+    """Complete a material id that a person shortened to 8 digits or more, where only one of the key's begins so."""
+    ids = {row.material_id for seen in view.regions.values() for row in seen.rows}
+    found = [material for material in ids if material.startswith(written)]
+    return found[0] if len(found) == 1 and len(written) >= _SHORTEST_ID else written

@@ -29,6 +29,10 @@ PROBE_CONTEXT = {"mrk": "proof"}
 """The one encryption context of every proof, so that a key policy can grant Decrypt under it alone (P14)."""
 
 
+_CERTAINLY_REFUSED = ("ThrottlingException",)
+_FOR_A_PERSON = ("LimitExceededException",)
+
+
 class Perform:
     """Carries out actions against KMS and the store. Safe to share between threads."""
 
@@ -49,7 +53,7 @@ class Perform:
         try:
             return self._perform(action)
         except (StoreError, UsageError) as error:
-            return Outcome(Result.FAILED, error.message, final=True, hint=error.hint)
+            return Outcome(Result.FAILED, error.message, final=True, person=True, hint=error.hint)
         except KmsError as error:
             return _failed(error, action)
 
@@ -142,11 +146,17 @@ class Perform:
             message = f"{action.arn.region} still encrypts under {short(used)}"
             return Outcome(Result.FAILED, message, material_id=used)
         opened: list[MaterialId] = []
-        for name in action.probes:
+        for name, generation in zip(action.probes, action.generations, strict=True):
             open_probe = partial(kms.decrypt, action.arn, self._store.probe(name) or b"", PROBE_CONTEXT)
             text, material = self._retry(open_probe)
             if text != PROBE_TEXT:
-                return Outcome(Result.FAILED, f"{action.arn.region} opened another text in {name}", final=True)
+                return Outcome(
+                    Result.FAILED, f"{action.arn.region} opened another text in {name}", final=True, person=True
+                )
+            if material != generation:
+                message = f"{name} is linked to {short(generation)}, but its probe was made under {short(material)}"
+                hint = "the store's links were changed: restore them from its copy before anything else"
+                return Outcome(Result.FAILED, message, final=True, person=True, hint=hint)
             opened.append(material)
         return Outcome(Result.DONE, material_id=used, opened=tuple(opened), skipped=action.untried)
 
@@ -156,7 +166,12 @@ def _failed(error: KmsError, action: Action) -> Outcome:
     final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}
     refused = error.code == "IncorrectKeyMaterialException" and final and isinstance(action, ImportMaterial)
     doubt = error.trouble is Trouble.TRANSIENT and error.code not in _CERTAINLY_REFUSED
-    return Outcome(Result.FAILED, error.message, final=final, doubt=doubt, refused=refused, hint=error.hint)
-
-
-_CERTAINLY_REFUSED = ("ThrottlingException",)
+    return Outcome(
+        Result.FAILED,
+        error.message,
+        final=final,
+        doubt=doubt,
+        person=error.code in _FOR_A_PERSON,
+        refused=refused,
+        hint=error.hint,
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from orchestrator.decide import name_of_stage
 from orchestrator.goals import Pinned
 from orchestrator.model import (
     STORE,
@@ -16,6 +17,7 @@ from orchestrator.model import (
     LookFailure,
     Memory,
     Policy,
+    Proof,
     Region,
     RegionView,
     Run,
@@ -30,13 +32,14 @@ Status = Literal["finished", "idle", "blocked", "failed", "interrupted", "error"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is asked for one key: its name for people, the stages, and how to pin the goal."""
+    """What is asked for one key: its name for people, the stages, how to pin the goal, and what to say at the end."""
 
     name: str
     key: KeyArn
     policy: Policy
     stages: Sequence[Stage]
     pin: Callable[[View], Pinned]
+    done: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,32 @@ class Report:
     view: View | None = None
     run: Run | None = None
     done: tuple[Action, ...] = ()
+
+
+LOOKED = "looked, and did nothing"
+
+
+def in_good_order(job: Job, run: Run | None) -> str:
+    """Say what a run came to, and claim no proof that was not made."""
+    if job.done or not job.stages:
+        return job.done or LOOKED
+    last = name_of_stage(job.stages[-1])
+    if last != "proven":
+        return f"stopped after stage {last}, as asked"
+    if run is None or not run.memory.proofs:
+        return "settled in every Region; CURRENT was proven before"
+    if job.policy.proof is not Proof.FULL:
+        return "settled in every Region; each encrypts under CURRENT (proof: ids-only opens nothing)"
+    untried = f"; {len(run.memory.unopened)} proofs could not be tried" if run.memory.unopened else ""
+    return f"settled in every Region, and proven: each opens what every generation encrypted{untried}"
+
+
+def interrupted(turn: Turn | None, run: Run | None) -> str:
+    """Say where an interrupted run stands."""
+    stage = turn.stage if turn else "located"
+    if run is not None and run.memory.rotation_sent is not None:
+        return f"interrupted in stage {stage}; the rotation was accepted, and KMS goes on with it; run again to finish"
+    return f"interrupted in stage {stage}; nothing is in flight; run again to resume"
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
 from orchestrator.plan import predict
 from orchestrator.ports import Clock, Event, Listener
-from orchestrator.progress import Job, Progress, Report, Status
+from orchestrator.progress import Job, Progress, Report, Status, in_good_order, interrupted
 
 Carry = Callable[[Run, Turn], tuple[Run, Turn]]
 
@@ -155,8 +155,7 @@ class Runner:
         if progress.under_way:
             self._wake_at(progress, wake)
             return
-        stage = progress.turn.stage if progress.turn else "located"
-        self._end(progress, "interrupted", f"interrupted in stage {stage}; nothing is in flight; run again to resume")
+        self._end(progress, "interrupted", interrupted(progress.turn, progress.run))
 
     def _pin(self, progress: Progress, now: datetime) -> datetime | None:
         """Look at everything once, then pin the goal."""
@@ -220,7 +219,7 @@ class Runner:
         if progress.under_way:
             return
         messages = [block.message for block in turn.blocks]
-        message = "; ".join(messages) or "every Region is settled, and proven as configured"
+        message = "; ".join(messages) or in_good_order(progress.job, progress.run)
         self._end(progress, cast("Status", turn.status), message)
 
     def _end(self, progress: Progress, status: Status, message: str) -> None:
@@ -300,6 +299,8 @@ class Runner:
             result=str(outcome.result),
             message=outcome.message,
             material_id=outcome.material_id,
+            opened=list(outcome.opened),
+            skipped=list(outcome.skipped),
         )
 
     def _submit(self, progress: Progress, work: Callable[[], Callable[[], None]]) -> None:

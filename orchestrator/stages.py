@@ -57,8 +57,16 @@ def deposited(view: View, run: Run) -> Sequence[Step]:
         return [] if store else [checks.not_seen(view, STORE)]
     entry = store.get(goal.entry)
     if entry is None:
-        return [Act(DepositMaterial(goal.entry))]
+        return _proof_untried(view, run) or [Act(DepositMaterial(goal.entry))]
     return [*_kept(entry), *_probe_missing(view, run)]
+
+
+def _proof_untried(view: View, run: Run) -> Sequence[Step]:
+    """Try the proof on CURRENT material first: what it may not do must show before anything is made (P7)."""
+    replaces = run.goal.replaces
+    if run.goal.policy.proof is Proof.OFF or replaces is None:
+        return []
+    return _unproven(view, run, replaces)
 
 
 def _kept(entry: Entry) -> Iterable[Step]:
@@ -87,7 +95,7 @@ def primary_imported(view: View, run: Run) -> Sequence[Step]:
         return [checks.not_seen(view, goal.primary if primary is None else STORE)]
     entry = store.get(goal.entry)
     if view.past(goal.replaces):
-        return _linked_after_rotation(primary, entry, run)
+        return _linked_after_rotation(view, primary, entry, run)
     if entry is None:
         return []
     if primary.pending is not None:
@@ -95,7 +103,7 @@ def primary_imported(view: View, run: Run) -> Sequence[Step]:
     return _new_import(view, run, entry)
 
 
-def _linked_after_rotation(primary: RegionView, entry: Entry | None, run: Run) -> Sequence[Step]:
+def _linked_after_rotation(view: View, primary: RegionView, entry: Entry | None, run: Run) -> Sequence[Step]:
     """Prove an entry that lost its link to a crash: only KMS can say that these bytes are CURRENT (P2).
 
     Where KMS has said that they are not, `settled` tells that somebody else rotated this key.
@@ -105,12 +113,16 @@ def _linked_after_rotation(primary: RegionView, entry: Entry | None, run: Run) -
         return []
     if current.material_id == run.goal.replaces or checks.refused(run):
         return []
-    return checks.importable(primary) or [Act(_proof_of(primary, entry, current))]
+    return checks.importable(primary) or [Act(proof_of(primary, entry, current, view, run))]
 
 
-def _proof_of(primary: RegionView, entry: Entry, row: MaterialRow) -> ImportMaterial:
-    """Import with the row's own id and expiry: accepted only if the bytes are this row's."""
-    return ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, row.material_id, row.valid_to)
+def proof_of(primary: RegionView, entry: Entry, row: MaterialRow, view: View, run: Run) -> ImportMaterial:
+    """Import with the row's own id and expiry: accepted only if the bytes are this row's.
+
+    Where the row has lost its bytes, or KMS would refuse its expiry as past, the goal's expiry stands in.
+    """
+    valid_to = row.valid_to if row.usable(view.at) else run.goal.valid_to
+    return ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, row.material_id, valid_to)
 
 
 def _pending_is_ours(view: View, run: Run, entry: Entry, pending: MaterialRow) -> Sequence[Step]:
@@ -123,7 +135,7 @@ def _pending_is_ours(view: View, run: Run, entry: Entry, pending: MaterialRow) -
     if closed := checks.importable(primary):
         return closed
     if entry.linked is None:
-        return [Act(_proof_of(primary, entry, pending))]
+        return [Act(proof_of(primary, entry, pending, view, run))]
     if expired(pending, view, run):
         return [Act(ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, entry.linked, goal.valid_to))]
     return []
@@ -321,10 +333,11 @@ def _unproven(view: View, run: Run, current: MaterialId) -> Sequence[Step]:
     full = run.goal.policy.proof is Proof.FULL
     materials = view.permanent_ids() if full else ()
     held = {material: view.store.holding(material) if view.store else None for material in materials}
-    probes = tuple(entry.name for entry in held.values() if entry is not None and entry.probe)
+    kept = {material: entry.name for material, entry in held.items() if entry is not None and entry.probe}
+    probes, generations = tuple(kept.values()), tuple(kept)
     untried = tuple(material for material, entry in held.items() if entry is None or not entry.probe)
     return [
-        Act(ProveRegion(run.goal.key.within(region), current, probes, untried))
+        Act(ProveRegion(run.goal.key.within(region), current, probes, generations, untried))
         for region in sorted(run.goal.members)
         if run.memory.proofs.get(region) != current
     ]

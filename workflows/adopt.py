@@ -4,10 +4,11 @@ KMS never tells what it holds, but it accepts an import under a given id only if
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import checks
-from orchestrator.goals import Pinned, predecessor
+from orchestrator.goals import Pinned, full_id, predecessor
 from orchestrator.model import (
     Act,
     AdoptMaterial,
@@ -17,8 +18,6 @@ from orchestrator.model import (
     EntryName,
     Goal,
     Idle,
-    ImportMaterial,
-    ImportType,
     KeyArn,
     MaterialId,
     MaterialRow,
@@ -28,11 +27,12 @@ from orchestrator.model import (
     Run,
     Stage,
     Step,
+    StoreView,
     View,
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.stages import proven, settled
+from orchestrator.stages import proof_of, proven, settled
 from workflows.repair import sound
 
 
@@ -42,7 +42,7 @@ def adopt(name: str, key: KeyArn, policy: Policy, source: Path, material: Materi
     def pin(view: View) -> Pinned:
         return pinned(view, policy, material)
 
-    return Job(name, key, policy, stages(source), pin)
+    return Job(name, key, policy, stages(source), pin, "adopted: KMS confirmed the bytes, and the store holds them now")
 
 
 def stages(source: Path) -> Sequence[Stage]:
@@ -67,7 +67,7 @@ def accepted(view: View, run: Run) -> Sequence[Step]:
         return _other_bytes(view, view.primary.region, entry, row)
     if closed := checks.importable(view.primary, healing=True):
         return closed
-    return [Act(ImportMaterial(view.primary.arn, entry.name, ImportType.EXISTING, row.material_id, row.valid_to))]
+    return [Act(proof_of(view.primary, entry, row, view, run))]
 
 
 def _other_bytes(view: View, primary: Region, entry: Entry, row: MaterialRow) -> Sequence[Step]:
@@ -105,18 +105,29 @@ def pinned(view: View, policy: Policy, material: MaterialId | None) -> Pinned:
     primary, store = view.primary, view.store
     if primary is None or store is None:
         return list(checks.seen_everywhere(view, view.members))
-    rows = [row for row in primary.rows if material in {None, row.material_id}]
+    rows = [row for row in primary.rows if material is None or row.material_id == full_id(view, material)]
     lacking = [row for row in rows if store.holding(row.material_id) is None]
+    if not primary.rows:
+        way = "import its first key material, then adopt that"
+        return [Block(Reason.NEVER_IMPORTED, f"{view.key} has no imported key material", way, primary.region)]
     if not rows:
         way = "see the ids with mrk status"
         return [Block(Reason.INCONSISTENT, f"the key has no key material {short(material)}", way, primary.region)]
     if not lacking:
-        return Idle("the store holds this key's material already")
+        return Idle("the store holds this material already, proven by KMS; the file was not read")
     if len(lacking) > 1:
         ids = ", ".join(row.material_id for row in lacking)
         return [
             Block(Reason.STORE_LACKS, "the store lacks several materials of this key", f"name one: --material-id {ids}")
         ]
     replaced = predecessor(view, lacking[0].material_id)
-    name = store.first_attempt(EntryName(view.key.identity, replaced))
-    return Goal(view.key, name, primary.region, view.members, None, view.at + policy.deadline, policy)
+    name = _first_free(store, EntryName(view.key.identity, replaced))
+    valid_to = None if policy.expires is None else (view.at + policy.expires).replace(microsecond=0)
+    return Goal(view.key, name, primary.region, view.members, valid_to, view.at + policy.deadline, policy)
+
+
+def _first_free(store: StoreView, name: EntryName) -> EntryName:
+    """Take an attempt of its own: what an earlier one holds, these bytes may not be."""
+    while store.get(name) is not None:
+        name = replace(name, attempt=name.attempt + 1)
+    return name

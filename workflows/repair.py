@@ -9,6 +9,7 @@ from orchestrator.model import (
     ImportMaterial,
     ImportType,
     MaterialId,
+    MaterialRow,
     Reason,
     RegionView,
     Run,
@@ -27,7 +28,7 @@ def sound(view: View, run: Run) -> Sequence[Step]:
 
 
 def restored(view: View, run: Run) -> Sequence[Step]:
-    """Import every permanent material that a Region lacks: the same bytes, by their id."""
+    """Import every permanent material that a Region lacks or will soon lose: the same bytes, by their id."""
     return [
         step
         for _, seen in sorted(view.regions.items())
@@ -41,7 +42,7 @@ def _restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) -
     if row is None:
         message = f"{seen.region} does not list key material {short(material)} yet"
         return [Wait(Reason.INCONSISTENT, message, seen.region, LAG, look=(seen.region,))]
-    if row.usable(view.at):
+    if row.usable(view.at) and not _to_be_renewed(row, view, run):
         return []
     if closed := checks.importable(seen, healing=True):
         return closed
@@ -52,6 +53,12 @@ def _restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) -
         way = f"bring the bytes: mrk adopt NAME FILE --material-id {material}"
         return [Block(Reason.STORE_LACKS, message, way, seen.region)]
     return [Act(ImportMaterial(seen.arn, entry.name, ImportType.EXISTING, material, run.goal.valid_to))]
+
+
+def _to_be_renewed(row: MaterialRow, view: View, run: Run) -> bool:
+    """Whether material expires within the safety window, and the config gives it longer."""
+    longer = run.goal.valid_to is None or row.valid_to is None or run.goal.valid_to > row.valid_to
+    return longer and checks.expires_within(row, view.at, run.goal.policy.safety_window)
 
 
 REPAIR = (sound, restored, settled, proven)

@@ -106,12 +106,14 @@ class KeepProbe:
 class ProveRegion:
     """Ask one Region to use the new material, and to open what every generation's probe holds (P14).
 
-    `untried` names the materials that no probe is kept for: they are reported as skipped, never as passed.
+    `generations` names the material that each probe must be opened by. `untried` names the materials that no probe is
+    kept for: they are reported as skipped, never as passed.
     """
 
     arn: KeyArn
     material_id: MaterialId
     probes: tuple[EntryName, ...]
+    generations: tuple[MaterialId, ...] = ()
     untried: tuple[MaterialId, ...] = ()
     kind: Literal["prove"] = "prove"
 
@@ -175,7 +177,8 @@ class Outcome:
     """What came of an action; never a bare boolean.
 
     A failure that is not `final` may pass: the world is looked at again, and the action is decided anew. With `doubt`
-    it may have had its effect all the same; `refused` means that KMS said that these bytes are others.
+    it may have had its effect all the same. A failure for a `person` is not mended by running again. `refused` means
+    that KMS said that these bytes are others.
     """
 
     result: Result
@@ -185,5 +188,6 @@ class Outcome:
     skipped: tuple[str, ...] = ()
     final: bool = False
     doubt: bool = False
+    person: bool = False
     refused: bool = False
     hint: str = ""

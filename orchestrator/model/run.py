@@ -160,6 +160,7 @@ class Failed:
     not_before: datetime
     final: bool
     refused: bool = False
+    person: bool = False
 
 
 @dataclass(frozen=True, slots=True)

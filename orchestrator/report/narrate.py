@@ -1,17 +1,19 @@
 """Events as short sentences, for whoever watches a terminal."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from orchestrator.model import MaterialId, short
+from orchestrator.model import short
 from orchestrator.ports import Event, Listener
+from orchestrator.progress import LOOKED
 
 _DONE = {
     "deposit": "deposited 32 new random bytes, sealed, and read them back",
     "adopt": "adopted the file's bytes, sealed, and read them back",
     "keep-probe": "kept a small ciphertext under CURRENT, to be opened later as a proof",
     "mark-proven": "marked as proven",
+    "discard": "set the refused bytes aside; they are never used",
     "rotate": "accepted the rotation: from here on there is no way back",
-    "prove": "proved: encrypts under the new material, and opens what the older ones encrypted",
 }
 
 
@@ -39,10 +41,10 @@ def sentences(event: Event) -> Iterable[tuple[str, str]]:
     elif event.kind == "turn":
         yield from _waits(str(data["stage"]), data["waits"])
     elif event.kind == "action.ended" and data["result"] == "done":
-        yield "", f"{event.region}: {_done(str(data['action']), data.get('material_id'))}"
+        yield "", f"{event.region}: {_done(data)}"
     elif event.kind == "action.ended":
         yield "", f"{event.region}: {data['action']} {data['result']}: {data['message']}"
-    elif event.kind == "run.ended":
+    elif event.kind == "run.ended" and data["message"] != LOOKED:
         yield "", f"{data['status']}: {data['message']}"
 
 
@@ -56,5 +58,15 @@ def _waits(stage: str, waits: Sequence[Mapping[str, str]]) -> Iterable[tuple[str
         yield f"{stage}:{reason}", f"{stage}: waiting: {messages[0]}{others}"
 
 
-def _done(kind: str, material: MaterialId | None) -> str:
-    return _DONE.get(kind) or f"imported key material {short(material)}"
+def _done(data: Mapping[str, Any]) -> str:
+    if data["action"] == "prove":
+        return _proved(data)
+    return _DONE.get(str(data["action"])) or f"imported key material {short(data.get('material_id'))}"
+
+
+def _proved(data: Mapping[str, Any]) -> str:
+    """Claim what was tried, and nothing else."""
+    opened, skipped = len(data.get("opened", ())), len(data.get("skipped", ()))
+    told = f"encrypts under {short(data.get('material_id'))}"
+    told += f", opened what {opened} generations encrypted" if opened else ", nothing opened"
+    return told + (f"; {skipped} not tried" if skipped else "")
