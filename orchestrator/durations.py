@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
+_LONGEST = timedelta(days=36500)
 _WHOLE = re.compile(r"(\d+(ms|[dhms]))+")
 _PART = re.compile(r"(\d+)(ms|[dhms])")
 
@@ -18,9 +19,12 @@ def parse(text: Any) -> Any:
     if not isinstance(text, str) or not _WHOLE.fullmatch(text):
         raise ValueError(f"{text!r} is not a duration: write 90d, 12h, 30m or 5s")
     try:
-        return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in _PART.findall(text)), timedelta())
+        found = sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in _PART.findall(text)), timedelta())
     except OverflowError:
-        raise ValueError(f"{text!r} is longer than this program can count") from None
+        found = timedelta.max
+    if found > _LONGEST:
+        raise ValueError(f"{text!r} is longer than {_LONGEST.days}d")
+    return found
 
 
 def render(value: timedelta) -> str:

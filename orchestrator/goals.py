@@ -54,7 +54,8 @@ def whatever_is_due(view: View, policy: Policy) -> Pinned:
     if not isinstance(found, EntryName):
         return found
     goal = _goal(view, policy, found)
-    if unfinished(view, found) or due_at(view, policy) <= view.at:
+    due = due_at(view, policy) <= view.at and not _recently(view)
+    if due or unfinished(view, found):
         return goal
     return checks.clean(view, Run(goal)) or Idle(f"nothing is due: {due_sentence(view, policy)}")
 

@@ -1,20 +1,29 @@
 """Settings: a YAML file, then MRK_... environment variables, then flags; the later wins."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
 
 from orchestrator.config_errors import complaint, read_yaml
 from orchestrator.durations import Duration
+from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, is_alias
 
 _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 
 
 def _never(value: Any) -> Any:
@@ -39,6 +48,26 @@ def _textfile(value: Path | None) -> Path | None:
     return value
 
 
+def _at_least_a_day(value: timedelta | None) -> timedelta | None:
+    if value is not None and value < timedelta(days=1):
+        raise ValueError("at least 1d (m is for minutes)")
+    return value
+
+
+def _region(value: str) -> str:
+    if not _REGION.fullmatch(value):
+        raise ValueError(f"{value!r} is not the name of a Region, such as eu-west-1")
+    return value
+
+
+def _endpoint(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("https://", "http://")):
+        raise ValueError("an endpoint begins with https://, or with http:// on this machine")
+    return value
+
+
+Days = Annotated[Duration, AfterValidator(_at_least_a_day)]
+RegionName = Annotated[str, AfterValidator(_region)]
 Expiry = Annotated[Duration | None, BeforeValidator(_never), AfterValidator(_expiry)]
 
 
@@ -57,9 +86,9 @@ class StoreSettings(_Strict):
 class KeyPolicySettings(_Strict):
     """What may be set for all keys under `defaults`, and for each key again."""
 
-    rotate_every: Duration = timedelta(days=365)
+    rotate_every: Days = timedelta(days=365)
     expires: Expiry = None
-    safety_window: Duration = timedelta(days=7)
+    safety_window: Days = timedelta(days=7)
     proof: Proof = Proof.IDS_ONLY
     missing_old: MissingOld = MissingOld.BLOCK
     repair: Repair = Repair.ASK
@@ -69,10 +98,10 @@ class KeySettings(_Strict):
     """One key: its ARN in any of its Regions, all its Regions, and what differs from the defaults."""
 
     arn: Annotated[str, AfterValidator(_key_arn)]
-    regions: tuple[str, ...] = ()
-    rotate_every: Duration | None = None
+    regions: tuple[RegionName, ...] = ()
+    rotate_every: Days | None = None
     expires: Expiry = None
-    safety_window: Duration | None = None
+    safety_window: Days | None = None
     proof: Proof | None = None
     missing_old: MissingOld | None = None
     repair: Repair | None = None
@@ -96,7 +125,7 @@ class RunSettings(_Strict):
 class AwsSettings(_Strict):
     """How AWS is reached; credentials come from where the aws command takes them."""
 
-    endpoint_url: str | None = None
+    endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None
     profile: str | None = None
     role_arn: str | None = None
     fips: bool = False
@@ -145,7 +174,8 @@ class Settings(BaseSettings):
 
     def policy(self, key: KeySettings) -> Policy:
         """Return what the owner wants for one key: its own settings over the defaults."""
-        own = {name: getattr(key, name) for name in KeyPolicySettings.model_fields if name in key.model_fields_set}
+        given = {name: getattr(key, name) for name in KeyPolicySettings.model_fields if name in key.model_fields_set}
+        own = {name: value for name, value in given.items() if value is not None or name == "expires"}
         merged = self.defaults.model_copy(update=own)
         return Policy(
             regions=frozenset(Region(region) for region in key.regions),
@@ -167,6 +197,9 @@ def load(path: Path, flags: Mapping[str, Any]) -> Settings:
     bound = type("Settings", (Settings,), {"file": path, "__module__": __name__})
     try:
         loaded: Settings = bound(**flags)
+    except SettingsError as error:
+        hint = "settings with several parts are given as JSON: MRK_STORE__RECIPIENTS='[\"age1...\"]'"
+        raise UsageError(f"an MRK_... environment variable cannot be read: {error}", hint) from None
     except ValidationError as error:
         raise complaint(path, text, os.environ, error, Settings) from None
     return loaded

@@ -17,6 +17,9 @@ from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgori
 WRAPPING_KEY_SPEC = "RSA_4096"
 
 
+# botocore's parser meets an answer that is JSON but not KMS's with the errors of plain Python.
+_NO_ANSWER = (BotoCoreError, HTTPClientError, ResponseParserError, ValueError, AttributeError, TypeError, KeyError)
+
 Client = Any
 """A boto3 client, whose operations are made at run time."""
 
@@ -53,7 +56,7 @@ class Kms:
             answer = self._call(
                 "list_key_rotations", arn, KeyId=str(arn), IncludeKeyMaterial="ALL_KEY_MATERIAL", Limit=100, **more
             )
-            page = partial(rows, answer.get("Rotations", []))
+            page = partial(rows, answer)
             found += read("ListKeyRotations", page)
             if not answer.get("Truncated") or not answer.get("NextMarker"):
                 return tuple(found)
@@ -158,7 +161,7 @@ class Kms:
         except ClientError as error:
             told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
             raise meaning(error, name, arn or self._region, new=new) from None
-        except (BotoCoreError, HTTPClientError, ResponseParserError, ValueError) as error:
+        except _NO_ANSWER as error:
             told |= {"error": type(error).__name__}
             raise unanswered(error, name, arn or self._region) from None
         else:

@@ -80,7 +80,13 @@ class KmsFactory:
         except (BotoCoreError, ValueError) as error:
             raise UsageError(f"no KMS client for {region}: {error}", "check the aws settings and profile") from error
         refuse_clear_text(client.meta.endpoint_url)
-        return client
+        return client if client.meta.endpoint_url.startswith("https:") else self._direct(region, config)
+
+    def _direct(self, region: Region, config: Config) -> Client:
+        """Make a client that asks no proxy: what goes to this machine in clear must not leave it (P12)."""
+        assert self._session is not None  # noqa: S101 - _client has made it
+        direct = config.merge(Config(proxies={}))
+        return self._session.client("kms", region_name=region, endpoint_url=self._options.endpoint_url, config=direct)
 
     def endpoint_class(self, region: Region) -> Literal["aws", "other"]:
         """Tell whether calls go to AWS itself or to something else that speaks the KMS API (P12)."""

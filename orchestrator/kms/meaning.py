@@ -1,6 +1,7 @@
 """What a failed call means: the one place where an error code of AWS is judged."""
 
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     HTTPClientError,
     NoCredentialsError,
@@ -10,7 +11,6 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
-from botocore.parsers import ResponseParserError
 
 from orchestrator.errors import KmsError, Trouble
 from orchestrator.model import KeyArn
@@ -44,12 +44,13 @@ _HINTS = {
     "UnsupportedOperationException": "this key cannot do that",
 }
 _SERVER_ERRORS = 500
+_LONGEST_MESSAGE = 300
 
 
 def meaning(error: ClientError, operation: str, arn: KeyArn | str, *, new: bool) -> KmsError:
     """Judge an error that KMS answered with. `new` tells whether it was an import of NEW material."""
     code = str(error.response.get("Error", {}).get("Code", ""))
-    said = str(error.response.get("Error", {}).get("Message", "")) or "no message"
+    said = str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST_MESSAGE] or "no message"
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return KmsError(
         f"{operation} on {arn} failed: {code}: {said}",
@@ -75,7 +76,8 @@ def _trouble(code: str, status: int, *, new: bool) -> Trouble:
 
 def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
     """Judge a call that got no readable answer: it may have had its effect."""
-    passing = isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError)
+    unreadable = not isinstance(error, BotoCoreError)
+    passing = unreadable or isinstance(error, BotoConnectionError | HTTPClientError)
     passing = passing and not isinstance(error, ProxyConnectionError)
     hint = ""
     if isinstance(error, NoCredentialsError | TokenRetrievalError):
@@ -92,4 +94,5 @@ def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
 
 def _plain(error: Exception) -> str:
     """Say what happened without quoting a body that could not be parsed."""
-    return "the answer is not one of KMS" if isinstance(error, ResponseParserError) else str(error)
+    known = isinstance(error, BotoCoreError | HTTPClientError)
+    return str(error)[:_LONGEST_MESSAGE] if known else "the answer is not one of KMS"

@@ -1,6 +1,6 @@
 """Reading of KMS answers into values of ours; an answer that lacks something is an error, never a guess."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -39,7 +39,7 @@ def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
     )
 
 
-def rows(rotations: Iterable[Mapping[str, Any]]) -> list[MaterialRow]:
+def rows(answer: Mapping[str, Any]) -> list[MaterialRow]:
     """Read the rows of ListKeyRotations."""
     return [
         MaterialRow(
@@ -50,5 +50,5 @@ def rows(rotations: Iterable[Mapping[str, Any]]) -> list[MaterialRow]:
             rotated_at=row.get("RotationDate"),
             on_demand=row.get("RotationType") == "ON_DEMAND",
         )
-        for row in rotations
+        for row in answer["Rotations"]
     ]
