@@ -22,6 +22,9 @@ from orchestrator.runner import Runner
 from orchestrator.settings import Settings
 from orchestrator.stores import Place, init_store, open_store
 
+WORKER = "mrk-worker"
+"""What the names of worker threads begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -42,11 +45,15 @@ def new_run_id(now: datetime) -> str:
 
 @contextmanager
 def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None) -> Iterator[Engine]:
-    """Make the parts, and end the worker threads when they are not wanted any more."""
-    with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
+    """Make the parts, and let the worker threads go when they are not wanted any more."""
+    executor = ThreadPoolExecutor(settings.run.workers, thread_name_prefix=WORKER)
+    try:
         clock = clock or SystemClock()
         kms = kms_factory(settings, run_id, listener, clock)
         yield assemble(settings, kms, listener, clock, executor)
+    finally:
+        # Not waited for: a call that does not come back must not hold up the end.
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def assemble(settings: Settings, kms: KmsFactory, listener: Listener, clock: Clock, executor: Executor) -> Engine:

@@ -82,6 +82,12 @@ def interrupted(turn: Turn | None, run: Run | None) -> str:
     return f"interrupted in stage {stage}; nothing is in flight; run again to resume"
 
 
+def overdue(progress: "Progress") -> str:
+    """Say which calls did not come back in time."""
+    waited_for = ", ".join(sorted({*progress.looking, *progress.acting})) or "import parameters"
+    return f"the deadline passed, and calls to {waited_for} did not come back; run again: it looks at what came of them"
+
+
 @dataclass(slots=True)
 class Progress:
     """The runner's notes of one key. Losing them costs time only: the position is derived from the world."""

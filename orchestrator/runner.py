@@ -38,7 +38,10 @@ from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
 from orchestrator.plan import predict
 from orchestrator.ports import Clock, Event, Listener
-from orchestrator.progress import Job, Progress, Report, Status, in_good_order, interrupted
+from orchestrator.progress import Job, Progress, Report, Status, in_good_order, interrupted, overdue
+
+GRACE = timedelta(seconds=30)
+"""How long after its deadline a run waits for calls that are in flight."""
 
 Carry = Callable[[Run, Turn], tuple[Run, Turn]]
 
@@ -141,6 +144,9 @@ class Runner:
     def _turn(self, progress: Progress, now: datetime) -> None:
         """Take one turn of one key: look at what is unknown, else decide and do what was decided."""
         wake = now + progress.job.policy.poll * (1 + self._jitter() / 5)
+        if progress.under_way and now >= progress.begun + progress.job.policy.deadline + GRACE:
+            self._end(progress, "failed", overdue(progress))
+            return
         if self._stopping:
             self._stop_one(progress, wake)
             return

@@ -124,6 +124,8 @@ def invocation(
     changing: bool = True,
 ) -> Iterator[Invocation]:
     """Set up one command; a command that may change something keeps a journal."""
+    if log_level not in _LEVELS:
+        raise UsageError(f"--log-level {log_level} is not known", f"use one of {', '.join(_LEVELS)}")
     settings = read_settings(config, endpoint_url, profile, role_arn)
     run_id = new_run_id(SystemClock().now())
     watching = (changing or log_level == "debug") and not quiet
@@ -142,19 +144,23 @@ def opened(options: Options, *, changing: bool = True) -> AbstractContextManager
 
 def watcher(log_level: str) -> Listener:
     """Tell on stderr what happens: sentences on a terminal, JSON elsewhere and at level debug."""
-    if log_level not in _LEVELS:
-        raise UsageError(f"--log-level {log_level} is not known", f"use one of {', '.join(_LEVELS)}")
     if sys.stderr.isatty() and log_level == "info":
-        return narrator(Console(stderr=True, highlight=False, soft_wrap=True).print)
+        return narrator(Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print)
     return event_logger(sys.stderr, log_level)
 
 
 def fan_out(listeners: Sequence[Listener]) -> Listener:
-    """Tell every listener of every event."""
+    """Tell every listener of every event; one that cannot be told any more is left alone."""
+    deaf: set[int] = set()
 
     def listen(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
+        for number, listener in enumerate(listeners):
+            try:
+                if number not in deaf:
+                    listener(event)
+            except (OSError, ValueError):
+                # A terminal that went away, or a reader that closed its pipe, must not stop a rotation half-way.
+                deaf.add(number)
 
     return listen
 
@@ -198,7 +204,7 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 def write(*parts: str | RenderableType) -> None:
     """Print a result to stdout."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDE)
     for part in parts:
         console.print(part)
 

@@ -23,7 +23,7 @@ def command(
         from workflows.demo import show  # noqa: PLC0415 - the simulator is an extra that may not be installed
     except ImportError as error:
         raise UsageError("the simulator is not installed", "pip install 'mrk-orchestrator[simulator]'") from error
-    say = Console(file=sys.stderr, highlight=False, soft_wrap=True).print
+    say = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True).print
     with TemporaryDirectory(prefix="mrk-demo-") as directory:
         report = show(Path(directory), regions, say, narrator(say))
     if report.view is not None:

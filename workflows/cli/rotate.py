@@ -33,7 +33,8 @@ def command(
     """Rotate keys now. Unfinished work is finished first, and then nothing more is done."""
     if replaces and len(names) > 1:
         raise UsageError("--replaces goes with one key", "name one key")
-    if not (yes or dry_run or sys.stdin.isatty()):
+    stops_before = until in {"healthy", "deposited", "primary_imported", "replicas_imported", "ready"}
+    if not (yes or dry_run or stops_before or sys.stdin.isatty()):
         raise UsageError("a rotation cannot be undone, and there is no terminal to ask on", "add --yes, or --dry-run")
     with opened(options, changing=not dry_run) as called:
         todo = each(
@@ -52,7 +53,7 @@ def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
     planned = plan.predicted(called, todo)
     if not any(step.point_of_no_return for _, found in planned if found for step in found.steps):
         return True
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     for report, found in planned:
         console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
         console.print(f"{report.job.name}: {tables.budget(report)}", style="bold yellow")

@@ -3,7 +3,7 @@
 from orchestrator.errors import Exit
 from orchestrator.report import documents, tables
 from workflows import jobs
-from workflows.cli.common import each, looking, opened, write, write_json
+from workflows.cli.common import each, exit_code, looking, opened, write, write_json
 from workflows.cli.options import NamesArgument, Options, with_options
 
 
@@ -22,4 +22,5 @@ def command(names: NamesArgument = None, *, options: Options) -> int:
             write(tables.status(*one), "")
         for report in unseen:
             write(tables.ending(report), "")
-    return Exit.FAILED if unseen or any(view.failures for _, view, _ in seen) else Exit.OK
+    partial = unseen or any(view.failures for _, view, _ in seen)
+    return Exit.worst([Exit(exit_code(reports)), Exit.FAILED if partial else Exit.OK])
