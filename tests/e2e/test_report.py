@@ -76,7 +76,7 @@ def test_debug_logs_and_journals_never_carry_the_parameters_of_calls(adopted: tu
     machine, _ = adopted
     process = machine.start("mrk", "rotate", "payments", "--yes", "--log-level", "debug")
     _, log = process.communicate(timeout=100)
-    (path,) = [path for path in (machine.directory / "runs").iterdir() if "rotate" in path.read_text()[:400]]
+    (path,) = [path for path in (machine.directory / "runs").glob("*.jsonl") if "rotate" in path.read_text()[:400]]
 
     logged = [json.loads(line) for line in log.splitlines()]
     calls = [line for line in logged if line["event"] == "call"]
