@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 COMMANDS = {"age": "age", "age-keygen": "age", "openssl": "openssl"}
+WHERE_POSSIBLE = {"systemd-analyze": "systemd"}
 
 
 def main() -> int:
     """Install what is missing with apt-get where that is possible; return 1 where something is still missing."""
-    packages = sorted({package for command, package in COMMANDS.items() if shutil.which(command) is None})
+    wanted = COMMANDS | WHERE_POSSIBLE
+    packages = sorted({package for command, package in wanted.items() if shutil.which(command) is None})
     if packages and shutil.which("apt-get") and os.geteuid() == 0:
         subprocess.run(["apt-get", "update", "-qq"], check=False)
         subprocess.run(["apt-get", "install", "-y", "-qq", *packages], check=False)

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from e2e.machine import REGIONS, Machine
+from e2e.machine import BIN, REGIONS, Machine
 from orchestrator.simulator import Call
 
 pytestmark = pytest.mark.e2e
 
+CRONTAB = Path(__file__).parents[2] / "workflows" / "schedule" / "mrk.cron"
 NOBODYS = "arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000000000000000000000000"
 
 
@@ -38,6 +39,18 @@ def metrics(path: Path) -> dict[str, float]:
     }
 
 
+def cron(machine: Machine) -> str:
+    """Run the line of mrk.cron as cron does, but with this machine's paths; return what it would mail."""
+    line = CRONTAB.read_text().splitlines()[-1].split(maxsplit=6)[6]
+    for theirs, ours in (
+        ("/opt/mrk/bin/mrk", BIN / "mrk"),
+        ("/etc/mrk/config.yaml", "config.yaml"),
+        ("/var/lib/mrk", machine.directory),
+    ):
+        line = line.replace(theirs, str(ours))
+    return machine.run("sh", "-c", line)
+
+
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     out, err = process.communicate(timeout=100)
     return process.returncode, out, err
@@ -58,17 +71,19 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
     told, prom = machine.directory / "told.jsonl", machine.directory / "mrk.prom"
     set_run(machine, after=program(machine, f"cat >> {told}"), metrics=str(prom))
 
-    machine.run("mrk", "run")
+    assert cron(machine) == ""
     well = metrics(prom)
     lost = machine.simulator.key(REGIONS[1], arn)
     assert lost is not None
     machine.aws("delete-imported-key-material", "--key-id", arn.replace(REGIONS[0], REGIONS[1]), region=REGIONS[1])
-    machine.run("mrk", "run", code=4)
+    mailed = cron(machine)
     ill = metrics(prom)
     machine.more["defaults"] = {"proof": "full", "repair": "auto"}
     machine.write_config()
     printed = machine.json("mrk", "run", "--json")
 
+    assert mailed.startswith("mrk ended with exit code 4: ")
+    assert "mrk repair NAME" in mailed
     documents = [json.loads(line) for line in told.read_text().splitlines()]
     assert [document["exit_code"] for document in documents] == [0, 4, 0]
     assert [document["runs"][0]["status"] for document in documents] == ["idle", "blocked", "finished"]
