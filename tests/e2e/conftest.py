@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from e2e.machine import Machine
+from e2e.machine import Machine, Past
 from orchestrator.simulator import Simulator, serve
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     """A machine whose KMS is a simulator without lag, in real time; a rotation takes half a second."""
-    simulator = Simulator(lag="instant", rotation_seconds=0.5)
+    past = Past()
+    simulator = Simulator(past, lag="instant", rotation_seconds=0.5)
     with serve(simulator) as served:
-        yield Machine(tmp_path, served.endpoint_url, simulator)
+        yield Machine(tmp_path, served.endpoint_url, simulator, past)
 
 
 @pytest.fixture

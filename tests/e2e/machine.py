@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +23,23 @@ REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 
 
 @dataclass
+class Past:
+    """The simulator's clock: real time, less as many days as a test wants things to have been long ago."""
+
+    days: float = 0
+
+    def __call__(self) -> float:
+        return time.time() - self.days * 86_400
+
+
+@dataclass
 class Machine:
     """One directory with a config, an identity and a store, and the commands run in it."""
 
     directory: Path
     endpoint_url: str
     simulator: Simulator
+    past: Past
     keys: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
 
