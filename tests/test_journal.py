@@ -298,6 +298,65 @@ def test_no_call_is_told_with_its_parameters_or_its_answer(world: World) -> None
         assert not [value for value in told if value in text]
 
 
+def told(*events: tuple[str, str, dict[str, object]]) -> Story:
+    """Tell of events: kind, Region and data, of one key."""
+    asked = ("run.asked", "", {"arn": ARN, "stages": ["ready"]})
+    lines = [
+        {"kind": kind, "key": "payments", "region": region, "data": data} for kind, region, data in (asked, *events)
+    ]
+    for line in lines:
+        line["key"] = ARN if line["kind"] == "call" else "payments"
+    return Story().told(Chain().read(io.BytesIO(chained(lines))))
+
+
+def call(operation: str, region: str = "us-east-1", **more: object) -> tuple[str, str, dict[str, object]]:
+    return "call", region, {"operation": operation, "request_id": f"id of {operation}", "status": 200, **more}
+
+
+def test_a_call_is_told_with_the_action_that_it_was_sent_for_and_else_alone() -> None:
+    """A wrapping key that is fetched ahead belongs to nothing yet; the probe that the store keeps is made by KMS."""
+    story = told(
+        ("action.begun", "us-east-1", {"action": "prove", "material_id": "ab" * 32}),
+        call("GetParametersForImport"),
+        call("GenerateDataKeyWithoutPlaintext"),
+        ("action.ended", "us-east-1", {"action": "prove", "result": "done", "material_id": "ab" * 32}),
+        ("action.begun", "store", {"action": "keep-probe"}),
+        call("Encrypt"),
+        ("action.ended", "store", {"action": "keep-probe", "result": "failed", "message": "no"}),
+        ("action.begun", "us-east-1", {"action": "rotate"}),
+    )
+
+    steps = story.keys["payments"].steps[1:]
+    assert [(step.what, step.detail, [sent.operation for sent in step.calls]) for step in steps] == [
+        ("done", "prove key material abababab", ["GenerateDataKeyWithoutPlaintext"]),
+        ("called", "", ["GetParametersForImport"]),
+        ("failed", "keep-probe: no", ["Encrypt"]),
+        ("begun", "rotate", []),
+    ]
+    assert "no outcome: the run was killed" in printed(Chain(), story)
+
+
+def test_an_action_without_a_name_takes_no_calls() -> None:
+    story = told(("action.begun", "us-east-1", {}), call("Encrypt"))
+
+    assert [step.what for step in story.keys["payments"].steps] == ["asked", "begun", "called"]
+
+
+def test_looks_that_show_the_same_are_one_step_with_all_their_calls() -> None:
+    """K looks in a row are told as K; a call of theirs that failed is shown."""
+    row = {"id": "ab" * 32, "state": "PENDING_ROTATION", "imported": True}
+    look = ("look", "us-east-1", {"key_state": "Enabled", "current": "cdcdcdcd", "rows": [row]})
+    story = told(call("DescribeKey"), look, call("DescribeKey", error="ThrottlingException"), call("DescribeKey"), look)
+
+    (step,) = story.keys["payments"].steps[1:]
+    assert (step.times, len(step.calls)) == (2, 3)
+    assert step.detail == "Enabled, CURRENT cdcdcdcd, 1 of 1 imported, abababab pending"
+    shown = printed(Chain(), story)
+    assert " ".join(shown.split()).count("DescribeKey ThrottlingException id of DescribeKey") == 1
+    assert shown.count("id of") == 1
+    assert "3 calls to AWS, 1 failed" in shown
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -11,7 +11,14 @@ from rich.text import Text
 from orchestrator.report.journal import Chain, text
 from orchestrator.report.story import KeyStory, Sent, Step, Story
 
-_COLOURS = {"done": "green", "failed": "red", "decided": "cyan", "observed": "dim", "begun": "yellow"}
+_COLOURS = {
+    "done": "green",
+    "failed": "red",
+    "refused": "yellow",
+    "decided": "cyan",
+    "observed": "dim",
+    "begun": "yellow",
+}
 _TIME = slice(11, 19)
 
 

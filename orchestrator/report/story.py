@@ -8,7 +8,13 @@ from orchestrator.model import KeyArn
 from orchestrator.report.journal import mapping, text
 
 _LOOKS = ("DescribeKey", "ListKeyRotations", "GetKeyRotationStatus")
-_PROBE = ("Encrypt", "Decrypt")
+_SENDS = {
+    "import": ("GetParametersForImport", "ImportKeyMaterial"),
+    "rotate": ("RotateKeyOnDemand",),
+    "prove": ("GenerateDataKeyWithoutPlaintext", "Decrypt"),
+    "keep-probe": ("Encrypt", "Decrypt"),
+}
+_STATES = {"PENDING_ROTATION": "pending", "PENDING_MULTI_REGION_IMPORT_AND_ROTATION": "pending, not everywhere"}
 _KNOWN = ("journal.begun", "journal.ended")
 
 
@@ -90,7 +96,8 @@ class Story:
                 key.outcome, key.message = _of(data, "status"), _of(data, "message")
                 self._step(event, "ended", f"{key.outcome} in stage {_of(data, 'stage')}")
             case kind if kind not in _KNOWN:
-                self._step(event, text(kind) or "?", text(data) if data else "")
+                what = text(kind).removeprefix("command.") or "?"
+                self._step(event, what, _of(data, "message") or (text(data) if data else ""))
 
     def _key(self, event: Mapping[str, Any]) -> KeyStory:
         name = text(event.get("key"))
@@ -133,13 +140,10 @@ class Story:
         if sent.operation in _LOOKS:
             self._asked.setdefault(where, []).append(sent)
             return
-        step = self._open.get(where) or self._keeping_probe(where[0], sent) or self._step(event, "called", "")
+        under_way = (self._open.get(where), self._open.get((where[0], "store")))
+        steps = [step for step in under_way if step and sent.operation in _SENDS.get(step.detail.partition(" ")[0], ())]
+        step = steps[0] if steps else self._step(event, "called", "")
         step.calls.append(sent)
-
-    def _keeping_probe(self, key: str, sent: Sent) -> Step | None:
-        """Find the one action whose calls go elsewhere than what it changes: the store keeps what KMS encrypts."""
-        step = self._open.get((key, "store"))
-        return step if step and step.detail.startswith("keep-probe") and sent.operation in _PROBE else None
 
     def _ended(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         step = self._open.pop(_where(event), None) or self._step(event, "begun", _action(data))
@@ -210,6 +214,6 @@ def _seen(data: Mapping[str, Any]) -> str:
         return f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}, {proven} proven"
     found = [mapping(row) for row in rows] if isinstance(rows, list) else []
     here = sum(bool(row.get("imported")) for row in found)
-    states = [f"{_short(row.get('id'))} {_of(row, 'state')}" for row in found if "PENDING" in _of(row, "state")]
+    states = [f"{_short(row.get('id'))} {state}" for row in found if (state := _STATES.get(_of(row, "state")))]
     told = (_of(data, "key_state"), f"CURRENT {_short(data.get('current'))}", f"{here} of {len(found)} imported")
     return ", ".join((*told, *states))
