@@ -89,6 +89,7 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
     assert [document["runs"][0]["status"] for document in documents] == ["idle", "blocked", "finished"]
     assert "mrk repair NAME" in documents[1]["runs"][0]["blocks"][0]["way_out"]
     assert {document["journal"]["hash"] for document in documents[2:]} == {printed["journal"]["hash"]}
+    assert printed["exit_code"] == 0
     assert printed["after"] == {"path": str(machine.directory / "notify"), "problem": None}
     assert printed["metrics"] == {"path": str(prom), "problem": None}
     assert (well["mrk_last_exit_code"], well["mrk_key_healthy.payments"], well["mrk_rotations_left.payments"]) == (

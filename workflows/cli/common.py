@@ -175,15 +175,15 @@ def finish(called: Invocation, reports: Sequence[Report]) -> int:
     kept = called.journal.seal(called.engine.clock.now()) if called.journal else None
     code = Exit.worst([Exit(exit_code(reports)), Exit.FAILED if kept and kept.problem else Exit.OK])
     about = {"run": kept.path.stem, "journal": evidence.document(kept)} if kept else {}
-    document = {"runs": [documents.report(report) for report in reports], **about}
-    if not called.as_json:
+    document = {"exit_code": int(code), "runs": [documents.report(report) for report in reports], **about}
+    told = unattended.tell(called.settings, document, reports, code)
+    if called.as_json:
+        write_json({**document, **told})
+    else:
         for report in reports:
             write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
             if report.status == "finished" and report.view is not None:
                 write(tables.status(report.job.name, report.view, report.job.policy))
-    told = unattended.tell(called.settings, document, reports, code)
-    if called.as_json:
-        write_json({**document, **told})
     return code
 
 

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -58,13 +58,13 @@ def alone(settings: Settings, run_id: str) -> Iterator[None]:
             yield
         except MrkError as error:
             if not watched():
-                refused = {"message": error.message, "hint": error.hint}
-                tell(settings, {"run": run_id, "runs": [], "error": refused}, (), error.exit_code)
+                code, refused = error.exit_code, {"message": error.message, "hint": error.hint}
+                tell(settings, {"exit_code": int(code), "run": run_id, "runs": [], "error": refused}, (), code)
             raise
 
 
 def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Report], code: Exit) -> dict[str, Any]:
-    """Tell the hook, and write the metrics; return what came of both. Neither changes how the command ended."""
+    """Write the metrics, and tell the hook; return what came of both. Neither changes how the command ended."""
     run = settings.run
     outcomes: dict[str, Any] = {}
     if run.metrics is not None:
@@ -76,12 +76,13 @@ def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Repo
     if run.after is not None:
         hook = Hook(run.after, run.after_timeout, os.environ)
         with stopping(hook):
-            problem = hook({**document, "exit_code": int(code), **outcomes})
+            problem = hook({**document, **outcomes})
         outcomes["after"] = _outcome("run.after", run.after, problem)
     return outcomes
 
 
 def _outcome(setting: str, path: Path, problem: str) -> dict[str, str | None]:
     if problem:
-        sys.stderr.write(f"mrk: {setting} {path}: {problem}; that does not change how the run ended\n")
+        with suppress(OSError):
+            sys.stderr.write(f"mrk: {setting} {path}: {problem}; that does not change how the run ended\n")
     return {"path": str(path), "problem": problem or None}
