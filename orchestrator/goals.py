@@ -90,7 +90,15 @@ def _next(view: View) -> EntryName:
     store, current = view.store, view.current
     assert store is not None  # noqa: S101 - _located has seen it
     assert current is not None  # noqa: S101 - likewise
-    return store.first_attempt(EntryName(view.key.identity, current.material_id))
+    name = EntryName(view.key.identity, current.material_id)
+    return _pending_entry(view, store, name) or store.first_attempt(name)
+
+
+def _pending_entry(view: View, store: StoreView, name: EntryName) -> EntryName | None:
+    """Find the entry that is linked to the pending material, whatever its attempt: the one to go on with (P2)."""
+    held = store.holding(view.pending.material_id) if view.pending else None
+    goes_on = held is not None and held.discarded_at is None and held.name.replaces == name.replaces
+    return held.name if held and goes_on else None
 
 
 def _unseen(view: View) -> str:
@@ -108,12 +116,6 @@ def _started(view: View, store: StoreView, current: MaterialRow) -> EntryName | 
     if view.pending is not None:
         return None
     return next((entry.name for entry in store.entries if _lost_link(entry, view, current)), None)
-
-
-def _pending_entry(view: View, store: StoreView) -> EntryName | None:
-    """Find the entry that is linked to the pending material, whatever its attempt: the one to go on with (P2)."""
-    held = store.holding(view.pending.material_id) if view.pending else None
-    return held.name if held and held.discarded_at is None else None
 
 
 def _lost_link(entry: Entry, view: View, current: MaterialRow) -> bool:
