@@ -182,6 +182,7 @@ class Runner:
                 replaces=pinned.replaces,
                 entry=str(pinned.entry),
                 named=progress.job.key.region,
+                members=len(pinned.members),
             )
             self._prefetch(progress, now)
             return None
@@ -324,9 +325,17 @@ class Runner:
         self._listener(Event(self._clock.now(), kind, progress.job.name, region, data))
 
 
-def _waits(turn: Turn) -> list[dict[str, str]]:
-    """Tell of waits in the journal."""
-    return [{"reason": str(wait.reason), "region": wait.region or "", "message": wait.message} for wait in turn.waits]
+def _waits(turn: Turn) -> list[dict[str, str | int]]:
+    """Tell of waits in the journal; `at_most` in seconds."""
+    return [
+        {
+            "reason": str(wait.reason),
+            "region": wait.region or "",
+            "message": wait.message,
+            "at_most": round(wait.at_most.total_seconds()),
+        }
+        for wait in turn.waits
+    ]
 
 
 def _about(action: Action) -> dict[str, Any]:

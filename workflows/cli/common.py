@@ -23,6 +23,7 @@ from orchestrator.model import Block, Idle, KeyArn, Reason, Region, is_alias, re
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report, Status
 from orchestrator.report import documents, tables
+from orchestrator.report.live import LiveLine
 from orchestrator.report.narrate import narrator
 from orchestrator.settings import KeySettings, Settings, load
 from workflows.cli import evidence, unattended
@@ -145,7 +146,8 @@ def opened(options: Options, *, changing: bool = True) -> AbstractContextManager
 def watcher(log_level: str) -> Listener:
     """Tell on stderr what happens: sentences on a terminal, JSON elsewhere and at level debug."""
     if sys.stderr.isatty() and log_level == "info":
-        return narrator(Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print)
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        return fan_out([narrator(console.print), LiveLine(console)])
     return event_logger(sys.stderr, log_level)
 
 
@@ -181,9 +183,10 @@ def finish(called: Invocation, reports: Sequence[Report]) -> int:
         write_json({**document, **told})
     else:
         for report in reports:
-            write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
             if report.status == "finished" and report.view is not None:
-                write(tables.status(report.job.name, report.view, report.job.policy))
+                write(tables.status(report.job.name, report.view, report.job.policy), tables.ending(report))
+            else:
+                write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
     return code
 
 

@@ -1,0 +1,62 @@
+"""One live line on a terminal: which key is in which stage, what it waits for, and for how long at most."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from orchestrator.ports import Event
+
+
+@dataclass(slots=True)
+class _Key:
+    """Where one key stands."""
+
+    members: int = 0
+    stage: str = "looking"
+    waits: list[dict[str, Any]] = field(default_factory=list)
+    imported: set[str] = field(default_factory=set)
+
+
+class LiveLine:
+    """A listener that keeps one line up to date while runs are under way, and leaves nothing behind."""
+
+    def __init__(self, console: Console) -> None:
+        self._status = Status("", console=console)
+        self._keys: dict[str, _Key] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event; only what moves a key along changes the line."""
+        if event.kind == "run.pinned":
+            self._keys[event.key] = _Key(int(event.data.get("members", 0)))
+            self._status.start()
+        key = self._keys.get(event.key)
+        if key is None:
+            return
+        if event.kind == "turn":
+            key.stage, key.waits = str(event.data["stage"]), list(event.data["waits"])
+        elif event.kind == "action.ended" and event.data["action"] == "import" and event.data["result"] == "done":
+            key.imported.add(event.region)
+        elif event.kind == "run.ended":
+            del self._keys[event.key]
+        self._show()
+
+    def _show(self) -> None:
+        if not self._keys:
+            self._status.stop()
+            return
+        name, key = next(iter(self._keys.items()))
+        others = f"  (and {len(self._keys) - 1} more keys)" if len(self._keys) > 1 else ""
+        self._status.update(Text(f"{name}: {line(key)}{others}", no_wrap=True, overflow="ellipsis"))
+
+
+def line(key: _Key) -> str:
+    """Say where one key stands, in one line."""
+    done = f" {len(key.imported)} of {key.members} Regions" if key.stage == "replicas_imported" and key.members else ""
+    if not key.waits:
+        return f"{key.stage}{done}"
+    first = key.waits[0]
+    more = f", and {len(key.waits) - 1} more" if len(key.waits) > 1 else ""
+    return f"{key.stage}{done}: {first['message']}{more} (at most {first['at_most']} s)"
