@@ -26,6 +26,7 @@ class LiveLine:
     def __init__(self, console: Console) -> None:
         self._status = Status("", console=console)
         self._keys: dict[str, _Key] = {}
+        self.shown = ""
 
     def __call__(self, event: Event) -> None:
         """Take in one event; only what moves a key along changes the line."""
@@ -49,7 +50,8 @@ class LiveLine:
             return
         name, key = next(iter(self._keys.items()))
         others = f"  (and {len(self._keys) - 1} more keys)" if len(self._keys) > 1 else ""
-        self._status.update(Text(f"{name}: {line(key)}{others}", no_wrap=True, overflow="ellipsis"))
+        self.shown = f"{name}: {line(key)}{others}"
+        self._status.update(Text(self.shown, no_wrap=True, overflow="ellipsis"))
 
 
 def line(key: _Key) -> str:
