@@ -1,7 +1,7 @@
 """One key on its way through the runner: what was seen, what is under way, and the run so far."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -54,6 +54,11 @@ class Report:
     view: View | None = None
     run: Run | None = None
     done: tuple[Action, ...] = ()
+
+
+def named(blocks: Sequence[Block], name: str) -> tuple[Block, ...]:
+    """Put the key's name into the commands that the blocks advise."""
+    return tuple(replace(block, way_out=block.way_out.replace("NAME", name)) for block in blocks)
 
 
 LOOKED = "looked, and did nothing"

@@ -38,7 +38,7 @@ from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
 from orchestrator.plan import predict
 from orchestrator.ports import Clock, Event, Listener
-from orchestrator.progress import Job, Progress, Report, Status, in_good_order, interrupted, overdue
+from orchestrator.progress import Job, Progress, Report, Status, in_good_order, interrupted, named, overdue
 
 GRACE = timedelta(seconds=30)
 """How long after its deadline a run waits for calls that are in flight."""
@@ -94,6 +94,8 @@ class Runner:
 
     def run(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
         """Drive every job to its end; one that fails never stops the others (I10)."""
+        self._reports.clear()
+        self._heap.clear()
         all_progress = [Progress(job, self._clock.now()) for job in jobs]
         for progress in all_progress:
             self._wake_at(progress, progress.begun)
@@ -232,7 +234,7 @@ class Runner:
     def _end(self, progress: Progress, status: Status, message: str) -> None:
         turn, now = progress.turn, self._clock.now()
         stage = turn.stage if turn else "located"
-        blocks = turn.blocks if turn and status in {"blocked", "failed"} else ()
+        blocks = named(turn.blocks, progress.job.name) if turn and status in {"blocked", "failed"} else ()
         report = Report(
             progress.job, status, stage, message, blocks, progress.view(now), progress.run, tuple(progress.done)
         )

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.model import (
@@ -14,7 +15,6 @@ from orchestrator.model import (
     RotateOnDemand,
 )
 from orchestrator.plan import Plan, Planned
-from orchestrator.settings import Settings
 
 _HEAD = r"""#!/bin/sh
 # The plan of mrk as plain aws, openssl and age commands. It stops at the first error.
@@ -55,37 +55,46 @@ wait_for() {  # states, Region, key ARN, material id
 """
 
 
-def script(plans: Sequence[tuple[str, Plan]], settings: Settings) -> str:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a script needs beside the plan: how to wrap, and where the store's entries and the identity are."""
+
+    algorithm: str
+    store_uri: str
+    identity: Path | None
+
+
+def script(plans: Sequence[tuple[str, Plan]], means: Means) -> str:
     """Write the plans of several keys as one script."""
-    algorithm = settings.aws.wrapping_algorithm
+    algorithm = means.algorithm
     digest = "sha1" if algorithm.endswith("SHA_1") else "sha256"
     head = f"{_HEAD}\nWRAPPING={algorithm}\nDIGEST={digest}\n"
-    bodies = (_body(name, plan, settings) for name, plan in plans if plan.steps)
+    bodies = (_body(name, plan, means) for name, plan in plans if plan.steps)
     return "\n".join((head, *bodies)) or head
 
 
-def _body(name: str, plan: Plan, settings: Settings) -> str:
+def _body(name: str, plan: Plan, means: Means) -> str:
     lines = [f"# {'-' * 30} {name}"]
     stage = ""
     for step in plan.steps:
         if step.stage != stage:
             stage = step.stage
             lines.append(f"\n# {stage}")
-        lines += _lines(name, step, settings)
+        lines += _lines(name, step, means)
     if any(isinstance(step.action, DepositMaterial) for step in plan.steps):
         lines.append(f"\necho 'bring the new material into the store: mrk adopt {name} {_file(name)}'")
     lines += [f"# not done: {block.message}" for block in plan.end.blocks]
     return "\n".join(lines) + "\n"
 
 
-def _lines(name: str, step: Planned, settings: Settings) -> Iterable[str]:
+def _lines(name: str, step: Planned, means: Means) -> Iterable[str]:
     match step.action:
         case DepositMaterial():
             file = _file(name)
             yield f"# KMS never gives this back: keep a copy of {file} in a safe place before you go on."
             yield f"test -s {file} || openssl rand -out {file} 32"
         case ImportMaterial():
-            yield from _import(name, step.action, settings)
+            yield from _import(name, step.action, means)
         case RotateOnDemand(arn=arn, material_id=material):
             yield f"wait_for PENDING_ROTATION {arn.region} {arn} {_id(material)}"
             yield "# ===== point of no return: this cannot be undone, and costs one of 25 rotations for life ====="
@@ -100,7 +109,7 @@ def _lines(name: str, step: Planned, settings: Settings) -> Iterable[str]:
             yield f"# {other.kind}: mrk does this in its store"
 
 
-def _import(name: str, action: ImportMaterial, settings: Settings) -> Iterable[str]:
+def _import(name: str, action: ImportMaterial, means: Means) -> Iterable[str]:
     more = _expiry(action)
     if action.import_type is ImportType.NEW:
         yield f"NEW_ID=$(import_material {action.arn.region} {action.arn} {_file(name)} {action.import_type} {more})"
@@ -108,18 +117,21 @@ def _import(name: str, action: ImportMaterial, settings: Settings) -> Iterable[s
     file = _file(name)
     if action.material_id not in {None, "new"}:
         file = f"{name}-{str(action.material_id)[:8]}.bin"
-        yield from _restored(file, action.entry, settings)
+        yield from _restored(file, action.entry, means)
     material = _id(action.material_id)
     yield f'wait_for "$LISTED" {action.arn.region} {action.arn} {material}'
     line = f"import_material {action.arn.region} {action.arn} {file} {action.import_type} {more}"
     yield f"{line} --key-material-id {material}"
 
 
-def _restored(file: str, entry: EntryName, settings: Settings) -> Iterable[str]:
+def _restored(file: str, entry: EntryName, means: Means) -> Iterable[str]:
     """Bring bytes that the store holds into a file, with the stock age command."""
-    root = settings.store.uri.removeprefix("file:").removeprefix("//")
-    path = Path(root) / str(entry.key) / f"{entry.replaces or 'first'}.{entry.attempt}.age"
-    identity = settings.store.identity or "IDENTITY-FILE"
+    path = (
+        Path(means.store_uri.removeprefix("file:").removeprefix("//"))
+        / str(entry.key)
+        / f"{entry.replaces or 'first'}.{entry.attempt}.age"
+    )
+    identity = means.identity or "IDENTITY-FILE"
     opened = f"age -d -i {shlex.quote(str(identity))} {shlex.quote(str(path))}"
     yield f'test -s {file} || {opened} | sed -n \'s/.*"key_material": "\\(.*\\)".*/\\1/p\' | base64 -d > {file}'
 

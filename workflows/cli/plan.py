@@ -9,7 +9,7 @@ import typer
 from orchestrator.errors import Exit
 from orchestrator.model import Stage
 from orchestrator.plan import Plan, predict
-from orchestrator.progress import Job, Report
+from orchestrator.progress import Job, Report, named
 from orchestrator.report import documents, scripts, tables
 from workflows import jobs
 from workflows.cli.common import Invocation, each, exit_code, opened, write, write_json, write_text
@@ -39,7 +39,9 @@ def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False, s
     planned = predicted(called, todo)
     algorithm = called.settings.aws.wrapping_algorithm
     if script:
-        write_text(scripts.script([(report.job.name, found) for report, found in planned if found], called.settings))
+        store = called.settings.store
+        means = scripts.Means(algorithm, store.uri, store.identity)
+        write_text(scripts.script([(report.job.name, found) for report, found in planned if found], means))
     elif called.as_json:
         write_json({"plans": [documents.plan(report, found, algorithm) for report, found in planned]})
     else:
@@ -60,7 +62,8 @@ def predicted(called: Invocation, todo: Sequence[Job]) -> list[tuple[Report, Pla
 def _predict(stages: Sequence[Stage], report: Report) -> Plan | None:
     if report.run is None or report.view is None:
         return None
-    return predict(stages, report.view, report.run, report.view.at)
+    found = predict(stages, report.view, report.run, report.view.at)
+    return replace(found, end=replace(found.end, blocks=named(found.end.blocks, report.job.name)))
 
 
 def _as_it_ends(report: Report, planned: Plan | None) -> Report:
