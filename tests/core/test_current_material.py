@@ -313,6 +313,7 @@ def test_full_proof_opens_a_probe_of_every_generation() -> None:
     action = opening(Proof.FULL, old, new)
 
     assert action.probes == (old.name, new.name)
+    assert action.generations == (A, B), "each probe by the material that its entry is linked to"
     assert action.untried == ()
 
 
@@ -326,6 +327,7 @@ def test_what_cannot_be_tried_is_skipped_never_passed(stored: Sequence[Entry]) -
     action = opening(Proof.FULL, *stored)
 
     assert action.probes == (entry("a").name,)
+    assert action.generations == (B,)
     assert action.untried == (A,)
 
 
@@ -333,7 +335,7 @@ def test_ids_only_opens_nothing() -> None:
     """P14: it asks for the id alone, and needs no Decrypt."""
     action = opening(Proof.IDS_ONLY, first(probe=True), entry("a", "b", probe=True))
 
-    assert (action.probes, action.untried) == ((), ())
+    assert (action.probes, action.generations, action.untried) == ((), (), ())
 
 
 @pytest.mark.parametrize("missing", [US, STORE])

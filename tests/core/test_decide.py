@@ -61,9 +61,11 @@ def turned(*steps: Step, run: Run | None = None, now: datetime = NOW) -> Turn:
     return decide([missing(), missing(*steps)], a_view(), run or a_run(), now)
 
 
-def failing(action: Action, *, final: bool = False, not_before: datetime = NOW) -> dict[str, Failed]:
+def failing(
+    action: Action, *, final: bool = False, not_before: datetime = NOW, person: bool = False
+) -> dict[str, Failed]:
     """The memory of a failed action."""
-    return {name_of(action): Failed(1, "it failed", "mend it", not_before, final)}
+    return {name_of(action): Failed(1, "it failed", "mend it", not_before, final, person=person)}
 
 
 # ---- the first stage that misses something ------------------------------------------------------------------------
@@ -247,6 +249,17 @@ def test_an_action_that_failed_for_good_is_given_up_with_its_own_way_out() -> No
 
     assert told(turn) == ["stage: failed", "fail: call-failed in eu-west-1"]
     assert (turn.blocks[0].message, turn.blocks[0].way_out) == ("it failed", "mend it")
+
+
+def test_an_action_that_only_a_person_can_mend_blocks() -> None:
+    """I9: exit 4; the others are told beside it, as what another run may mend."""
+    failed = failing(IMPORT_EU, final=True, person=True) | failing(IMPORT_AP, final=True)
+
+    assert told(turned(Act(IMPORT_EU), Act(IMPORT_AP), run=a_run(failed=failed))) == [
+        "stage: blocked",
+        "block: call-failed in eu-west-1",
+        "fail: call-failed in ap-southeast-2",
+    ]
 
 
 def test_a_failure_without_a_hint_still_tells_a_way_out() -> None:

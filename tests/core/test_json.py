@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ actions = st.one_of(
     st.builds(ImportMaterial, arns, names, st.sampled_from(ImportType), st.none() | materials, st.none() | times),
     st.builds(RotateOnDemand, arns, materials),
     st.builds(KeepProbe, arns, names, materials),
-    st.builds(ProveRegion, arns, materials, st.tuples(names), st.tuples(materials)),
+    st.builds(ProveRegion, arns, materials, st.tuples(names), st.tuples(materials), st.tuples(materials)),
     st.builds(MarkProven, names, materials, st.tuples(regions)),
 )
 blocks = st.builds(
@@ -229,7 +230,8 @@ def test_a_turn_over_34_regions_fits_a_step_functions_payload_many_times() -> No
     """A state's payload holds 256 kB; the widest turn imports into, or proves, every Region at once."""
     imports = tuple(ImportMaterial(KEY.within(region), name(), ImportType.EXISTING, B, NOW) for region in EVERYWHERE)
     probes = tuple(name("x", attempt) for attempt in range(1, 27))
-    proofs = tuple(ProveRegion(KEY.within(region), B, probes) for region in EVERYWHERE)
+    generations = tuple(material(letter) for letter in ascii_lowercase)
+    proofs = tuple(ProveRegion(KEY.within(region), B, probes, generations) for region in EVERYWHERE)
 
     assert len(to_json(Turn("replicas_imported", "going", imports, EVERYWHERE, NOW))) < 3 * SMALL
     assert len(to_json(Turn("proven", "going", proofs[:1]))) < SMALL

@@ -277,6 +277,14 @@ def test_what_kms_says_of_the_bytes_is_remembered() -> None:
     assert (failed.final, failed.refused, failed.hint) == (True, True, "look")
 
 
+@pytest.mark.parametrize("person", [True, False])
+def test_whether_a_failure_needs_a_person_is_remembered(*, person: bool) -> None:
+    """I9: it decides between exit 4 and exit 3."""
+    outcome = Outcome(Result.FAILED, "it failed", final=True, person=person)
+
+    assert learned(a_run(), IMPORT, outcome, NOW).memory.failed[name_of(IMPORT)].person is person
+
+
 # ---- P14 --------------------------------------------------------------------------------------------------------
 
 
@@ -284,7 +292,7 @@ def test_proofs_are_kept_by_region_with_what_was_skipped() -> None:
     """P14: proven of which material, and each untried generation once."""
     run = a_run()
     for region in (US, EU):
-        action = ProveRegion(KEY.within(region), B, (), (A,))
+        action = ProveRegion(KEY.within(region), B, (), (), (A,))
         run = learned(run, action, Outcome(Result.DONE, skipped=(A,)), NOW)
 
     assert run.memory.proofs == {US: B, EU: B}

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 from core_building import (
+    AP,
+    EU,
+    KEY,
     NOW,
+    REGIONS,
     US,
+    A,
     B,
     a_goal,
     a_key,
@@ -22,6 +27,7 @@ from core_building import (
     entry,
     first,
     judged_by,
+    past,
     pending,
     told,
 )
@@ -38,10 +44,12 @@ from orchestrator.model import (
     Memory,
     Policy,
     Proof,
+    ProveRegion,
     Region,
     RegionView,
     Run,
     Streak,
+    name_of,
 )
 from orchestrator.stages import LAG, ROTATION, deposited, primary_imported, proven, rotated
 
@@ -73,7 +81,17 @@ def decided(case: Case) -> list[str]:
 # ---- I1: the receipt first --------------------------------------------------------------------------------------
 
 RECEIPT_FIRST = [
-    Case("nothing is in the store: deposit, and nothing else", ["deposited: going", "deposit a.1"], stored=[first()]),
+    Case(
+        "nothing is in the store, and the proof is untried: try it, and make nothing",
+        ["deposited: going", *(f"prove a in {region}" for region in sorted(REGIONS))],
+        stored=[first()],
+    ),
+    Case(
+        "nothing is in the store, and every Region proved CURRENT: deposit, and nothing else",
+        ["deposited: going", "deposit a.1"],
+        stored=[first()],
+        memory={"proofs": dict.fromkeys(REGIONS, A)},
+    ),
     Case(
         "the entry is there and read back: now KMS may see it",
         ["primary_imported: going", "import NEW - into us-east-1"],
@@ -198,6 +216,29 @@ def test_the_question_whose_bytes_are_pending_changes_no_expiry() -> None:
     [proof] = turn.act
     assert isinstance(proof, ImportMaterial)
     assert (proof.import_type, proof.material_id, proof.valid_to) == (ImportType.EXISTING, B, days(90))
+
+
+QUESTIONS: list[tuple[str, MaterialRow, datetime | None]] = [
+    ("it stands: the row's own", pending("b", valid_to=days(90)), days(90)),
+    ("it never expires: neither does the question", pending("b"), None),
+    ("its ValidTo has passed: the goal's, for KMS refuses one that is past", pending("b", valid_to=days(-1)), days(200)),
+    ("it has lost its bytes: the goal's", pending("b", imported=False), days(200)),
+    ("CURRENT stands: the row's own", current("b", valid_to=days(90)), days(90)),
+    ("CURRENT has expired: the goal's", current("b", valid_to=days(-1)), days(200)),
+]
+
+
+@pytest.mark.parametrize(("claim", "row", "valid_to"), QUESTIONS, ids=[row[0] for row in QUESTIONS])
+def test_the_goals_expiry_stands_in_only_where_the_rows_own_would_be_refused(
+    claim: str, row: MaterialRow, valid_to: datetime | None
+) -> None:
+    """P2: the proof is an import, which must be one that KMS accepts of the right bytes."""
+    rows = [row] if row.permanent else [current("a"), row]
+    turn = judged_by(primary_imported, a_view(a_key(rows), first(), entry("a")), a_run(a_goal(valid_to=days(200))))
+
+    [proof] = turn.act
+    assert isinstance(proof, ImportMaterial)
+    assert (proof.material_id, proof.valid_to) == (B, valid_to), claim
 
 
 def test_the_question_is_asked_about_what_the_primary_shows_not_about_the_replaced_material() -> None:
@@ -434,6 +475,72 @@ def test_nothing_is_imported_while_no_entry_is_there() -> None:
 def test_a_rotation_is_never_sent_without_pending_material() -> None:
     """I4: there is nothing to rotate to."""
     assert told(judged_by(rotated, a_view())) == ["rotated: going", "wait: slot-not-listed in us-east-1"]
+
+
+# ---- P7: the proof is tried before anything is made ---------------------------------------------------------------
+
+TRY = [f"prove a in {region}" for region in sorted(REGIONS)]
+KEPT = {"probe": True}
+TRIED: list[tuple[str, Proof, dict[str, Any], dict[Region, Any], list[str]]] = [
+    ("no proof is wanted: nothing is tried", Proof.OFF, {}, {}, ["deposit a.1"]),
+    ("ids only: every Region tries it, at once", Proof.IDS_ONLY, {}, {}, TRY),
+    ("full proof, no probe kept: Encrypt is tried first", Proof.FULL, {}, {}, ["keep probe of a"]),
+    ("full proof, a probe kept: every Region opens it", Proof.FULL, KEPT, {}, TRY),
+    ("two Regions did: the third", Proof.FULL, KEPT, {US: A, AP: A}, ["prove a in eu-west-1"]),
+    ("every Region did: deposit", Proof.FULL, KEPT, dict.fromkeys(REGIONS, A), ["deposit a.1"]),
+    ("ids only, every Region did: deposit", Proof.IDS_ONLY, {}, dict.fromkeys(REGIONS, A), ["deposit a.1"]),
+    ("they proved older material: they try CURRENT", Proof.IDS_ONLY, {}, dict.fromkeys(REGIONS, B), TRY),
+]
+
+
+@pytest.mark.parametrize(("claim", "proof", "kept", "proofs", "says"), TRIED, ids=[row[0] for row in TRIED])
+def test_the_proof_is_tried_on_current_material_before_anything_is_deposited(
+    claim: str, proof: Proof, kept: dict[str, Any], proofs: dict[Region, Any], says: list[str]
+) -> None:
+    """P7, P14: what the proof may not do shows while nothing has been made."""
+    run = a_run(a_goal(policy=Policy(proof=proof)), proofs=proofs)
+
+    assert told(deciding(a_view(a_key(), first(**kept)), run)) == ["deposited: going", *says], claim
+
+
+@pytest.mark.parametrize("proof", [Proof.IDS_ONLY, Proof.FULL])
+def test_what_is_tried_first_is_what_will_be_proven_afterwards(proof: Proof) -> None:
+    """P7, P14: the same calls under the same context: every Region, and with full proof every generation."""
+    stored = (first(probe=True), entry("a", "b", probe=True, proven=True))
+    goal = a_goal("b", policy=Policy(proof=proof))
+    turn = judged_by(deposited, a_view(a_key([past("a"), current("b")]), *stored), a_run(goal))
+
+    opened = ((first().name, entry("a").name), (A, B)) if proof is Proof.FULL else ((), ())
+    assert turn.act == tuple(ProveRegion(KEY.within(region), B, *opened) for region in sorted(REGIONS))
+
+
+def test_the_proof_is_not_tried_again_once_the_entry_is_there() -> None:
+    """P7: before anything is made, not after; a rerun goes straight on."""
+    for proof in Proof:
+        run = a_run(a_goal(policy=Policy(proof=proof)))
+        assert told(deciding(a_view(a_key(), first(probe=True), entry("a")), run)) == [
+            "primary_imported: going",
+            "import NEW - into us-east-1",
+        ]
+
+
+def test_a_key_without_material_has_nothing_to_try_the_proof_on() -> None:
+    """P7: its first material is deposited as it is."""
+    view = a_view(a_key([]), store=a_store())
+    run = a_run(a_goal(None, policy=Policy(proof=Proof.FULL)))
+
+    assert told(judged_by(deposited, view, run)) == ["deposited: going", "deposit -.1"]
+
+
+def test_a_proof_that_may_not_be_made_ends_the_run_with_nothing_made() -> None:
+    """P7, I10: the other Regions try theirs all the same; then the run tells, and deposits nothing."""
+    denied = Failed(1, "AccessDenied", "grant kms:Decrypt", NOW, final=True)
+    action = ProveRegion(KEY.within(EU), A, ())
+    one = a_run(failed={name_of(action): denied})
+    rest = a_run(failed={name_of(action): denied}, proofs={US: A, AP: A})
+
+    assert told(deciding(a_view(), one)) == ["deposited: going", TRY[0], TRY[2], "fail: call-failed in eu-west-1"]
+    assert told(deciding(a_view(), rest)) == ["deposited: failed", "fail: call-failed in eu-west-1"]
 
 
 # ---- P14: the probe of the old material -------------------------------------------------------------------------

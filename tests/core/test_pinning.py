@@ -36,6 +36,7 @@ from orchestrator.goals import (
     as_it_stands,
     due_at,
     due_sentence,
+    full_id,
     last_rotation,
     predecessor,
     rotate_now,
@@ -51,6 +52,7 @@ from orchestrator.model import (
     Idle,
     KeyState,
     LookFailure,
+    MaterialId,
     MaterialRow,
     MissingOld,
     Policy,
@@ -138,6 +140,7 @@ class Asked:
     rows: list[MaterialRow] = field(default_factory=lambda: [current("a")])
     stored: tuple[Entry, ...] = (first(),)
     replaces: str | None = None
+    shortened: int = 64
     policy: Policy = YEARLY
     key: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[LookFailure, ...] = ()
@@ -236,6 +239,26 @@ ASKED = [
         FOUR,
         (first(), entry("a")),
     ),
+    Asked(
+        "pending, and a later attempt is linked to it while the first one stands: go on with that one",
+        ["replace a, attempt 2"],
+        [current("a"), pending("b")],
+        (first(), entry("a"), entry("a", "b", attempt=2)),
+    ),
+    Asked(
+        "pending, and the attempt that is linked to it was discarded: the next one, and the stages tell",
+        ["replace a, attempt 2"],
+        [current("a"), pending("b")],
+        (first(), entry("a", "b", **GONE)),
+    ),
+    Asked(
+        "pending again, and what is linked to it was to replace older material: not this rotation's",
+        ["replace b, attempt 1"],
+        [past("a"), current("b"), pending("c")],
+        (*FINISHED, entry("a", "c", attempt=2)),
+    ),
+    Asked("--replaces, shortened to 8 digits", ["replace a, attempt 1"], replaces="a", shortened=8),
+    Asked("--replaces, shortened to 7 digits: too few", ["block: inconsistent"], replaces="a", shortened=7),
     Asked("the key never had material", ["block: never-imported in us-east-1"], []),
     Asked("the key is KMS's own", ["block: not-external in us-east-1"], key={"us": {"origin": "AWS_KMS"}}),
     Asked(
@@ -263,9 +286,33 @@ ASKED = [
 def test_a_rotation_that_a_person_asks_for_is_pinned(case: Asked) -> None:
     """P4, I6, P2: what is unfinished is finished first; `--replaces` is compare-and-swap."""
     view = a_view(a_key(case.rows, **case.key), *case.stored, failures=case.failures)
-    replaces = material(case.replaces) if case.replaces else None
+    replaces = MaterialId(material(case.replaces)[: case.shortened]) if case.replaces else None
 
     assert said(rotate_now(view, case.policy, replaces)) == case.says
+
+
+WRITTEN: list[tuple[str, str, str]] = [
+    ("8 digits that begin one id", "a" * 8, "a" * 64),
+    ("7 digits", "a" * 7, "a" * 7),
+    ("8 digits that begin two ids", "c" * 8, "c" * 8),
+    ("as many as tell the two apart", "c" * 32 + "d", "c" * 32 + "d" * 32),
+    ("8 digits that begin no id", "e" * 8, "e" * 8),
+    ("a whole id", "a" * 64, "a" * 64),
+]
+
+
+@pytest.mark.parametrize(("claim", "written", "meant"), WRITTEN, ids=[row[0] for row in WRITTEN])
+def test_a_shortened_id_is_completed_where_it_can_mean_one_material_only(claim: str, written: str, meant: str) -> None:
+    """I9: messages shorten ids, so a person may; what could mean another material is left as it was written."""
+    twins = [replace(past("c"), material_id=MaterialId("c" * 32 + letter * 32)) for letter in "cd"]
+    view = a_view(a_key([past("a"), *twins, current("b")]))
+
+    assert full_id(view, MaterialId(written)) == meant, claim
+
+
+def test_an_id_that_one_region_alone_lists_is_completed_too() -> None:
+    """P13: the other Regions' looks may lag."""
+    assert full_id(a_view(a_key(eu=[current("a"), pending("b")])), MaterialId("b" * 8)) == B
 
 
 def test_nothing_of_the_key_was_seen_at_all() -> None:
@@ -437,6 +484,12 @@ VERIFIED = [
         ["block: not-proven in us-east-1"],
         [*ROTATED, pending("c")],
         (*FINISHED, entry("b", "c")),
+    ),
+    Cron(
+        "a later attempt of ours is pending while the first one, linked to another, stands: not foreign",
+        ["block: not-proven in us-east-1"],
+        [*ROTATED, pending("d")],
+        (*FINISHED, entry("b", "c"), entry("b", "d", attempt=2)),
     ),
     Cron("a rotation is due: that is no illness", ["idle"], policy=Policy(rotate_every=timedelta(days=1))),
     Cron("the store cannot be looked at", ["wait: cannot-look"], failures=(cannot_see(STORE),)),

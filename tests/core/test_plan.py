@@ -32,6 +32,7 @@ from orchestrator.goals import whatever_is_due
 from orchestrator.model import (
     STORE,
     Goal,
+    Idle,
     KeyState,
     Memory,
     Policy,
@@ -48,8 +49,11 @@ from workflows.rotate import ROTATE
 
 FULL = Policy(proof=Proof.FULL)
 ROTATION = [
-    "deposited: deposit a.1",
     "deposited: keep probe of a",
+    "deposited: prove a in ap-southeast-2",
+    "deposited: prove a in eu-west-1",
+    "deposited: prove a in us-east-1",
+    "deposited: deposit a.1",
     "primary_imported: import NEW - into us-east-1",
     "replicas_imported: import EXISTING n into ap-southeast-2",
     "replicas_imported: import EXISTING n into eu-west-1",
@@ -105,6 +109,7 @@ def test_a_single_region_key_has_the_same_plan_without_replicas() -> None:
     goal = a_goal(policy=Policy(), members=frozenset({US}))
 
     assert steps(planned(a_view(a_key(regions=[US])), a_run(goal))) == [
+        "deposited: prove a in us-east-1",
         "deposited: deposit a.1",
         "primary_imported: import NEW - into us-east-1",
         "rotated: rotate n in us-east-1",
@@ -180,18 +185,38 @@ def worlds_of_a_rotation() -> list[View]:
     return found
 
 
+TRIED, DEPOSITED = ROTATION.index("deposited: prove a in ap-southeast-2"), ROTATION.index("deposited: deposit a.1")
+ROTATED, PROVEN = ROTATION.index("rotated: rotate n in us-east-1"), ROTATION.index("proven: prove n in ap-southeast-2")
+
+
+def resumed_at(done: int) -> int:
+    """The step that a rerun begins with after so many steps.
+
+    What a Region proved is remembered by the run alone: a rerun asks it again, unless the entry is there, or marked.
+    """
+    if done == len(ROTATION):
+        return done
+    return TRIED if TRIED <= done <= DEPOSITED else min(done, PROVEN)
+
+
 @pytest.mark.parametrize("done", range(len(ROTATION) + 1))
 def test_a_rerun_after_a_crash_at_any_step_plans_what_is_left(done: int) -> None:
     """I6: position is derived from the world; nothing is done twice, nothing is left out."""
     plan = planned(worlds_of_a_rotation()[done])
 
-    # What a Region proved is remembered by the run alone: a rerun asks it again, unless the entry is marked.
-    left = [] if done == len(ROTATION) else ROTATION[min(done, ROTATION.index("proven: prove n in ap-southeast-2")) :]
-    assert steps(plan) == left
+    assert steps(plan) == ROTATION[resumed_at(done) :]
     assert told(plan.end) == ["done: finished"]
 
 
-@pytest.mark.parametrize("done", range(1, len(ROTATION)))
+@pytest.mark.parametrize("done", range(DEPOSITED + 1))
+def test_cron_finds_nothing_begun_where_a_crash_left_no_more_than_a_tried_proof(done: int) -> None:
+    """P7, P5: to try the proof makes nothing, so nothing is left to finish."""
+    policy = Policy(proof=Proof.FULL, rotate_every=timedelta(days=9999))
+
+    assert isinstance(whatever_is_due(worlds_of_a_rotation()[done], policy), Idle)
+
+
+@pytest.mark.parametrize("done", range(DEPOSITED + 1, len(ROTATION)))
 def test_cron_finds_what_a_crash_left_and_finishes_it(done: int) -> None:
     """I6, P5: though nothing is due, and whatever this run was meant to do."""
     policy = Policy(proof=Proof.FULL, rotate_every=timedelta(days=9999))
@@ -203,7 +228,7 @@ def test_cron_finds_what_a_crash_left_and_finishes_it(done: int) -> None:
     assert goal.replaces == A
     plan = planned(view, Run(goal))
     assert plan.end.status == "finished"
-    assert sum(step.point_of_no_return for step in plan.steps) == (1 if done <= 5 else 0)
+    assert sum(step.point_of_no_return for step in plan.steps) == (1 if done <= ROTATED else 0)
 
 
 def test_a_crash_between_the_import_and_its_link_is_planned_as_a_question_to_kms() -> None:

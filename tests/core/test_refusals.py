@@ -15,6 +15,7 @@ from core_building import (
     NOW,
     REGIONS,
     US,
+    B,
     a_goal,
     a_key,
     a_run,
@@ -57,6 +58,7 @@ BEFORE = (past("a"), current("b"))
 READY = (*BEFORE, pending("c"))
 STORED = (first(), entry("a", "b", proven=True))
 SHORT = {US: "us", EU: "eu", AP: "ap"}
+PROVED = dict.fromkeys(REGIONS, B)
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,10 @@ def test_rotations_that_kms_made_by_itself_do_not_count() -> None:
     policy = Policy(missing_old=MissingOld.ALLOW)
     view = a_view(a_key([*rows, current("b")]), *STORED)
 
-    assert told(deciding(view, a_run(a_goal("b", policy=policy)))) == ["deposited: going", "deposit b.1"]
+    assert told(deciding(view, a_run(a_goal("b", policy=policy), proofs=PROVED))) == [
+        "deposited: going",
+        "deposit b.1",
+    ]
 
 
 # ---- the owner's switches ---------------------------------------------------------------------------------------
@@ -313,7 +318,10 @@ def test_a_store_that_lacks_old_material_is_accepted_if_the_owner_says_so() -> N
     view = a_view(a_key(list(BEFORE)), entry("a", "b", proven=True))
     policy = Policy(missing_old=MissingOld.ALLOW)
 
-    assert told(deciding(view, a_run(a_goal("b", policy=policy)))) == ["deposited: going", "deposit b.1"]
+    assert told(deciding(view, a_run(a_goal("b", policy=policy), proofs=PROVED))) == [
+        "deposited: going",
+        "deposit b.1",
+    ]
 
 
 def test_the_safety_window_is_the_owners() -> None:

@@ -1,6 +1,8 @@
 """Repair and adopt: the ways out that the messages name must lead out."""
 
 import os
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from orchestrator.model import (
     Failed,
     Goal,
     Idle,
+    ImportMaterial,
     ImportType,
     KeyArn,
     KeyState,
@@ -70,7 +73,12 @@ BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
         {"rows": [past("a", valid_to=days(-1)), BOTH[1]]},
         ["import EXISTING a into eu-west-1"],
     ),
-    ("nothing yet: it expires soon", {"rows": [past("a", valid_to=days(1)), BOTH[1]]}, []),
+    (
+        "material that expires within the safety window",
+        {"rows": [past("a", valid_to=days(1)), BOTH[1]]},
+        ["import EXISTING a into eu-west-1"],
+    ),
+    ("nothing yet: it expires after the safety window", {"rows": [past("a", valid_to=days(8)), BOTH[1]]}, []),
     ("pending material is not repaired", {"rows": [*BOTH, pending("c", imported=False)]}, []),
     ("a row that is not listed yet", {"rows": [BOTH[1]]}, ["wait: inconsistent in eu-west-1"]),
     (
@@ -92,6 +100,37 @@ def test_repair_imports_what_a_region_lacks_and_nothing_else(lost: str, eu: dict
     turn = judged_by(restored, a_view(a_key(BOTH, eu=eu), *STORED), a_run(STANDING))
 
     assert told(turn)[1:] == says, lost
+
+
+RENEWED: list[tuple[str, datetime, datetime | None, bool]] = [
+    ("the config gives it for ever", days(3), None, True),
+    ("the config gives it longer", days(3), days(90), True),
+    ("the config gives it as long", days(3), days(3), False),
+    ("the config gives it less", days(3), days(2), False),
+    ("it expires at the end of the safety window", days(7), days(90), True),
+    ("it expires later than the safety window", days(7.1), days(90), False),
+]
+
+
+@pytest.mark.parametrize(("claim", "valid_to", "wanted", "again"), RENEWED, ids=[row[0] for row in RENEWED])
+def test_repair_renews_what_expires_soon_where_the_config_gives_it_longer(
+    claim: str, valid_to: datetime, wanted: datetime | None, *, again: bool
+) -> None:
+    """P10, I3: in that Region alone, with the goal's expiry."""
+    view = a_view(a_key(BOTH, eu=[BOTH[0], current("b", valid_to=valid_to)]), *STORED)
+    turn = judged_by(restored, view, a_run(a_goal("a", valid_to=wanted)))
+
+    assert told(turn)[1:] == (["import EXISTING b into eu-west-1"] if again else []), claim
+    assert [action.valid_to for action in turn.act if isinstance(action, ImportMaterial)] == [wanted] * again
+
+
+def test_repair_never_renews_in_a_disabled_region() -> None:
+    """I3, P10: an import would enable it."""
+    eu = {"rows": [BOTH[0], current("b", valid_to=days(3))], "key_state": KeyState.DISABLED}
+
+    assert told(judged_by(restored, a_view(a_key(BOTH, eu=eu), *STORED), a_run(STANDING)))[1:] == [
+        "block: disabled in eu-west-1"
+    ]
 
 
 LOST = [
@@ -136,6 +175,23 @@ def test_adopt_takes_the_only_material_that_the_store_lacks() -> None:
     assert chosen([*BOTH, pending("c")], *STORED, entry("b", discarded_at=NOW)).entry == name("b", 2)
 
 
+OCCUPIED: list[tuple[str, tuple[Any, ...], int]] = [
+    ("nothing is there", (), 1),
+    ("a deposit of ours that KMS never saw", (entry("b"),), 2),
+    ("our own material, which somebody deleted from KMS", (entry("b", "x"),), 2),
+    ("a refused file, set aside", (entry("b", discarded_at=NOW),), 2),
+    ("one of each", (entry("b", discarded_at=NOW), entry("b", "x", attempt=2), entry("b", attempt=3)), 4),
+]
+
+
+@pytest.mark.parametrize(("there", "stored", "attempt"), OCCUPIED, ids=[row[0] for row in OCCUPIED])
+def test_adopted_bytes_take_the_first_attempt_that_has_no_entry_at_all(
+    there: str, stored: tuple[Any, ...], attempt: int
+) -> None:
+    """P3, P1: what an earlier attempt holds, the file's bytes may not be."""
+    assert chosen([*BOTH, pending("c")], *STORED, *stored).entry == name("b", attempt), there
+
+
 def test_adopt_asks_which_where_the_store_lacks_several() -> None:
     """I9: with the whole ids."""
     [block] = chosen(BOTH, entry("x"))
@@ -146,8 +202,41 @@ def test_adopt_asks_which_where_the_store_lacks_several() -> None:
 
 
 def test_adopt_of_what_the_store_holds_is_nothing_to_do() -> None:
-    """I6: a rerun after success says so."""
-    assert isinstance(chosen(BOTH, *STORED), Idle)
+    """I6, I9: a rerun after success says so, and that this file was not looked into."""
+    idle = chosen(BOTH, *STORED)
+
+    assert isinstance(idle, Idle)
+    assert "the file was not read" in idle.message
+
+
+def test_adopt_completes_a_shortened_id() -> None:
+    """I9: as messages show it."""
+    view = a_view(a_key(BOTH), entry("x"))
+
+    assert _goal(pinned(view, Policy(), MaterialId("b" * 8))).entry == name("a")
+
+
+def test_adopt_for_a_key_without_material_says_that_there_is_none() -> None:
+    """I9: not that an id is unknown."""
+    [block] = chosen([])
+    assert (block.reason, block.region) == ("never-imported", US)
+
+
+def _goal(found: Any) -> Goal:
+    assert isinstance(found, Goal)
+    return found
+
+
+EXPIRES: list[tuple[timedelta | None, datetime | None]] = [(None, None), (timedelta(days=90), days(90))]
+
+
+@pytest.mark.parametrize(("expires", "valid_to"), EXPIRES, ids=["never", "90d"])
+def test_adopt_pins_the_expiry_of_the_config(expires: timedelta | None, valid_to: datetime | None) -> None:
+    """P4: whole seconds; it stands in only where the row's own is past."""
+    moment = NOW + timedelta(microseconds=5)
+    view = a_view(a_key([*BOTH, pending("c")]), *STORED, at=moment)
+
+    assert _goal(pinned(view, Policy(expires=expires), None)).valid_to == valid_to
 
 
 def test_adopt_of_what_the_key_does_not_have_blocks() -> None:
@@ -287,12 +376,17 @@ def test_a_deposit_that_somebody_elses_rotation_overtook_is_told_and_the_way_out
     told_so = world.rotate(arn)
     assert (told_so.status, [block.reason for block in told_so.blocks]) == ("blocked", ["foreign-current"])
 
-    aside, adopted = (
+    adopted, again = (
         world.runner().run([adopt("payments", arn, world.policy, a_file(world, theirs), None)])[0] for _ in range(2)
     )
 
-    # The name that the adopted bytes would take is that of our deposit: first that is set aside, and told.
-    assert (aside.status, adopted.status) == ("blocked", "finished"), (aside, adopted)
+    # Our deposit stays as it is; the adopted bytes take an attempt of their own.
+    assert (adopted.status, again.status) == ("finished", "idle"), (adopted, again)
+    kept = world.store.find(ours)
+    assert kept is not None
+    assert (kept.linked, kept.discarded_at) == (None, None)
     held = world.view(arn).store.holding(new)
     assert held is not None
     assert held.proven
+    assert held.name == replace(ours, attempt=2)
+    assert world.true(arn).rotations == 1

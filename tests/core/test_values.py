@@ -138,7 +138,7 @@ def test_a_link_once_made_is_predicted_to_stay() -> None:
 def test_outcomes_are_predicted_as_done() -> None:
     """The plan supposes success; only KMS can tell the id of new material."""
     assert material_of(DepositMaterial(name())) is None
-    assert outcome(ProveRegion(KEY, B, (), (A,))).skipped == (A,)
+    assert outcome(ProveRegion(KEY, B, (), (), (A,))).skipped == (A,)
     assert outcome(ImportMaterial(KEY, name(), ImportType.NEW, None, None)).material_id == "new"
 
 
