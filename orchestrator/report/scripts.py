@@ -126,11 +126,8 @@ def _import(name: str, action: ImportMaterial, means: Means) -> Iterable[str]:
 
 def _restored(file: str, entry: EntryName, means: Means) -> Iterable[str]:
     """Bring bytes that the store holds into a file, with the stock age command."""
-    path = (
-        Path(means.store_uri.removeprefix("file:").removeprefix("//"))
-        / str(entry.key)
-        / f"{entry.replaces or 'first'}.{entry.attempt}.age"
-    )
+    root = Path(means.store_uri.removeprefix("file:").removeprefix("//"))
+    path = root / str(entry.key) / f"{entry.replaces or 'first'}.{entry.attempt}.age"
     identity = means.identity or "IDENTITY-FILE"
     opened = f"age -d -i {shlex.quote(str(identity))} {shlex.quote(str(path))}"
     yield f'test -s {file} || {opened} | sed -n \'s/.*"key_material": "\\(.*\\)".*/\\1/p\' | base64 -d > {file}'
