@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import tenacity
-
 from orchestrator.errors import KmsError, Trouble
 
 T = TypeVar("T")
@@ -33,6 +31,25 @@ class Retry:
 
     def __call__(self, call: Callable[[], T]) -> T:
         """Carry out one idempotent call."""
+        try:
+            return call()
+        except KmsError as error:
+            if not _may_pass(error):
+                raise
+            return self._again(call, error)
+
+    def _again(self, call: Callable[[], T], error: KmsError) -> T:
+        """Go on after a first failure, which counts as the first attempt."""
+        # Imported here: it takes longer than a call to KMS does, and most calls need no second one.
+        import tenacity  # noqa: PLC0415
+
+        failures = [error]
+
+        def attempt() -> T:
+            if failures:
+                raise failures.pop()
+            return call()
+
         policy = self._policy
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_pass),
@@ -41,7 +58,7 @@ class Retry:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(call)
+        return retrying(attempt)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 It also takes LimitExceededException, which ends a key's rotations for life, for throttling.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,7 +64,9 @@ class KmsFactory:
 
     def _client(self, region: Region) -> Client:
         options = self._options
+        direct = _in_clear(options.endpoint_url)
         config = Config(
+            proxies={} if direct else None,
             retries={"total_max_attempts": 1, "mode": "standard"},
             connect_timeout=options.connect_timeout,
             read_timeout=options.read_timeout,
@@ -80,13 +83,9 @@ class KmsFactory:
         except (BotoCoreError, ValueError) as error:
             raise UsageError(f"no KMS client for {region}: {error}", "check the aws settings and profile") from error
         refuse_clear_text(client.meta.endpoint_url)
-        return client if client.meta.endpoint_url.startswith("https:") else self._direct(region, config)
-
-    def _direct(self, region: Region, config: Config) -> Client:
-        """Make a client that asks no proxy: what goes to this machine in clear must not leave it (P12)."""
-        assert self._session is not None  # noqa: S101 - _client has made it
-        direct = config.merge(Config(proxies={}))
-        return self._session.client("kms", region_name=region, endpoint_url=self._options.endpoint_url, config=direct)
+        if client.meta.endpoint_url.startswith("http:") and not direct:
+            client = self._session.client("kms", region_name=region, config=config.merge(Config(proxies={})))
+        return client
 
     def endpoint_class(self, region: Region) -> Literal["aws", "other"]:
         """Tell whether calls go to AWS itself or to something else that speaks the KMS API (P12)."""
@@ -117,6 +116,12 @@ def _assuming(options: KmsOptions, role_arn: str, region: Region) -> boto3.Sessi
     renewing = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     assumed._credentials = renewing  # type: ignore[attr-defined]  # noqa: SLF001
     return boto3.Session(botocore_session=assumed)
+
+
+def _in_clear(endpoint_url: str | None) -> bool:
+    """Whether calls go to this machine in clear: then no proxy may be asked, which would take them off it (P12)."""
+    named = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_KMS") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    return named.startswith("http:")
 
 
 def endpoint_class(url: str) -> Literal["aws", "other"]:

@@ -18,7 +18,6 @@ from orchestrator.compose import Engine, engine, new_run_id
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import Exit, KmsError, UsageError
 from orchestrator.journal import Journal
-from orchestrator.logs import event_logger
 from orchestrator.model import Block, Idle, KeyArn, Reason, Region, is_alias, region_of
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report, Status
@@ -148,6 +147,9 @@ def watcher(log_level: str) -> Listener:
     if sys.stderr.isatty() and log_level == "info":
         console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
         return fan_out([narrator(console.print), LiveLine(console)])
+    # Imported here: a plan on a terminal needs no logger, and its import is a tenth of the plan's time.
+    from orchestrator.logs import event_logger  # noqa: PLC0415
+
     return event_logger(sys.stderr, log_level)
 
 

@@ -11,7 +11,6 @@ from rich.text import Text
 from orchestrator.clock import SystemClock
 from orchestrator.errors import MrkError
 from orchestrator.journal import Header, Journal, Kept, whoami, without_secrets
-from orchestrator.logs import event_logger
 from orchestrator.ports import Event
 from orchestrator.settings import Settings
 
@@ -44,6 +43,8 @@ def _tell(kept: Kept, *, quiet: bool, log_level: str) -> None:
         line = f"journal {kept.path}, {kept.lines} lines, final hash {kept.hash}"
         Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="dim"))
     else:
+        from orchestrator.logs import event_logger  # noqa: PLC0415 - see workflows.cli.common
+
         event_logger(sys.stderr, log_level)(Event(SystemClock().now(), "journal.ended", data=document(kept)))
 
 
