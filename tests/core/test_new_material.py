@@ -221,7 +221,11 @@ def test_the_question_whose_bytes_are_pending_changes_no_expiry() -> None:
 QUESTIONS: list[tuple[str, MaterialRow, datetime | None]] = [
     ("it stands: the row's own", pending("b", valid_to=days(90)), days(90)),
     ("it never expires: neither does the question", pending("b"), None),
-    ("its ValidTo has passed: the goal's, for KMS refuses one that is past", pending("b", valid_to=days(-1)), days(200)),
+    (
+        "its ValidTo has passed: the goal's, for KMS refuses one that is past",
+        pending("b", valid_to=days(-1)),
+        days(200),
+    ),
     ("it has lost its bytes: the goal's", pending("b", imported=False), days(200)),
     ("CURRENT stands: the row's own", current("b", valid_to=days(90)), days(90)),
     ("CURRENT has expired: the goal's", current("b", valid_to=days(-1)), days(200)),

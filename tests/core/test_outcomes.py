@@ -103,7 +103,7 @@ def a_short_file(world: World, arn: KeyArn) -> Action:
     return AdoptMaterial(EntryName(arn.identity, current(world, arn)), str(path))
 
 
-def an_entry_that_is_missing(world: World, arn: KeyArn) -> Action:
+def an_entry_that_is_missing(_world: World, arn: KeyArn) -> Action:
     return MarkProven(EntryName(arn.identity, OTHER), OTHER, ())
 
 
