@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.errors import KmsError, StoreError, Trouble
-from orchestrator.model import STORE, Entry, EntryName, KeyArn, LookFailure, MaterialId, RegionView, StoreView
+from orchestrator.model import ADOPTED, STORE, Entry, EntryName, KeyArn, LookFailure, MaterialId, RegionView, StoreView
 from orchestrator.ports import KmsClients, MaterialStore
 from orchestrator.retry import Retry
 
@@ -43,13 +43,19 @@ class Observe:
         """Probe by exact name every attempt to replace each of these materials, and the first material's entry (P3)."""
         seen_at = self._now()
         try:
-            entries = [entry for replaced in (None, *materials) for entry in self._attempts(key, replaced)]
+            entries = [entry for name in _first_names(key, materials) for entry in self._attempts(name)]
         except StoreError as error:
             return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
         return StoreView(seen_at, tuple(entries))
 
-    def _attempts(self, key: KeyArn, replaced: MaterialId | None) -> Iterable[Entry]:
-        name = EntryName(key.identity, replaced)
+    def _attempts(self, name: EntryName) -> Iterable[Entry]:
         while (entry := self._store.find(name)) is not None:
             yield entry
             name = replace(name, attempt=name.attempt + 1)
+
+
+def _first_names(key: KeyArn, materials: Iterable[MaterialId]) -> Iterable[EntryName]:
+    """Name the first attempt to replace each material: of our own making, and adopted."""
+    for replaced in (None, *materials):
+        yield EntryName(key.identity, replaced)
+        yield EntryName(key.identity, replaced, ADOPTED)

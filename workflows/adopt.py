@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator import checks
 from orchestrator.goals import Pinned, full_id, predecessor
 from orchestrator.model import (
+    ADOPTED,
     Act,
     AdoptMaterial,
     Block,
@@ -121,13 +122,13 @@ def pinned(view: View, policy: Policy, material: MaterialId | None) -> Pinned:
             Block(Reason.STORE_LACKS, "the store lacks several materials of this key", f"name one: --material-id {ids}")
         ]
     replaced = predecessor(view, lacking[0].material_id)
-    name = _first_free(store, EntryName(view.key.identity, replaced))
+    name = _first_free(store, EntryName(view.key.identity, replaced, ADOPTED))
     valid_to = None if policy.expires is None else (view.at + policy.expires).replace(microsecond=0)
     return Goal(view.key, name, primary.region, view.members, valid_to, view.at + policy.deadline, policy)
 
 
 def _first_free(store: StoreView, name: EntryName) -> EntryName:
-    """Take an attempt of its own: what an earlier one holds, these bytes may not be."""
+    """Take an attempt of its own, which no rotation takes for its new bytes, whatever becomes of this run."""
     while store.get(name) is not None:
         name = replace(name, attempt=name.attempt + 1)
     return name

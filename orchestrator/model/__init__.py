@@ -17,7 +17,7 @@ from .action import (
     name_of,
 )
 from .codec import from_json, to_json
-from .ids import EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, region_of, short
+from .ids import ADOPTED, EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, region_of, short
 from .run import (
     Act,
     Block,
@@ -50,6 +50,7 @@ from .view import (
 )
 
 __all__ = [
+    "ADOPTED",
     "STORE",
     "Act",
     "Action",

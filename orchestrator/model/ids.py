@@ -67,6 +67,10 @@ class KeyArn:
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.key_id}"
 
 
+ADOPTED = 1001
+"""Attempts from here on hold bytes that were made elsewhere: a rotation never takes them for its own new ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class EntryName:
     """The name of one store entry: which key, which CURRENT material it is to replace, and which attempt (P3).
