@@ -46,9 +46,7 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
     """Name the calls of one action, in order."""
     match action:
         case DepositMaterial():
-            return (
-                PlannedCall("store", "deposit", {"entry": _entry(action), "bytes": "32 random, unless it is there"}),
-            )
+            return (PlannedCall("store", "deposit", {"bytes": "32 new random bytes", "entry": _entry(action)}),)
         case AdoptMaterial():
             return (PlannedCall("store", "adopt", {"entry": _entry(action), "file": action.source}),)
         case DiscardMaterial():

@@ -26,7 +26,9 @@ def status(name: str, view: View, policy: Policy) -> RenderableType:
     head = Text.assemble((name, "bold"), f"  {view.key}")
     if not view.regions:
         return Group(head, _failures(view))
-    return Group(head, _regions(view), _materials(view), _failures(view), Text(goals.due_sentence(view, policy)))
+    told = Text(goals.due_sentence(view, policy))
+    found = [part for part in (_wrong(view, policy), _failures(view)) if part]
+    return Group(head, _regions(view), _materials(view), *found, told)
 
 
 def _table(*columns: str) -> Table:
@@ -85,7 +87,19 @@ def _held(view: View, material: MaterialId) -> str:
     return ", ".join(["held", *(["probe"] if entry.probe else []), *(["proven"] if entry.proven else [])])
 
 
-def _failures(view: View) -> RenderableType:
+def _wrong(view: View, policy: Policy) -> Text:
+    """Name what a Region lacks, and where the config and KMS differ; nothing where all is well."""
+    lacking = [
+        f"{seen.region} lacks key material {short(material)}"
+        for _, seen in sorted(view.regions.items())
+        for material in view.permanent_ids()
+        if (row := seen.row(material)) is None or not row.usable(view.at)
+    ]
+    drift = [step.message for step in checks.listed(view, policy) if isinstance(step, Block)]
+    return Text("\n".join((*lacking, *drift)), style="red")
+
+
+def _failures(view: View) -> Text:
     lines = [f"{failure.target}: {failure.message}" for failure in view.failures.values()]
     return Text("\n".join(lines), style="red")
 

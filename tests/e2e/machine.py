@@ -42,6 +42,7 @@ class Machine:
     past: Past
     keys: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+    without: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.identities = [self._identity("identity.txt"), self._identity("recovery.txt")]
@@ -75,18 +76,18 @@ class Machine:
         """What the processes see: made-up credentials, and nothing of this machine's."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-        return (
-            kept
-            | coverage
-            | {
-                "AWS_ACCESS_KEY_ID": "111122223333",
-                "AWS_SECRET_ACCESS_KEY": "made-up",
-                "AWS_DEFAULT_REGION": REGIONS[0],
-                "AWS_ENDPOINT_URL_KMS": self.endpoint_url,
-                "AWS_PAGER": "",
-                "AWS_EC2_METADATA_DISABLED": "true",
-            }
-        )
+        made_up = {
+            "AWS_ACCESS_KEY_ID": "111122223333",
+            "AWS_SECRET_ACCESS_KEY": "made-up",
+            "AWS_DEFAULT_REGION": REGIONS[0],
+            "AWS_ENDPOINT_URL_KMS": self.endpoint_url,
+            "AWS_PAGER": "",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": str(self.directory / "no-aws-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "no-aws-credentials"),
+        }
+        seen = kept | coverage | made_up
+        return {name: value for name, value in seen.items() if name not in self.without}
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
         """Start a command of the virtual environment, or of the machine."""

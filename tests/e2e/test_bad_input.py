@@ -4,23 +4,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pyrage
 import pytest
 from machine import REGIONS, Machine
 
 from orchestrator.simulator import Simulator
-from workflows.cli import run
 
 Change = Callable[[Machine, str], object]
-
-
-@pytest.fixture
-def here(adopted: tuple[Machine, str], monkeypatch: pytest.MonkeyPatch) -> tuple[Machine, str]:
-    """One adopted key, and this process in its machine's directory, with its environment."""
-    machine, arn = adopted
-    monkeypatch.chdir(machine.directory)
-    for name, value in machine.environment.items():
-        monkeypatch.setenv(name, value)
-    return machine, arn
 
 
 def rewrite(old: str, new: str) -> Change:
@@ -68,6 +58,15 @@ def made(**parameters: str) -> Change:
     return change
 
 
+def other_identity(machine: Machine, _arn: str) -> None:
+    (machine.directory / "identity.txt").write_text(f"{pyrage.x25519.Identity.generate()}\n")
+
+
+def stamped_for_aws(machine: Machine, _arn: str) -> None:
+    stamp = machine.directory / "store" / "store.json"
+    stamp.write_text(stamp.read_text().replace('"other"', '"aws"'))
+
+
 def the_entry(machine: Machine) -> Path:
     (entry,) = (machine.directory / "store").rglob("*.age")
     return entry
@@ -100,16 +99,14 @@ USAGE: dict[str, tuple[Change, list[str]]] = {
 @pytest.mark.e2e
 @pytest.mark.parametrize(("change", "said"), USAGE.values(), ids=USAGE)
 def test_a_wrong_setting_is_told_once_with_exit_2_and_nothing_is_called(
-    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str], change: Change, said: list[str]
+    adopted: tuple[Machine, str], change: Change, said: list[str]
 ) -> None:
-    machine, arn = here
+    machine, arn = adopted
     change(machine, arn)
     before = len(machine.simulator.calls)
 
-    code = run(["rotate", "payments", "--yes"])
+    told(machine, ["rotate", "payments", "--yes"], {2, 4}, said)
 
-    assert_told(capsys, said)
-    assert code in {2, 4}, code
     assert len(machine.simulator.calls) == before
 
 
@@ -137,6 +134,8 @@ BLOCKED: dict[str, tuple[Change, int, list[str]]] = {
     "unreadable entry": (lambda m, _: the_entry(m).write_bytes(b"age-encryption.org/v1\n"), 4, ["cannot"]),
     "lost entry": (lambda m, _: the_entry(m).unlink(), 4, ["store"]),
     "open store": (lambda m, _: (m.directory / "store").chmod(0o755), 4, ["chmod"]),
+    "the identity of somebody else": (other_identity, 2, ["opens nothing that is sealed to store.recipients"]),
+    "a store stamped for AWS": (stamped_for_aws, 4, ["stamped", "aws"]),
     "another store": (rewrite("/store", "/elsewhere"), 4, ["mrk store init"]),
 }
 
@@ -144,15 +143,14 @@ BLOCKED: dict[str, tuple[Change, int, list[str]]] = {
 @pytest.mark.e2e
 @pytest.mark.parametrize(("change", "code", "said"), BLOCKED.values(), ids=BLOCKED)
 def test_what_must_not_be_rotated_is_refused_with_a_way_out_and_stays_as_it_was(
-    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str], change: Change, code: int, said: list[str]
+    adopted: tuple[Machine, str], change: Change, code: int, said: list[str]
 ) -> None:
-    machine, arn = here
+    machine, arn = adopted
     change(machine, arn)
     before = writes(machine.simulator)
 
-    assert run(["rotate", "payments", "--yes", "--quiet"]) == code
+    told(machine, ["rotate", "payments", "--yes", "--quiet"], {code}, said)
 
-    assert_told(capsys, said)
     assert writes(machine.simulator) == before
 
 
@@ -161,40 +159,82 @@ def test_what_must_not_be_rotated_is_refused_with_a_way_out_and_stays_as_it_was(
     "error", ["AccessDeniedException", "ExpiredTokenException", "UnrecognizedClientException", "OptInRequired"]
 )
 def test_what_cannot_be_looked_at_is_a_failure_that_names_action_key_and_region(
-    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str], error: str
+    adopted: tuple[Machine, str], error: str
 ) -> None:
-    machine, arn = here
+    machine, arn = adopted
     machine.simulator.faults.add(operation="ListKeyRotations", region=REGIONS[1], error=error)
 
-    assert run(["rotate", "payments", "--yes", "--quiet"]) == 3
-
-    assert_told(capsys, [f"ListKeyRotations on {arn.replace(REGIONS[0], REGIONS[1])}", error])
+    said = [f"ListKeyRotations on {arn.replace(REGIONS[0], REGIONS[1])}", error]
+    told(machine, ["rotate", "payments", "--yes", "--quiet"], {3}, said)
 
 
 @pytest.mark.e2e
-def test_an_alias_is_resolved_and_a_replica_leads_to_its_primary(
-    here: tuple[Machine, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    machine, arn = here
+def test_an_alias_is_resolved_and_a_replica_leads_to_its_primary(adopted: tuple[Machine, str]) -> None:
+    machine, arn = adopted
     machine.client().create_alias(AliasName="alias/payments", TargetKeyId=arn.split("/")[1])
     alias = arn.split(":key/")[0] + ":alias/payments"
     for text in (alias, arn.replace(REGIONS[0], REGIONS[2])):
         machine.write_config(payments={"arn": text, "rotate_every": "90d"})
-        assert run(["verify", "payments"]) == 0
-        assert "healthy in every Region" in capsys.readouterr().out
+        told(machine, ["verify", "payments"], {0}, ["healthy in every Region"])
 
 
 @pytest.mark.e2e
-@pytest.mark.usefixtures("here")
-def test_no_credentials_are_told_with_a_hint(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
+def test_no_credentials_are_told_with_a_hint(adopted: tuple[Machine, str]) -> None:
+    machine, _ = adopted
+    machine.without |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
-    assert run(["rotate", "payments", "--yes", "--quiet"]) == 3
+    told(machine, ["run", "--quiet"], {3}, ["credentials", "a profile, AWS_... variables, or a role"])
 
-    assert_told(capsys, ["credentials", "a profile, AWS_... variables, or a role"])
+
+@pytest.mark.e2e
+def test_credentials_that_expire_in_mid_run_are_told_and_the_next_run_resumes(adopted: tuple[Machine, str]) -> None:
+    machine, arn = adopted
+    machine.simulator.faults.add(operation="ImportKeyMaterial", region=REGIONS[1], error="ExpiredTokenException")
+
+    told(
+        machine, ["rotate", "payments", "--yes", "--quiet"], {3}, ["ExpiredTokenException", "renew them and run again"]
+    )
+    machine.simulator.faults.clear()
+    told(machine, ["run", "--quiet"], {0}, ["finished"])
+
+    assert rotations(machine, arn) == 1
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("hours", [-1, 1], ids=["an hour behind", "an hour ahead"])
+def test_a_clock_that_is_an_hour_off_does_no_harm(machine: Machine, hours: float) -> None:
+    machine.past.days = hours / 24
+    arn, material = machine.make_key_quickly()
+    machine.run("mrk", "store", "init")
+    machine.run("mrk", "adopt", "payments", str(material))
+
+    told(machine, ["rotate", "payments", "--yes", "--quiet"], {0}, ["finished"])
+
+    assert rotations(machine, arn) == 1
+
+
+@pytest.mark.e2e
+def test_a_single_region_key_is_rotated_as_well(machine: Machine) -> None:
+    arn, material = machine.make_key_quickly(REGIONS[:1])
+    machine.run("mrk", "store", "init")
+    machine.run("mrk", "adopt", "payments", str(material))
+
+    told(machine, ["rotate", "payments", "--yes", "--quiet"], {0}, ["finished"])
+
+    assert rotations(machine, arn) == 1
+
+
+@pytest.mark.e2e
+def test_a_replica_that_is_being_created_is_waited_for(adopted: tuple[Machine, str]) -> None:
+    machine, arn = adopted
+    machine.client().replicate_key(KeyId=arn, ReplicaRegion="sa-east-1")
+    machine.write_config(payments={"arn": arn})
+
+    told(
+        machine, ["rotate", "payments", "--yes", "--quiet"], {4}, ["sa-east-1 is PendingImport", "mrk repair payments"]
+    )
+    told(machine, ["repair", "payments", "--quiet"], {0}, ["sa-east-1", "finished"])
+    told(machine, ["rotate", "payments", "--yes", "--quiet"], {0}, ["finished"])
 
 
 @pytest.mark.e2e
@@ -210,23 +250,27 @@ def test_no_credentials_are_told_with_a_hint(
         (["plan", "--frob"], ["--frob"]),
     ],
 )
-@pytest.mark.usefixtures("here")
 def test_a_wrong_command_line_says_what_is_wrong(
-    capsys: pytest.CaptureFixture[str], words: list[str], said: list[str]
+    adopted: tuple[Machine, str], words: list[str], said: list[str]
 ) -> None:
-    assert run(words) in {2, 3, 4}
-
-    assert_told(capsys, said)
+    told(adopted[0], words, {2, 4}, said)
 
 
-def assert_told(capsys: pytest.CaptureFixture[str], said: list[str]) -> None:
-    """Every part of the message is there, in stdout or stderr, and no traceback."""
-    printed = capsys.readouterr()
-    told = " ".join((printed.out + printed.err).split())
-    assert "Traceback" not in told
-    assert "a defect in mrk" not in told
+def told(machine: Machine, words: list[str], codes: set[int], said: list[str]) -> None:
+    """Run mrk as a process: it ends with one of the codes, tells every part of the message, and no traceback."""
+    process = machine.start("mrk", *words)
+    printed = " ".join(" ".join(process.communicate(timeout=100)).split())
+    assert "Traceback" not in printed
+    assert "a defect in mrk" not in printed
     for part in said:
-        assert part in told, told
+        assert part in printed, printed
+    assert process.returncode in codes, printed
+
+
+def rotations(machine: Machine, arn: str) -> int:
+    true = machine.simulator.key(REGIONS[0], arn)
+    assert true is not None
+    return true.rotations
 
 
 def writes(simulator: Simulator) -> list[str]:
