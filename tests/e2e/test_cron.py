@@ -83,11 +83,11 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
     printed = machine.json("mrk", "run", "--json")
 
     assert mailed.startswith("mrk ended with exit code 4: ")
-    assert "mrk repair NAME" in mailed
+    assert "mrk repair payments" in mailed
     documents = [json.loads(line) for line in told.read_text().splitlines()]
     assert [document["exit_code"] for document in documents] == [0, 4, 0]
     assert [document["runs"][0]["status"] for document in documents] == ["idle", "blocked", "finished"]
-    assert "mrk repair NAME" in documents[1]["runs"][0]["blocks"][0]["way_out"]
+    assert "mrk repair payments" in documents[1]["runs"][0]["blocks"][0]["way_out"]
     assert {document["journal"]["hash"] for document in documents[2:]} == {printed["journal"]["hash"]}
     assert printed["exit_code"] == 0
     assert printed["after"] == {"path": str(machine.directory / "notify"), "problem": None}
