@@ -54,7 +54,7 @@ def test_ask_blocks_and_names_the_command(world: World, days: int) -> None:
 
     assert report.status == "blocked"
     assert {(block.reason, block.region) for block in report.blocks} == {(Reason.MATERIAL_MISSING, REGIONS[1])}
-    assert all("mrk repair NAME" in block.way_out for block in report.blocks)
+    assert all("mrk repair payments" in block.way_out for block in report.blocks)
     assert imports(world) == before
     assert len(world.store.entries()) == 1
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model import (
+    ADOPTED,
     EntryName,
     ImportType,
     KeyArn,
@@ -120,7 +121,7 @@ def test_current_material_is_adopted_and_proven_even_after_a_wrong_file(world: W
     assert "nothing was changed in KMS" in refused.blocks[0].way_out
     held = stored(adopted).holding(new)
     assert held is not None
-    assert (held.name.attempt, held.proven, held.probe) == (2, True, True)
+    assert (held.name.attempt, held.proven, held.probe) == (ADOPTED + 1, True, True)
     assert adopted.message == "adopted: KMS confirmed the bytes, and the store holds them now"
 
 
@@ -153,12 +154,13 @@ def test_a_wrong_file_for_foreign_pending_material_never_becomes_key_material(wo
 
     assert cron.status == "idle", cron
     assert rotated.status == "finished", rotated
-    aside = world.store.find(theirs.name)
+    aside = world.store.find(replace(theirs.name, attempt=ADOPTED))
     used = stored(rotated).holding(current(world, arn))
     assert aside is not None
     assert used is not None
     assert (aside.linked, aside.discarded_at is None) == (None, False)
-    assert used.name == replace(theirs.name, attempt=2)
+    assert used.name == theirs.name
+    assert world.simulator.material(arn.region, str(arn), current(world, arn)) != wrong
 
 
 def test_a_rotation_takes_no_wrong_file_for_pending_material_that_is_still_there(world: World) -> None:
@@ -166,7 +168,7 @@ def test_a_rotation_takes_no_wrong_file_for_pending_material_that_is_still_there
     arn, right = world.make_key(), os.urandom(32)
     theirs = Theirs(world, arn, right)
     foreign = theirs.import_new()
-    world.store.adopt(theirs.name, a_file(world, os.urandom(32)))
+    world.store.adopt(replace(theirs.name, attempt=ADOPTED), a_file(world, os.urandom(32)))
 
     blocked = world.rotate(arn)
     adopted = adopting(world, arn, right)
@@ -176,7 +178,21 @@ def test_a_rotation_takes_no_wrong_file_for_pending_material_that_is_still_there
     assert (adopted.status, rotated.status) == ("finished", "finished"), (adopted, rotated)
     held = stored(rotated).holding(current(world, arn))
     assert held is not None
-    assert (held.linked, held.name.attempt) == (foreign, 2)
+    assert (held.linked, held.name.attempt) == (foreign, ADOPTED + 1)
+
+
+def test_a_wrong_file_that_kms_was_never_asked_about_is_never_sent_as_new(world: World) -> None:
+    """P2, I6: the adoption was killed before KMS was asked, and the foreign material it was for is gone."""
+    arn, wrong = world.make_key(), os.urandom(32)
+    theirs = Theirs(world, arn, os.urandom(32))
+    foreign = theirs.import_new()
+    world.store.adopt(replace(theirs.name, attempt=ADOPTED), a_file(world, wrong))
+    world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=foreign)
+
+    assert world.rotate(arn).status == "finished"
+
+    for region in REGIONS:
+        assert world.simulator.material(region, str(arn), current(world, arn)) != wrong
 
 
 # ---- separate stores ----------------------------------------------------------------------------------------------
@@ -204,7 +220,7 @@ def test_with_separate_stores_the_loser_adopts_the_winners_bytes_and_goes_on(wor
     assert (adopted.status, rotated.status, caught_up.status) == ("finished", "finished", "finished"), rotated
     assert world.true(arn).rotations == 1
     attempts = [stored(report).holding(current(world, arn)) for report in (rotated, caught_up)]
-    assert [(entry.name.attempt, entry.proven) for entry in attempts if entry] == [(2, True), (1, True)]
+    assert [(entry.name.attempt, entry.proven) for entry in attempts if entry] == [(ADOPTED, True), (1, True)]
 
 
 # ---- deleted and rotated by hand ----------------------------------------------------------------------------------
@@ -229,7 +245,7 @@ def test_after_ours_was_deleted_and_another_rotated_in_current_is_adopted_and_cr
     ours, held = world.store.find(theirs.name), stored(adopted).holding(new)
     assert ours is not None
     assert held is not None
-    assert (ours.linked, held.name, held.proven) == (pending.material_id, replace(theirs.name, attempt=2), True)
+    assert (ours.linked, held.name, held.proven) == (pending.material_id, replace(theirs.name, attempt=ADOPTED), True)
 
 
 # ---- changed links ------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from core_building import (
 )
 
 from orchestrator.model import (
+    ADOPTED,
     STORE,
     EntryName,
     Failed,
@@ -170,17 +171,25 @@ def chosen(rows: list[MaterialRow], *stored: Any, wanted: str | None = None, **h
 
 def test_adopt_takes_the_only_material_that_the_store_lacks() -> None:
     """P3: its entry is named after the material before it."""
-    assert chosen([*BOTH, pending("c")], *STORED).entry == name("b")
-    assert chosen(BOTH, STORED[1]).entry == name(None)
-    assert chosen([*BOTH, pending("c")], *STORED, entry("b", discarded_at=NOW)).entry == name("b", 2)
+    assert chosen([*BOTH, pending("c")], *STORED).entry == name("b", ADOPTED)
+    assert chosen(BOTH, STORED[1]).entry == name(None, ADOPTED)
+    assert chosen([*BOTH, pending("c")], *STORED, entry("b", discarded_at=NOW)).entry == name("b", ADOPTED)
 
 
 OCCUPIED: list[tuple[str, tuple[Any, ...], int]] = [
-    ("nothing is there", (), 1),
-    ("a deposit of ours that KMS never saw", (entry("b"),), 2),
-    ("our own material, which somebody deleted from KMS", (entry("b", "x"),), 2),
-    ("a refused file, set aside", (entry("b", discarded_at=NOW),), 2),
-    ("one of each", (entry("b", discarded_at=NOW), entry("b", "x", attempt=2), entry("b", attempt=3)), 4),
+    ("nothing is there", (), ADOPTED),
+    ("a deposit of ours that KMS never saw", (entry("b"),), ADOPTED),
+    ("our own material, which somebody deleted from KMS", (entry("b", "x"),), ADOPTED),
+    ("a refused file, set aside", (entry("b", attempt=ADOPTED, discarded_at=NOW),), ADOPTED + 1),
+    (
+        "one of each",
+        (
+            entry("b", attempt=ADOPTED, discarded_at=NOW),
+            entry("b", "x", attempt=ADOPTED + 1),
+            entry("b", attempt=ADOPTED + 2),
+        ),
+        ADOPTED + 3,
+    ),
 ]
 
 
@@ -198,7 +207,7 @@ def test_adopt_asks_which_where_the_store_lacks_several() -> None:
     assert material("a") in block.way_out
     assert material("b") in block.way_out
 
-    assert chosen(BOTH, entry("x"), wanted="b").entry == name("a")
+    assert chosen(BOTH, entry("x"), wanted="b").entry == name("a", ADOPTED)
 
 
 def test_adopt_of_what_the_store_holds_is_nothing_to_do() -> None:
@@ -213,7 +222,7 @@ def test_adopt_completes_a_shortened_id() -> None:
     """I9: as messages show it."""
     view = a_view(a_key(BOTH), entry("x"))
 
-    assert _goal(pinned(view, Policy(), MaterialId("b" * 8))).entry == name("a")
+    assert _goal(pinned(view, Policy(), MaterialId("b" * 8))).entry == name("a", ADOPTED)
 
 
 def test_adopt_for_a_key_without_material_says_that_there_is_none() -> None:
@@ -355,7 +364,8 @@ def test_a_file_that_was_refused_never_becomes_key_material(world: World) -> Non
     assert report.status == "finished", report
     used = world.view(arn).store.holding(MaterialId(str(world.true(arn).current)))
     assert used is not None
-    assert used.name.attempt == 2
+    assert used.name.attempt == 1
+    assert world.simulator.material(arn.region, str(arn), used.linked or "") != wrong
     assert report.run is not None
     assert report.run.goal.entry == used.name
 
@@ -388,5 +398,5 @@ def test_a_deposit_that_somebody_elses_rotation_overtook_is_told_and_the_way_out
     held = world.view(arn).store.holding(new)
     assert held is not None
     assert held.proven
-    assert held.name == replace(ours, attempt=2)
+    assert held.name == replace(ours, attempt=ADOPTED)
     assert world.true(arn).rotations == 1
