@@ -7,7 +7,7 @@ crash, or the other run, may come between any two of these steps.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from search_world import Kept, Truth, Wrong, deposit, import_existing, import_new, keep, rotate
+from search_world import Kept, Truth, WrongError, deposit, import_existing, import_new, keep, rotate
 
 from orchestrator.model import (
     Action,
@@ -33,6 +33,7 @@ class Call(NamedTuple):
 
     action: Action
     step: Step
+    rotation_ran: bool = False  # whether one ran when the entry was looked at, which is the last that the run can know
 
     @property
     def can_be_lost(self) -> bool:
@@ -70,6 +71,9 @@ class Rules:
     hands_off: bool = True  # nobody but the runs changes anything, so that each look stays true until a run acts
 
 
+ALWAYS = Rules()
+
+
 def carry_out(truth: Truth, call: Call, store: int, rules: Rules) -> Came:
     """Do the next step of a call."""
     match call.action:
@@ -94,13 +98,13 @@ def carry_out(truth: Truth, call: Call, store: int, rules: Rules) -> Came:
             marked = keep(truth, store, _entry(truth, store, name.replaces)._replace(proven=True))
             check_success(marked, store, rules)
             return Came(marked, DONE)
-    raise Wrong(f"an action that no rotation needs: {call.action}")
+    raise WrongError(f"an action that no rotation needs: {call.action}")
 
 
 def _entry(truth: Truth, store: int, replaces: str | None) -> Kept:
     entry = truth.kept(store, replaces)
     if entry is None:
-        raise Wrong(f"the store was asked for an entry that it does not have: to replace {replaces}")
+        raise WrongError(f"the store was asked for an entry that it does not have: to replace {replaces}")
     return entry
 
 
@@ -108,34 +112,34 @@ def _checked(truth: Truth, call: Call, action: ImportMaterial, store: int) -> Ca
     entry = truth.kept(store, action.entry.replaces)
     if entry is None:
         return NO_RECEIPT
-    return ANOTHER_RUN if entry.linked else call._replace(step="send")
+    return ANOTHER_RUN if entry.linked else call._replace(step="send", rotation_ran=truth.rotating)
 
 
 def _imported(truth: Truth, call: Call, action: ImportMaterial, store: int, rules: Rules) -> Came:
     region, replaces = REGIONS.index(action.arn.region), action.entry.replaces
     entry = truth.kept(store, replaces)
     if entry is None:
-        raise Wrong("an import was sent of material that the store was never given (I1)")
+        raise WrongError("an import was sent of material that the store was never given (I1)")
     if action.import_type is ImportType.NEW:
         after, said = import_new(truth, entry.material)
-        after = _noted_new(after, replaces, entry, region) if said == "ok" else after
+        after = _noted_new(after, store, entry, call, region) if said == "ok" else after
     else:
         after, said = import_existing(truth, region, entry.material, action.material_id)
     if said == "ok" and region not in rules.may_import:
-        raise Wrong(f"an import into Region {region}, which its owner has Disabled (I3)")
+        raise WrongError(f"an import into Region {region}, which its owner has Disabled (I3)")
     if said != "ok":
         return Came(after, NOT_NOW if said == "no" else OTHER_BYTES)
     return Came(after, DONE if entry.linked else call._replace(step="link"))
 
 
-def _noted_new(truth: Truth, replaces: str | None, entry: Kept, region: int) -> Truth:
+def _noted_new(truth: Truth, store: int, entry: Kept, call: Call, region: int) -> Truth:
     if region != 0:
-        raise Wrong("NEW was sent to a replica")
-    if truth.rotating:
-        raise Wrong("NEW was imported while an accepted rotation runs, which will rotate it in (I3, P6)")
-    if any(old == replaces and material != entry.material for old, material in truth.sent_new):
-        raise Wrong(f"NEW was sent with other bytes to replace {replaces} (I6)")
-    return truth._replace(sent_new=truth.sent_new | {(replaces, entry.material)})
+        raise WrongError("NEW was sent to a replica")
+    if truth.rotating and call.rotation_ran:
+        raise WrongError("NEW was imported while an accepted rotation runs, which will rotate it in (I3, P6)")
+    if any(sent[:2] == (store, entry.replaces) and sent[2] != entry.material for sent in truth.sent_new):
+        raise WrongError(f"NEW was sent with other bytes to replace {entry.replaces} (I6)")
+    return truth._replace(sent_new=truth.sent_new | {(store, entry.replaces, entry.material)})
 
 
 def _linked(truth: Truth, store: int, replaces: str | None) -> Truth:
@@ -149,12 +153,14 @@ def _rotated(truth: Truth, action: RotateOnDemand, store: int, rules: Rules) -> 
     if truth.rotating:
         return Came(after, DONE)
     if not rules.may_rotate:
-        raise Wrong("a rotation was accepted that had to be refused (I3)")
+        raise WrongError("a rotation was accepted that had to be refused (I3)")
     held = truth.holding(store, truth.pending or "")
     if rules.hands_off and (truth.pending != action.material_id or held is None or not held.linked):
-        raise Wrong(f"a rotation was accepted onto {truth.pending}, which the store does not hold and link (I3, P7)")
+        raise WrongError(
+            f"a rotation was accepted onto {truth.pending}, which the store does not hold and link (I3, P7)"
+        )
     if rules.hands_off and not (truth.whole() and all(_lasts(truth, region) for region in range(len(truth.held)))):
-        raise Wrong("a rotation was accepted while a Region lacks key material (I3)")
+        raise WrongError("a rotation was accepted while a Region lacks key material (I3)")
     return Came(after, DONE)
 
 
@@ -165,18 +171,18 @@ def _lasts(truth: Truth, region: int) -> bool:
 def check_rotations(truth: Truth) -> None:
     """At most one rotation comes of one goal (I4)."""
     if truth.rotations > 1:
-        raise Wrong("the key was rotated twice (I4)")
+        raise WrongError("the key was rotated twice (I4)")
 
 
 def check_success(truth: Truth, store: int, rules: Rules) -> None:
     """Success is claimed only where it is true: of CURRENT, of every Region and of the store (I8)."""
     entry = truth.holding(store, truth.current)
-    if truth.rotations != 1 or truth.rotating or truth.pending is not None:
-        raise Wrong("success was claimed, but the rotation is not over (I8)")
+    if truth.rotations != 1 or truth.rotating or truth.holding(store, truth.pending or "") is not None:
+        raise WrongError("success was claimed, but the rotation is not over (I8)")
     if entry is None or not entry.linked or not entry.proven:
-        raise Wrong("success was claimed, but CURRENT is not linked and proven in the store (I8)")
+        raise WrongError("success was claimed, but CURRENT is not linked and proven in the store (I8)")
     if rules.hands_off and not truth.whole():
-        raise Wrong("success was claimed, but a Region lacks key material or is not Enabled (I8)")
+        raise WrongError("success was claimed, but a Region lacks key material or is not Enabled (I8)")
 
 
 def material_of(truth: Truth, call: Call, store: int) -> MaterialId | None:

@@ -5,15 +5,16 @@ worked out once for each such pair, by number, and the search over both runs onl
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from search_calls import LOST, Call, Rules, carry_out, check_rotations, check_success, material_of
+from search_calls import ALWAYS, LOST, Call, Rules, carry_out, check_rotations, check_success, material_of
 from search_run import Mind, Runs, Snapshot
-from search_world import Seen, Truth, Wrong, look, rotation_ends
+from search_world import Seen, Truth, WrongError, look, rotation_ends
 
-from orchestrator.model import Outcome, Policy, name_of
+from orchestrator.model import Outcome, Policy, Stage, name_of
+from workflows.rotate import ROTATE
 
 
 class Budget(NamedTuple):
@@ -24,6 +25,7 @@ class Budget(NamedTuple):
     late: int = 1
     minutes: int = 1
     hands: int = 0
+    slow: int = 0
 
 
 Hand = Callable[[Truth], Truth | None]
@@ -34,19 +36,20 @@ Hand = Callable[[Truth], Truth | None]
 class Scenario:
     """What is searched: how things stand at first, who runs, what may go wrong, and what is expected of it.
 
-    `stores` tells which store each run has. `ends` are the ends that a fresh run may come to from any state, and, unless
-    `alarms` says so, the only blocks in which a run may call a person at all.
+    `stores` tells which store each run has; `blocks` are the reasons for which a run may call a person;
+    `every_run` asks that from every state every run comes to an end, not only a fresh one.
     """
 
     name: str
     truth: Truth
     budget: Budget
     policy: Policy
-    rules: Rules = Rules()
+    rules: Rules = ALWAYS
     hands: tuple[tuple[str, Hand], ...] = ()
     stores: tuple[int, int] = (0, 0)
-    ends: frozenset[str] = frozenset({"finished", "blocked: recently-rotated"})
-    alarms: bool = False
+    blocks: frozenset[str] = frozenset({"recently-rotated"})
+    every_run: bool = False
+    stages: Sequence[Stage] = ROTATE
 
 
 class Move(NamedTuple):
@@ -90,9 +93,10 @@ class Moves:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.regions = len(scenario.truth.held)
-        self.runs = Runs(self.regions, scenario.policy)
+        self.runs = Runs(self.regions, scenario.policy, scenario.stages)
         self.truths, self.befores, self.minds, self.budgets, self.moves = (Known() for _ in range(5))
         self.fresh = self.minds.number(self.runs.fresh())
+        self.nothing = self.befores.number(())
         self.ends: Counter[str] = Counter()
         self._shows: dict[int, tuple[Snapshot, ...]] = {}
 
@@ -120,14 +124,19 @@ class Moves:
             if (done := hand(truth)) is not None:
                 yield self._spend(self._then(at, Move(None, None, name), done), hands=hands - 1)
 
-    def a_minute_later(self, at: Next) -> Next | None:
-        """What time does to one run; None where no more time may pass."""
-        minutes = self.budgets.values[at.budget].minutes
-        if not minutes:
+    def waits(self, mind: int) -> bool:
+        """Whether a run has nothing to do but wait: only then is time let pass, for sooner it changes little."""
+        found: Mind = self.minds.values[mind]
+        return not (found.end or found.acting or found.looking or found.goal is None)
+
+    def a_minute_later(self, mind: int, budget: int) -> tuple[int, int, int] | None:
+        """What time does to one run, as move, run and budget; None where no more time may pass."""
+        left: Budget = self.budgets.values[budget]
+        if not left.minutes:
             return None
-        mind = self.minds.number(self.runs.a_minute_later(self.minds.values[at.mind]))
-        passed = at._replace(move=self.moves.number(Move(None, None, "a minute passes")), mind=mind)
-        return self._spend(passed, minutes=minutes - 1)
+        after = self.minds.number(self.runs.a_minute_later(self.minds.values[mind]))
+        passed = self.budgets.number(left._replace(minutes=left.minutes - 1))
+        return self.moves.number(Move(None, None, "a minute passes")), after, passed
 
     # ---- what one run does, or has done to it ----
 
@@ -138,6 +147,8 @@ class Moves:
         yield from timely
         if self.budgets.values[at.budget].late:
             yield from self._late_looks(who, at, mind)
+        if self.budgets.values[at.budget].slow:
+            yield from self._slow_looks(who, at, mind)
         for call in mind.acting:
             yield from self._calls(who, at, mind, call)
         if all(after._replace(move=at.move) == at for after in timely):  # it has seen all that there is to see
@@ -157,17 +168,23 @@ class Moves:
             yield self._learn(at, move, self.runs.looked(mind, target, found))
 
     def _late_looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
-        """KMS shows an older state of a Region, or a look takes so long that another one overtakes it."""
+        """A look shows what stood there before the last change: KMS lags, or the store was read before it."""
         late = self.budgets.values[at.budget].late
         for target in self.runs.wants_to_look(mind):
-            found, old = (shown[self._place(who, target)] for shown in (self.shown(at.truth), self.befores.values[at.before]))
-            store = target == self.regions
-            if old != found:
-                move = Move(who, target, f"is shown an older state of {{where}}: {told(old)}")
-                yield self._spend(self._learn(at, move, self.runs.looked(mind, target, old, slow=store)), late=late - 1)
-            if target == 0 and mind.goal is not None:
-                move = Move(who, target, f"looks at {{where}}, since before it saw the store: {told(found)}")
-                yield self._spend(self._learn(at, move, self.runs.looked(mind, target, found, slow=True)), late=late - 1)
+            place = self._place(who, target)
+            found = self.befores.values[at.before][place]
+            if found != self.shown(at.truth)[place]:
+                move = Move(who, target, f"is shown an older state of {{where}}: {told(found)}")
+                learned = self.runs.looked(mind, target, found, slow=target == self.regions)
+                yield self._spend(self._learn(at, move, learned), late=late - 1)
+
+    def _slow_looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
+        """A look at the primary takes so long that one at the store overtakes it: it shows what is newer than that."""
+        if 0 in self.runs.wants_to_look(mind) and mind.goal is not None and not mind.store_before_primary:
+            found = self.shown(at.truth)[0]
+            move = Move(who, 0, f"looks at {{where}}, and began before it looked at the store: {told(found)}")
+            slow = self.budgets.values[at.budget].slow
+            yield self._spend(self._learn(at, move, self.runs.looked(mind, 0, found, slow=True)), slow=slow - 1)
 
     def _place(self, who: int, target: int) -> int:
         return target if target < self.regions else self.regions + self.scenario.stores[who]
@@ -214,16 +231,23 @@ class Moves:
     def _learn(self, at: Next, move: Move, mind: Mind) -> Next:
         number = self.minds.number(mind)
         if mind.end and number != at.mind:
-            self._judge(mind, self.truths.values[at.truth], move)
+            self.ends[mind.ended] += 1
+            try:
+                self.judge(mind, self.truths.values[at.truth], move.who or 0)
+            except WrongError as wrong:
+                raise WrongError(f"{wrong}; the last step: it {move.what.replace('{where}', '')}") from wrong
         return at._replace(move=self.moves.number(move), mind=number)
 
-    def _judge(self, mind: Mind, truth: Truth, move: Move) -> None:
+    def judge(self, mind: Mind, truth: Truth, who: int) -> None:
         """Let no run end in a success that is not true, or in a false alarm."""
-        self.ends[mind.ended] += 1
+        store = self.scenario.stores[who]
         if mind.end == "finished":
-            check_success(truth, self.scenario.stores[move.who or 0], self.scenario.rules)
-        if mind.end == "blocked" and not self.scenario.alarms and mind.ended not in self.scenario.ends:
-            raise Wrong(f"run {'AB'[move.who or 0]} {move.what}, and ends in a false alarm: {mind.ended}")
+            check_success(truth, store, self.scenario.rules)
+        if mind.end == "blocked" and not mind.reasons <= self.scenario.blocks:
+            raise WrongError(f"run {'AB'[who]} ends in a false alarm: {mind.ended}")
+        held = truth.holding(store, truth.pending or "")
+        if "foreign-pending" in mind.reasons and held is not None and held.replaces == truth.current:
+            raise WrongError(f"run {'AB'[who]} calls material foreign, and has it deleted, that is in its store")
 
     def _spend(self, at: Next, **left: int) -> Next:
         budget = self.budgets.values[at.budget]._replace(**left)

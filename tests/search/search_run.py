@@ -1,14 +1,14 @@
 """One run of the shipping core, as the runner drives it: it looks, decides, begins what is free, and learns what came.
 
-A run is a small immutable value. No clock runs in it: what was seen is either recent or too old to rotate by, a rotation
-in doubt either still waits or not, and patience ends when the explorer says so. Nothing else that the stages do depends
-on time.
+A run is a small immutable value. No clock runs in it: what was seen is either recent or too old to rotate by, a
+rotation in doubt either still waits or not, and patience ends when the explorer says so. Nothing else that the stages
+do depends on time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from search_calls import REGIONS, Call, begun
@@ -38,8 +38,9 @@ from orchestrator.model import (
     RegionView,
     RotateOnDemand,
     Run,
-    Streak,
+    Stage,
     StoreView,
+    Streak,
     Turn,
     View,
 )
@@ -95,6 +96,7 @@ class Mind(NamedTuple):
     recent: tuple[bool, ...]
     store_before_primary: bool = False
     dirty: frozenset[int] = frozenset()
+    looking: frozenset[int] = frozenset()
     acting: tuple[Call, ...] = ()
     goal: Goal | None = None
     notes: Notes = Notes()
@@ -113,7 +115,7 @@ class Runs:
 
     regions: int
     policy: Policy
-    replaces: MaterialId | None = None
+    stages: Sequence[Stage] = ROTATE
 
     def fresh(self) -> Mind:
         """A run that has seen nothing yet: also what a crash leaves."""
@@ -129,9 +131,8 @@ class Runs:
         if mind.goal is None:
             unseen = [target for target in range(self.regions) if mind.seen[target] is None]
             return unseen[:1] if 0 in unseen else unseen or [self.regions]
-        busy = {self.target(call.action) for call in mind.acting}
         named = {self.index(name) for name in self.turn(mind).look}
-        return sorted((mind.dirty | named) - busy)
+        return sorted((mind.looking | named) - self._acted_on(mind))
 
     def index(self, target: str) -> int:
         """Number a target."""
@@ -152,7 +153,7 @@ class Runs:
             seen=_put(mind.seen, target, found),
             recent=_put(mind.recent, target, recent),
             store_before_primary=behind,
-            dirty=mind.dirty - {target},
+            looking=mind.looking - {target},
         )
         if mind.goal is not None and not store:
             run = memory.saw(self.run(mind), self.view(mind), REGIONS[target])
@@ -179,11 +180,11 @@ class Runs:
 
     def out_of_patience(self, mind: Mind) -> Mind:
         """End the run if its waits have lasted as long as they may; else nothing changes."""
-        if mind.end or mind.goal is None or mind.acting:
+        if mind.end or mind.goal is None or mind.acting or mind.looking:
             return mind
         run, turn = self.run(mind), self.turn(mind)
         waited = memory.waited(run, turn, LONG_AGO)
-        turn = decide(ROTATE, self.view(mind), waited, NOW)
+        turn = decide(self.stages, self.view(mind), waited, NOW)
         return mind if turn.status == "going" else self._ended(mind, turn)
 
     def thought(self, mind: Mind) -> Mind:
@@ -192,23 +193,33 @@ class Runs:
             mind = self._pinned(mind)
         if mind.goal is None or mind.end:
             return mind
-        if self.view(mind).past(mind.goal.replaces):  # nothing is rotated any more: how old a look is matters no more
-            mind = mind._replace(recent=(True,) * len(mind.recent))
+        mind = self._without_the_dead(mind, mind.goal)
         turn = self.turn(mind)
         if turn.status != "going":
-            return mind if mind.acting else self._ended(mind, turn)
+            return mind if mind.acting or mind.looking else self._ended(mind, turn)
         for action in turn.act:
             if self._free(mind, action):
                 sending = memory.sending(self.run(mind), action, NOW)
                 notes = noted(sending.memory, self.policy.looks)
                 calls = sorted((*mind.acting, begun(action)), key=lambda call: self.target(call.action))
                 mind = mind._replace(acting=tuple(calls), notes=notes)
+        begins = mind.dirty - self._acted_on(mind)
+        return mind._replace(dirty=mind.dirty - begins, looking=mind.looking | begins)
+
+    def _without_the_dead(self, mind: Mind, goal: Goal) -> Mind:
+        """Forget what no stage asks for any more, so that more states are alike."""
+        view = self.view(mind)
+        if view.past(goal.replaces):  # nothing is rotated any more, so that the age of a look does not matter
+            mind = mind._replace(recent=(True,) * len(mind.recent))
+        if view.store is not None and view.store.get(goal.entry) is not None:  # the proof was tried on the old material
+            proofs = tuple(proof for proof in mind.notes.proofs if proof[1] != goal.replaces)
+            mind = mind._replace(notes=mind.notes._replace(proofs=proofs))
         return mind
 
     def _pinned(self, mind: Mind) -> Mind:
         if None in mind.seen:
             return mind
-        pinned = rotate_now(self.view(mind), self.policy, self.replaces)
+        pinned = rotate_now(self.view(mind), self.policy)
         if isinstance(pinned, Goal):
             return mind._replace(goal=pinned)
         if isinstance(pinned, Idle):
@@ -216,8 +227,12 @@ class Runs:
         return _over(mind, "blocked", [str(getattr(step, "reason", "")) for step in pinned])
 
     def _free(self, mind: Mind, action: Action) -> bool:
-        busy = mind.dirty | {self.target(call.action) for call in mind.acting}
+        """Whether an action may begin: its target is as it was seen; before a rotation, everything is."""
+        busy = mind.dirty | mind.looking | self._acted_on(mind)
         return not busy if isinstance(action, RotateOnDemand) else self.target(action) not in busy
+
+    def _acted_on(self, mind: Mind) -> frozenset[int]:
+        return frozenset(self.target(call.action) for call in mind.acting)
 
     def _ended(self, mind: Mind, turn: Turn) -> Mind:
         return _over(mind, turn.status, [str(block.reason) for block in turn.blocks])
@@ -226,7 +241,7 @@ class Runs:
 
     def turn(self, mind: Mind) -> Turn:
         """What `decide` says."""
-        return decide(ROTATE, self.view(mind), self.run(mind), NOW)
+        return decide(self.stages, self.view(mind), self.run(mind), NOW)
 
     def run(self, mind: Mind) -> Run:
         """The run of a pinned goal."""
@@ -258,7 +273,7 @@ def _put(items: tuple, index: int, new: object) -> tuple:
     return (*items[:index], new, *items[index + 1 :])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _region(region: int, regions: int, seen: Seen, at: datetime) -> RegionView:
     rows = tuple(
         MaterialRow(
@@ -284,7 +299,7 @@ def _region(region: int, regions: int, seen: Seen, at: datetime) -> RegionView:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _store(store: Store, at: datetime) -> StoreView:
     entries = []
     for kept in store:

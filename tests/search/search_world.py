@@ -5,7 +5,6 @@ CURRENT at the start, `z` is older, `f` is somebody else's, `n` is what the stor
 Region 0 is the primary. Every value is immutable, and there is no time in it: what takes time is a step of its own.
 """
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -16,7 +15,7 @@ Said = Literal["ok", "no", "other bytes"]
 NEW_IN_STORE = ("n", "m")
 
 
-class Wrong(AssertionError):
+class WrongError(AssertionError):
     """Something happened that must never happen."""
 
 
@@ -64,7 +63,7 @@ class Truth(NamedTuple):
     rotating: bool = False
     rotation_shows: bool = False
     rotations: int = 0
-    sent_new: frozenset[tuple[str | None, str]] = frozenset()
+    sent_new: frozenset[tuple[int, str | None, str]] = frozenset()
 
     @property
     def permanent(self) -> tuple[str, ...]:
@@ -120,7 +119,7 @@ def a_key(replicas: int, *, stores: int = 1, past: str = "", pending: str | None
 
 def look(truth: Truth, region: int) -> Seen:
     """DescribeKey, ListKeyRotations and GetKeyRotationStatus of one Region; the start date shows on the primary."""
-    states = {material: "NON_CURRENT" for material in truth.past} | {truth.current: "CURRENT"}
+    states = dict.fromkeys(truth.past, "NON_CURRENT") | {truth.current: "CURRENT"}
     if truth.pending is not None:
         states[truth.pending] = "PENDING_ROTATION" if truth.ready else "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
     rotated_in = truth.permanent[1:]
@@ -167,9 +166,7 @@ def rotation_ends(truth: Truth) -> Truth:
     over = truth._replace(rotating=False, rotation_shows=False)
     if truth.pending is None:
         return over
-    return over._replace(
-        past=truth.permanent, current=truth.pending, pending=None, rotations=truth.rotations + 1
-    )
+    return over._replace(past=truth.permanent, current=truth.pending, pending=None, rotations=truth.rotations + 1)
 
 
 def pending_deleted(truth: Truth) -> Truth:
@@ -203,8 +200,3 @@ def swapped(items: tuple[T, ...], one: int, other: int) -> tuple[T, ...]:
     changed = list(items)
     changed[one], changed[other] = changed[other], changed[one]
     return tuple(changed)
-
-
-def told(entries: Iterable[str]) -> str:
-    """List things for a story."""
-    return ", ".join(entries) or "nothing"

@@ -1,0 +1,167 @@
+"""What is searched: the plain rotation with every kind of fault, and keys and people that are in its way."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from search_calls import Rules
+from search_moves import Budget, Hand, Scenario
+from search_world import Kept, Truth, a_key, import_new, keep, pending_deleted, rotate
+
+from orchestrator.model import Policy, Proof
+
+
+def a_policy(looks: int = 1, proof: Proof = Proof.OFF) -> Policy:
+    """A policy without a deadline: a crash at any moment stands for it."""
+    return Policy(looks=looks, proof=proof, deadline=timedelta(days=3000))
+
+
+# ---- how things stand ---------------------------------------------------------------------------------------------
+
+
+def begun(truth: Truth, *, regions: frozenset[int] = frozenset({0, 1, 2})) -> Truth:
+    """A rotation was begun: `n` is in the store, linked and pending, and in these Regions."""
+    truth = keep(truth, 0, Kept("a", "n", linked=True))
+    held = tuple(held | {"n"} if region in regions else held for region, held in enumerate(truth.held))
+    return truth._replace(held=held, pending="n")
+
+
+def lacking(truth: Truth, region: int, material: str) -> Truth:
+    """A Region has lost the bytes of a material."""
+    held = tuple(held - {material} if number == region else held for number, held in enumerate(truth.held))
+    return truth._replace(held=held)
+
+
+def expired(truth: Truth, region: int, material: str) -> Truth:
+    """A material has expired in a Region."""
+    gone = tuple(gone | {material} if number == region else gone for number, gone in enumerate(truth.expired))
+    return truth._replace(expired=gone)
+
+
+def disabled(truth: Truth, region: int) -> Truth:
+    """The owner has disabled the key in a Region."""
+    return truth._replace(disabled=tuple(number == region for number in range(len(truth.disabled))))
+
+
+# ---- what somebody else may do ------------------------------------------------------------------------------------
+
+
+def rotates(truth: Truth) -> Truth | None:
+    """Somebody calls RotateKeyOnDemand, where KMS accepts it."""
+    after, said = rotate(truth)
+    return after if said == "ok" and not truth.rotating else None
+
+
+def deletes_pending(truth: Truth) -> Truth | None:
+    """Somebody deletes the pending material on the primary."""
+    return None if truth.pending is None else pending_deleted(truth)
+
+
+def imports_foreign(truth: Truth) -> Truth | None:
+    """Somebody imports new material of their own."""
+    after, said = import_new(truth, "f")
+    return after if said == "ok" and not truth.rotating else None
+
+
+def disables(truth: Truth) -> Truth | None:
+    """Somebody disables the last member of the key."""
+    return None if truth.disabled[-1] else disabled(truth, len(truth.disabled) - 1)
+
+
+BY_HAND = ("somebody rotates by hand", rotates)
+DELETED = ("somebody deletes the pending material", deletes_pending)
+FOREIGN = ("somebody imports other new material", imports_foreign)
+DISABLED = ("somebody disables the last member", disables)
+
+# ---- what is searched ---------------------------------------------------------------------------------------------
+
+NEVER = Rules(may_rotate=False)
+
+
+def plain(replicas: int, budget: Budget, policy: Policy | None = None, *, every_run: bool = False) -> Scenario:
+    """A key in good order, and two runs with one store."""
+    faults = [f"{count} {name}" for name, count in budget._asdict().items() if count]
+    name = f"1 + {replicas}: {', '.join(faults) or 'no fault'}"
+    return Scenario(name, a_key(replicas), budget, policy or a_policy(), every_run=every_run)
+
+
+def refused(name: str, truth: Truth, why: str, budget: Budget, rules: Rules = NEVER) -> Scenario:
+    """A key that must not be rotated as it stands."""
+    return Scenario(name, truth, budget, a_policy(), rules, blocks=frozenset({why}))
+
+
+def meddled(name: str, hand: tuple[str, Hand], budget: Budget, *blocks: str) -> Scenario:
+    """Somebody else does something by hand, at any moment."""
+    rules = Rules(hands_off=hand is BY_HAND)
+    reasons = frozenset({"recently-rotated", *blocks})
+    return Scenario(name, a_key(1), budget._replace(hands=1), a_policy(), rules, (hand,), blocks=reasons)
+
+
+def refusals(budget: Budget) -> list[Scenario]:
+    """Keys in a state that KMS would rotate all the same, and others."""
+    old = a_key(1, past="z")
+    not_into_1 = Rules(may_rotate=False, may_import=frozenset({0}))
+    half = begun(a_key(1), regions=frozenset({0}))
+    return [
+        refused("foreign material is pending", a_key(1, pending="f"), "foreign-pending", budget),
+        refused("foreign material is pending everywhere", foreign_everywhere(), "foreign-pending", budget),
+        refused("a replica lacks CURRENT", lacking(a_key(1), 1, "a"), "material-missing", budget),
+        refused("a replica lacks old material", lacking(old, 1, "z"), "material-missing", budget),
+        refused("old material expired in a replica", expired(old, 1, "z"), "material-missing", budget),
+        refused("begun, and a replica lacks old material", lacking(begun(old), 1, "z"), "material-missing", budget),
+        refused("begun, and old material has expired", expired(begun(old), 1, "z"), "material-missing", budget),
+        refused("a replica is Disabled", disabled(a_key(1), 1), "disabled", budget, not_into_1),
+        refused("half begun, and a replica is Disabled", disabled(half, 1), "disabled", budget, not_into_1),
+        refused("begun, and a replica is Disabled", disabled(begun(a_key(1)), 1), "disabled", budget, not_into_1),
+    ]
+
+
+def meddling(budget: Budget) -> list[Scenario]:
+    """People in the way of a rotation, and a run with another store."""
+    two_stores = frozenset({"recently-rotated", "foreign-pending", "foreign-current", "store-lacks"})
+    return [
+        meddled("somebody rotates by hand", BY_HAND, budget),
+        meddled(DELETED[0], DELETED, budget, "pending-vanished", "material-missing", "foreign-pending"),
+        meddled(FOREIGN[0], FOREIGN, budget, "foreign-pending"),
+        meddled(DISABLED[0], DISABLED, budget, "disabled"),
+        Scenario("two stores", a_key(1, stores=2), budget, a_policy(), stores=(0, 1), blocks=two_stores),
+        Scenario("pending material expired in a replica", expired(begun(a_key(1)), 1, "n"), budget, a_policy()),
+    ]
+
+
+def foreign_everywhere() -> Truth:
+    """Foreign material is pending, and KMS would rotate it in."""
+    truth = a_key(1, pending="f")
+    return truth._replace(held=tuple(held | {"f"} for held in truth.held))
+
+
+NO_FAULT = Budget(0, 0, 0, 0)
+EVERYTHING = Budget()
+ONE_CRASH, ONE_LOST, ONE_LATE = Budget(1, 0, 0, 0), Budget(0, 1, 0, 0), Budget(0, 0, 1, 0)
+
+QUICK: Mapping[Scenario, int] = {
+    plain(0, EVERYTHING, a_policy(2, Proof.IDS_ONLY), every_run=True): 100_000,
+    plain(1, Budget(1, 1, 0, 1)): 150_000,
+    plain(2, ONE_CRASH): 130_000,
+    plain(2, ONE_LOST): 150_000,
+    plain(2, ONE_LATE): 400_000,
+    **dict.fromkeys(refusals(EVERYTHING), 10),
+    **dict.fromkeys(meddling(NO_FAULT), 1_000),
+}
+"""What every test run searches, in about a minute on one core, and how many states that are at the least."""
+
+DEEP: Mapping[Scenario, int] = {
+    plain(0, Budget(2, 1, 1, 1), a_policy(3, Proof.FULL), every_run=True): 500_000,
+    plain(1, EVERYTHING, a_policy(1, Proof.IDS_ONLY)): 1_000_000,
+    plain(1, Budget(1, 0, 1, 0)): 80_000,
+    plain(1, Budget(0, 0, 2, 1), a_policy(2)): 500_000,
+    plain(2, Budget(1, 1, 0, 1)): 1_500_000,
+    plain(2, Budget(1, 0, 1, 0)): 1_000_000,
+    plain(2, Budget(0, 1, 1, 1)): 1_000_000,
+    plain(2, NO_FAULT, a_policy(2, Proof.IDS_ONLY)): 200_000,
+    **dict.fromkeys(meddling(Budget(1, 1, 0, 1)), 10_000),
+    **dict.fromkeys(meddling(ONE_LATE), 5_000),
+}
+"""What `bench/search.py` searches, in the better part of an hour."""
+
+SLOW_LOOK = plain(0, Budget(0, 0, 0, 0, slow=1), a_policy(2, Proof.IDS_ONLY))
+"""A look at the primary is overtaken by one at the store."""

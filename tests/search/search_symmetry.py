@@ -1,0 +1,95 @@
+"""States that differ only by an exchange: of the two runs, where both have one store, or of the two replicas."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from search_calls import REGIONS, Call
+from search_moves import Known, Moves
+from search_run import Mind
+from search_world import Truth, swapped
+
+State = tuple[int, int, int, int, int]
+"""Everything at one moment, by number: the truth, what looks showed before, each run, and what may still go wrong."""
+
+RUNS, REPLICAS = 1, 2
+"""What was exchanged: the sum tells of both."""
+
+_SIDES = {1: 2, 2: 1}
+_OTHER = {REGIONS[1]: REGIONS[2], REGIONS[2]: REGIONS[1]}
+
+
+class Symmetry:
+    """Chooses one state of all that are alike."""
+
+    def __init__(self, moves: Moves) -> None:
+        self._runs_are_alike = moves.scenario.stores[0] == moves.scenario.stores[1]
+        self._two_replicas = moves.regions > 2
+        self._truth = _Mirror(moves.truths, _mirrored_truth)
+        self._before = _Mirror(moves.befores, lambda shown: swapped(shown, 1, 2) if shown else ())
+        self._mind = _Mirror(moves.minds, mirrored_mind)
+
+    def canonical(self, state: State) -> tuple[int, State]:
+        """Tell what was exchanged, and the state that stands for all that are alike."""
+        turned, best = self._in_order(state)
+        if not self._two_replicas:
+            return turned, best
+        truth, before, one, other, budget = state
+        mind = self._mind
+        mirrored, image = self._in_order((self._truth[truth], self._before[before], mind[one], mind[other], budget))
+        return (mirrored + REPLICAS, image) if image < best else (turned, best)
+
+    def _in_order(self, state: State) -> tuple[int, State]:
+        truth, before, one, other, budget = state
+        if self._runs_are_alike and other < one:
+            return RUNS, (truth, before, other, one, budget)
+        return 0, state
+
+
+class _Mirror(dict[int, int]):
+    """The number of each value's mirror image."""
+
+    def __init__(self, known: Known, mirrored: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._known, self._mirrored = known, mirrored
+
+    def __missing__(self, number: int) -> int:
+        image = self[number] = self._known.number(self._mirrored(self._known.values[number]))
+        self[image] = number
+        return image
+
+
+def _mirrored_truth(truth: Truth) -> Truth:
+    sides = {name: swapped(getattr(truth, name), 1, 2) for name in ("held", "expired", "disabled")}
+    return truth._replace(**sides)
+
+
+def mirrored_mind(mind: Mind) -> Mind:
+    """Exchange the two replicas in all that a run knows."""
+    order = {region: number for number, region in enumerate(REGIONS)}
+    calls = [_mirrored_call(call) for call in mind.acting]
+    notes = mind.notes
+    return mind._replace(
+        seen=swapped(mind.seen, 1, 2),
+        recent=swapped(mind.recent, 1, 2),
+        dirty=frozenset(_SIDES.get(target, target) for target in mind.dirty),
+        looking=frozenset(_SIDES.get(target, target) for target in mind.looking),
+        acting=tuple(sorted(calls, key=lambda call: order.get(call.action.target, len(order)))),
+        notes=notes._replace(
+            settled=tuple(sorted((_OTHER.get(region, region), count) for region, count in notes.settled)),
+            proofs=tuple(sorted((_OTHER.get(region, region), material) for region, material in notes.proofs)),
+            failed=tuple(sorted((_mirrored_name(name), final, refused) for name, final, refused in notes.failed)),
+        ),
+    )
+
+
+def _mirrored_call(call: Call) -> Call:
+    arn = getattr(call.action, "arn", None)
+    if arn is None or arn.region not in _OTHER:
+        return call
+    return call._replace(action=replace(call.action, arn=arn.within(_OTHER[arn.region])))
+
+
+def _mirrored_name(name: str) -> str:
+    kind, target, what = name.split(":", 2)
+    return f"{kind}:{_OTHER.get(target, target)}:{what}"
