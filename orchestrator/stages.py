@@ -165,7 +165,10 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
 def _vanished(run: Run, linked: MaterialId) -> Sequence[Step]:
     primary = run.goal.primary
     gone = f"pending key material {short(linked)} was deleted by somebody else"
-    way = "find out who and why; nothing is imported again while a rotation may be under way"
+    way = (
+        "find out who and why; then give this attempt up: mrk store discard "
+        f"{run.goal.entry} (the next run waits until no rotation can be under way, and begins another)"
+    )
     message = f"the primary does not list the imported material {short(linked)} yet"
     over = Block(Reason.PENDING_VANISHED, gone, way, primary)
     return [Wait(Reason.SLOT, message, primary, LAG, look=(primary, STORE), over=over)]

@@ -217,6 +217,27 @@ def test_a_run_under_lag_and_flapping_reads_ends_as_without(make_world: Callable
     assert {key.key_state for key in world.everywhere(arn).values()} == {"Enabled"}
 
 
+def test_after_pending_material_was_deleted_the_attempt_is_given_up_and_another_one_rotates(world: World) -> None:
+    """P6, P9: nothing is imported again until the attempt is discarded, and then only after 15 quiet minutes."""
+    arn = world.make_key()
+    stopped = world.rotate(arn, stages=ROTATE[:4])
+    vanished = world.true(arn).pending
+    world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=vanished)
+
+    blocked = world.rotate(arn)
+    world.store.discard(stopped.run.goal.entry, world.clock.now())
+    before = world.clock.now()
+    report = world.rotate(arn)
+
+    assert [block.reason for block in blocked.blocks] == [Reason.PENDING_VANISHED]
+    assert f"mrk store discard {stopped.run.goal.entry}" in blocked.blocks[0].way_out
+    assert report.status == "finished", report
+    assert report.run.goal.entry.attempt == 2
+    assert world.clock.now() - before >= timedelta(minutes=15)
+    assert vanished not in {row.material_id for row in world.true(arn).rows}
+    assert world.true(arn).rotations == 1
+
+
 def test_what_is_due_is_rotated_and_what_is_not_is_left_alone(world: World) -> None:
     """P5: nothing due is exit 0 only with a clean view; due counts from the creation of a never-rotated key."""
     arn = world.make_key()

@@ -96,3 +96,19 @@ def test_the_plan_as_a_script_of_plain_commands_comes_to_the_same_end(machine: M
         assert all(row.usable for row in true.rows)
     machine.run("mrk", "adopt", "payments", "payments-new-material.bin")
     assert machine.json("mrk", "verify", "--json")["keys"][0]["status"] == "idle"
+
+
+def test_an_attempt_that_was_not_finished_is_given_up_and_a_finished_one_is_not(adopted: tuple[Machine, str]) -> None:
+    """The way out of a deleted pending material: the mark, never the bytes."""
+    machine, _ = adopted
+    machine.run("mrk", "rotate", "payments", "--until", "deposited", "--quiet")
+    entries = {entry["proven"]: entry["entry"] for entry in machine.json("mrk", "store", "list", "--json")["entries"]}
+
+    machine.run("mrk", "store", "discard", entries[True], code=4)
+    machine.run("mrk", "store", "discard", "nothing", code=2)
+    machine.run("mrk", "store", "discard", entries[False])
+
+    marks = {
+        entry["entry"]: entry["discarded_at"] for entry in machine.json("mrk", "store", "list", "--json")["entries"]
+    }
+    assert [entry for entry, discarded in marks.items() if discarded] == [entries[False]]

@@ -1,15 +1,19 @@
-"""mrk store: make the store, and list what it holds."""
+"""mrk store: make the store, list what it holds, give an attempt up."""
+
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from orchestrator.compose import make_store
-from orchestrator.errors import Exit
+from orchestrator.errors import BlockedError, Exit, UsageError
 from orchestrator.model import Entry, short
 from workflows.cli.common import opened, read_settings, write, write_json
 from workflows.cli.options import Options, with_options
 
-app = typer.Typer(help="The store of key material: make it, list it.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The store of key material: make it, list it, give an attempt up.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("init")
@@ -35,6 +39,27 @@ def list_entries(*, options: Options) -> int:
     return Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
 
 
+@app.command("discard")
+@with_options
+def discard(
+    entry: Annotated[str, typer.Argument(help="An entry: key/material that it replaces.attempt, as messages name it.")],
+    *,
+    options: Options,
+) -> int:
+    """Give up one attempt of a rotation that was not finished. Its bytes stay, and are never used again."""
+    with opened(options) as called:
+        store = called.engine.store
+        found = next((one for one in store.entries() if str(one.name) == entry), None)
+        if found is None:
+            raise UsageError(f"the store has no entry {entry}", "see the entries with mrk store list --json")
+        if found.proven:
+            hint = "only an attempt that was not finished can be given up"
+            raise BlockedError(f"{entry} is proven: the key needs its material for ever", hint)
+        store.discard(found.name, called.engine.clock.now())
+    write(f"discarded {entry}; its bytes stay in the store, and are never used again")
+    return Exit.OK
+
+
 def _table(entries: tuple[Entry, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("key", "replaces", "attempt", "key material", "marks"):
@@ -57,6 +82,7 @@ def _marks(entry: Entry) -> str:
 
 def _document(entry: Entry) -> dict[str, object]:
     return {
+        "entry": str(entry.name),
         "key": str(entry.name.key),
         "replaces": entry.name.replaces,
         "attempt": entry.name.attempt,
