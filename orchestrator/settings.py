@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from orchestrator.config_errors import complaint, read_yaml
-from orchestrator.durations import Duration
+from orchestrator.durations import Duration, render
 from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, is_alias
 
@@ -171,6 +171,16 @@ class Settings(BaseSettings):
         """Flags win over the environment, and that over the file."""
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
         return sources if cls.file is None else (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=cls.file))
+
+    @model_validator(mode="after")
+    def _worth_rotating(self) -> "Settings":
+        """New material that expires within the safety window could never be rotated in."""
+        for name, key in self.keys.items():
+            policy = self.policy(key)
+            if policy.expires is not None and policy.expires <= policy.safety_window:
+                expires, window = render(policy.expires), render(policy.safety_window)
+                raise ValueError(f"keys.{name}: expires ({expires}) must be longer than safety_window ({window})")
+        return self
 
     def policy(self, key: KeySettings) -> Policy:
         """Return what the owner wants for one key: its own settings over the defaults."""
