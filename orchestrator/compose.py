@@ -22,9 +22,6 @@ from orchestrator.runner import Runner
 from orchestrator.settings import Settings
 from orchestrator.stores import Place, init_store, open_store
 
-WORKER = "mrk-worker"
-"""What the names of worker threads begin with."""
-
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -46,7 +43,7 @@ def new_run_id(now: datetime) -> str:
 @contextmanager
 def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None) -> Iterator[Engine]:
     """Make the parts, and let the worker threads go when they are not wanted any more."""
-    executor = ThreadPoolExecutor(settings.run.workers, thread_name_prefix=WORKER)
+    executor = ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk")
     try:
         clock = clock or SystemClock()
         kms = kms_factory(settings, run_id, listener, clock)
