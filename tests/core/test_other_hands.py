@@ -160,7 +160,7 @@ def test_a_wrong_file_for_foreign_pending_material_never_becomes_key_material(wo
     assert used is not None
     assert (aside.linked, aside.discarded_at is None) == (None, False)
     assert used.name == theirs.name
-    assert world.simulator.material(arn.region, str(arn), current(world, arn)) != wrong
+    assert world.simulator.material(arn.region, str(arn), current(world, arn)) not in {None, wrong}
 
 
 def test_a_rotation_takes_no_wrong_file_for_pending_material_that_is_still_there(world: World) -> None:
@@ -192,7 +192,33 @@ def test_a_wrong_file_that_kms_was_never_asked_about_is_never_sent_as_new(world:
     assert world.rotate(arn).status == "finished"
 
     for region in REGIONS:
-        assert world.simulator.material(region, str(arn), current(world, arn)) != wrong
+        assert world.simulator.material(region, str(arn), current(world, arn)) not in {None, wrong}
+
+
+@pytest.mark.parametrize("operation", ["GetParametersForImport", "ImportKeyMaterial"])
+def test_a_wrong_file_whose_adoption_broke_off_is_never_sent_as_new(world: World, operation: str) -> None:
+    """P2, I6: `mrk adopt` itself kept the bytes, and KMS never judged them; neither cron nor a rotation takes them."""
+    arn, wrong = world.make_key(), os.urandom(32)
+    old = current(world, arn)
+    foreign = Theirs(world, arn, os.urandom(32)).import_new()
+    denied = world.simulator.faults.add(operation=operation, error="AccessDeniedException")
+    broken = adopting(world, arn, wrong)
+    world.simulator.faults.remove(denied)
+    kept = [entry for entry in stored(broken).entries if entry.name.replaces == old]
+    world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=foreign)
+
+    cron = run_from_cron(world, arn)
+    rotated = world.rotate(arn)
+
+    assert broken.status == "failed", broken
+    assert [(entry.linked, entry.discarded_at) for entry in kept] == [(None, None)], "else nothing is tried here"
+    assert (cron.status, rotated.status) == ("idle", "finished"), (cron, rotated)
+    assert world.true(arn).rotations == 1
+    for region in REGIONS:
+        assert world.simulator.material(region, str(arn), current(world, arn)) not in {None, wrong}
+    left = stored(rotated).get(kept[0].name)
+    assert left is not None
+    assert (left.linked, left.proven) == (None, False)
 
 
 # ---- separate stores ----------------------------------------------------------------------------------------------
