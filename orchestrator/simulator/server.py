@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -87,6 +88,9 @@ def run(
     state: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; print one JSON line with endpoint_url and pid when ready."""
+    for name, value in (("--rotation-seconds", rotation_seconds), ("--quotas", quotas)):
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} takes a number from 0 up, not {value}")
     simulator = Simulator(lag=lag, rotation_seconds=rotation_seconds, quotas=quotas, state=state)
     # That many clients at once are no news to whoever reads this process's stderr.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)

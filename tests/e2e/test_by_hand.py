@@ -112,3 +112,14 @@ def test_an_attempt_that_was_not_finished_is_given_up_and_a_finished_one_is_not(
         entry["entry"]: entry["discarded_at"] for entry in machine.json("mrk", "store", "list", "--json")["entries"]
     }
     assert [entry for entry, discarded in marks.items() if discarded] == [entries[False]]
+
+
+def test_adopted_material_that_the_key_needs_is_never_given_up(adopted: tuple[Machine, str]) -> None:
+    """Linked, and CURRENT: KMS says so, whatever marks the store holds."""
+    machine, _ = adopted
+    for mark in (machine.directory / "store").rglob("*.proven.json"):
+        mark.unlink()
+    (entry,) = machine.json("mrk", "store", "list", "--json")["entries"]
+    assert not entry["proven"]
+
+    machine.run("mrk", "store", "discard", entry["entry"], code=4)
