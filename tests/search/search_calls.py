@@ -68,6 +68,7 @@ class Rules:
 
     may_rotate: bool = True
     may_import: frozenset[int] = frozenset({0, 1, 2})
+    may_misjudge: bool = False  # whether a run may take its own bytes for foreign: KMS refused them once
     hands_off: bool = True  # nobody but the runs changes anything, so that each look stays true until a run acts
 
 

@@ -246,7 +246,8 @@ class Moves:
         if mind.end == "blocked" and not mind.reasons <= self.scenario.blocks:
             raise WrongError(f"run {'AB'[who]} ends in a false alarm: {mind.ended}")
         held = truth.holding(store, truth.pending or "")
-        if "foreign-pending" in mind.reasons and held is not None and held.replaces == truth.current:
+        ours = held is not None and held.replaces == truth.current and not self.scenario.rules.may_misjudge
+        if "foreign-pending" in mind.reasons and ours:
             raise WrongError(f"run {'AB'[who]} calls material foreign, and has it deleted, that is in its store")
 
     def _spend(self, at: Next, **left: int) -> Next:

@@ -15,7 +15,18 @@ from dataclasses import replace
 import pytest
 from search_explorer import Explorer
 from search_moves import Scenario
-from search_scenarios import DEEP, NO_FAULT, QUICK, SLOW_LOOK, begun, expired, lacking, plain, refused
+from search_scenarios import (
+    DEEP,
+    NO_FAULT,
+    QUICK,
+    REFUSED_ONCE,
+    SLOW_LOOK,
+    begun,
+    expired,
+    lacking,
+    plain,
+    refused,
+)
 from search_world import Truth, WrongError, a_key
 
 from orchestrator.model import Stage
@@ -48,6 +59,12 @@ def test_nothing_bad_can_happen_and_every_state_leads_to_an_end(scenario: Scenar
 @pytest.mark.xfail(raises=WrongError, reason="a look at the store that was overtaken is taken for newer than it is")
 def test_a_slow_look_at_the_primary_raises_no_false_alarm() -> None:
     Explorer(SLOW_LOOK).search()
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.xfail(raises=WrongError, reason="a refusal is remembered of material that was only gone for a moment")
+def test_material_that_was_deleted_and_imported_anew_is_not_called_foreign() -> None:
+    Explorer(REFUSED_ONCE).search()
 
 
 def without(stage: Stage) -> tuple[Stage, ...]:
