@@ -9,6 +9,8 @@ from typing import Self
 
 from orchestrator.simulator.errors import ClockNotOwnedError
 
+_CENTURY = 100 * 366 * 86_400
+
 
 class Clock:
     """The only clock of a simulator: the real time plus an offset that may be advanced, or somebody else's."""
@@ -34,8 +36,8 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward; it never goes back."""
         self._require_owned()
-        if seconds < 0:
-            raise ValueError("the clock only moves forward")
+        if not 0 <= seconds <= _CENTURY:
+            raise ValueError("the clock only moves forward, and by a century at most")
         with self._lock:
             if self._frozen is None:
                 self._offset += seconds
