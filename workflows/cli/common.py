@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -29,17 +28,6 @@ from workflows.cli import evidence, unattended
 from workflows.cli.options import Options
 from workflows.cli.signals import stopping
 from workflows.jobs import named
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The config file; default: config.yaml here, then $MRK_CONFIG.")
-]
-EndpointOption = Annotated[
-    str | None, typer.Option("--endpoint-url", help="Anything that speaks the KMS API, such as mrk simulator.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-LogOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
-NamesArgument = Annotated[list[str] | None, typer.Argument(help="Names from the config, or ARNs; none: all keys.")]
-NameArguments = Annotated[list[str], typer.Argument(help="Names from the config, or ARNs.")]
 
 _WIDE = 160
 _LEVELS = ("debug", "info", "warning", "error")
