@@ -118,7 +118,10 @@ class MaterialStore(Protocol):
         """Mark the entry as finished, with small evidence: ids, Regions and times."""
 
     def discard(self, name: EntryName, at: datetime) -> None:
-        """Mark the attempt as given up (P9); the bytes stay."""
+        """Mark the attempt as given up (P9); the bytes stay. One that is given up stays as it is."""
+
+    def reinstate(self, name: EntryName, at: datetime) -> None:
+        """Take a discard back, because KMS uses the bytes after all (P9). One that is not discarded stays as it is."""
 
 
 class Clock(Protocol):

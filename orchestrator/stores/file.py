@@ -151,13 +151,22 @@ class FileStore:
 
     def discard(self, name: EntryName, at: datetime) -> None:
         """Mark the attempt as given up (P9), readable or not; the bytes stay, and so does the first mark."""
-        self._keep(name, Kind.DISCARDED, {"at": at.isoformat()})
+        self._check_there(name)
+        self._marks.discard(name, at)
+
+    def reinstate(self, name: EntryName, at: datetime) -> None:
+        """Take a discard back (P9); an attempt that is not discarded stays as it is."""
+        self._check_there(name)
+        self._marks.reinstate(name, at)
 
     def _keep(self, name: EntryName, kind: Kind, fields: Mapping[str, Any]) -> None:
+        self._check_there(name)
+        self._marks.keep(name, kind, fields)
+
+    def _check_there(self, name: EntryName) -> None:
         self._check_for(name)
         if not self._vault.holds(name):
             raise self._missing(name)
-        self._marks.keep(name, kind, fields)
 
     def _check_for(self, name: EntryName) -> None:
         self.check()

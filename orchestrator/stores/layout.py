@@ -10,7 +10,10 @@ from orchestrator.model import EntryName, KeyIdentity, MaterialId
 FIRST = "first"
 
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_FILE = re.compile(r"(?P<replaces>[A-Za-z0-9][A-Za-z0-9_-]*)\.(?P<attempt>[1-9][0-9]{0,8})\.(?P<kind>[a-z.]+)")
+_FILE = re.compile(
+    r"(?P<replaces>[A-Za-z0-9][A-Za-z0-9_-]*)\.(?P<attempt>[1-9][0-9]{0,8})"
+    r"\.(age|(link|probe|proven)\.json|(discarded|reinstated)(\.([2-9]|[1-9][0-9]{1,5}))?\.json)"
+)
 
 
 class Kind(StrEnum):
@@ -21,15 +24,16 @@ class Kind(StrEnum):
     PROBE = "probe.json"
     PROVEN = "proven.json"
     DISCARDED = "discarded.json"
+    REINSTATED = "reinstated.json"
 
     @property
     def label(self) -> str:
         """What the file says that it is."""
         return self.removesuffix(".json")
 
-
-_KINDS = frozenset(map(str, Kind))
-MARKS = (Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED)
+    def ending(self, turn: int) -> str:
+        """End a file's name; only discarding and reinstating have a second turn."""
+        return self if turn == 1 else f"{self.label}.{turn}.json"
 
 
 def folder_of(root: Path, key: KeyIdentity) -> Path:
@@ -40,9 +44,9 @@ def folder_of(root: Path, key: KeyIdentity) -> Path:
     return root.joinpath(*parts)
 
 
-def path_of(root: Path, name: EntryName, kind: Kind = Kind.ENTRY) -> Path:
+def path_of(root: Path, name: EntryName, kind: Kind = Kind.ENTRY, turn: int = 1) -> Path:
     """Return the path of one file of an entry; raises EntryError where its name could lead elsewhere."""
-    file = f"{name.replaces or FIRST}.{name.attempt}.{kind}"
+    file = f"{name.replaces or FIRST}.{name.attempt}.{kind.ending(turn)}"
     if name.replaces == FIRST or _FILE.fullmatch(file) is None:
         raise _unusable(str(name))
     return folder_of(root, name.key) / file
@@ -51,7 +55,7 @@ def path_of(root: Path, name: EntryName, kind: Kind = Kind.ENTRY) -> Path:
 def name_of(key: KeyIdentity, file: str) -> EntryName | None:
     """Tell which entry a file in a key's directory belongs to; None for files that are not of a store."""
     found = _FILE.fullmatch(file)
-    if found is None or found["kind"] not in _KINDS:
+    if found is None:
         return None
     replaces = None if found["replaces"] == FIRST else MaterialId(found["replaces"])
     return EntryName(key, replaces, int(found["attempt"]))

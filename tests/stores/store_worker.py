@@ -1,7 +1,8 @@
 """A process of its own on a file: store, told what to do by one JSON argument.
 
 It says `ready`, waits for a line on standard input, works, and prints one JSON document. The argument's fields:
-`names`, how many entries to deposit; `link`, the id to link the first to; `public_key`, base64 DER, to wrap each under;
+`names`, how many entries to deposit; `link`, the id to link the first to; `turns`, how often to discard and reinstate
+the first; `public_key`, base64 DER, to wrap each under;
 `die_at`, a step of publishing, and which time that it is reached, to be killed there; `file_size`, a limit in bytes.
 """
 
@@ -12,6 +13,7 @@ import resource
 import signal
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,11 +44,15 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
         clock_now=lambda: datetime.now(UTC),
         files=lambda root: PublishedFiles(root, steps),
     )
-    names = [EntryName(KEY, None, attempt) for attempt in range(1, task["names"] + 1)]
+    first = EntryName(KEY, None)
+    names = [replace(first, attempt=attempt) for attempt in range(1, task["names"] + 1)]
     for name in names:
         store.deposit(name)
     if "link" in task:
-        store.link(names[0], MaterialId(task["link"]))
+        store.link(first, MaterialId(task["link"]))
+    for _ in range(task.get("turns", 0)):
+        store.discard(first, datetime.now(UTC))
+        store.reinstate(first, datetime.now(UTC))
     public_key = base64.b64decode(task.get("public_key", ""))
     algorithm = WrappingAlgorithm.RSAES_OAEP_SHA_256
     wrapped = {str(name): store.wrap(name, public_key, algorithm) for name in names if public_key}

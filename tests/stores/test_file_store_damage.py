@@ -29,7 +29,7 @@ from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Receipt
 from orchestrator.ports import MaterialStore
 from orchestrator.stores import open_store
-from orchestrator.stores.layout import Kind
+from orchestrator.stores.layout import Kind, path_of
 
 SECOND = replace(FIRST, attempt=2)
 
@@ -239,7 +239,7 @@ def test_a_lost_entry_with_marks_left_is_told_and_no_fresh_bytes_take_its_place(
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", "[" * 99999, '{"mark": "link", "version": 9}'])
-@pytest.mark.parametrize("kind", [Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED])
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ENTRY])
 def test_a_mark_that_cannot_be_read_takes_the_receipt_from_its_entry(
     stand: FileStand, store: MaterialStore, kind: Kind, content: str
 ) -> None:
@@ -252,12 +252,14 @@ def test_a_mark_that_cannot_be_read_takes_the_receipt_from_its_entry(
     assert f"{stand.path(FIRST, kind)} is not a mark" in found.problem
 
 
-@pytest.mark.parametrize("kind", [Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED])
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ENTRY])
 def test_a_mark_copied_from_another_entry_is_told_with_both_names(
     stand: FileStand, store: MaterialStore, kind: Kind
 ) -> None:
     """P2."""
     mark_all(store, SECOND)
+    if kind is Kind.REINSTATED:
+        store.discard(FIRST, NOW)
     shutil.copy(stand.path(SECOND, kind), stand.path(FIRST, kind))
     found = store.find(FIRST)
     assert found is not None
@@ -272,6 +274,19 @@ def test_a_mark_under_another_marks_name_is_told(stand: FileStand, store: Materi
     assert found is not None
     assert found.discarded_at is None
     assert "is not a mark 'discarded'" in found.problem
+
+
+@pytest.mark.parametrize("kind", [Kind.DISCARDED, Kind.REINSTATED])
+def test_a_mark_copied_to_a_later_turn_is_told(stand: FileStand, store: MaterialStore, kind: Kind) -> None:
+    """P9: a copy of an old discard must not give the attempt up, nor an old reinstatement take a discard back."""
+    for _ in range(2):
+        store.discard(FIRST, NOW)
+        store.reinstate(FIRST, NOW)
+    path_of(stand.root, FIRST, kind, 2).write_bytes(stand.path(FIRST, kind).read_bytes())
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.receipt is None
+    assert f"{kind.label}.2.json says that it is of turn 1" in found.problem
 
 
 def test_a_mark_without_its_field_is_told(stand: FileStand, store: MaterialStore) -> None:
@@ -330,3 +345,4 @@ def mark_all(store: MaterialStore, name: EntryName) -> None:
     store.keep_probe(name, base64.b64decode("AAAA"))
     store.mark_proven(name, {})
     store.discard(name, NOW)
+    store.reinstate(name, NOW)

@@ -87,6 +87,36 @@ def test_a_process_killed_at_any_step_of_a_mark_leaves_it_whole_or_absent(stand:
     assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), linked=MATERIAL_A)
 
 
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "folder"])
+def test_a_process_killed_at_any_step_of_a_reinstatement_leaves_it_whole_or_absent(stand: FileStand, step: str) -> None:
+    """I6, P9: the worker's second mark is the reinstatement; the rerun takes the discard back, or finds it so."""
+    store = stand.init()
+    store.deposit(FIRST)
+    worker = stand.worker(names=1, turns=1, die_at=(step, 2))
+    worker.communicate("\n")
+    assert worker.returncode == -signal.SIGKILL
+
+    left = store.find(FIRST)
+    assert left
+    assert (left.discarded_at is not None) == (step in BEFORE_LINK)
+    store.reinstate(FIRST, NOW)
+    assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
+def test_processes_that_discard_and_reinstate_at_once_end_alike(stand: FileStand) -> None:
+    """P9: each process ends on a reinstatement, so that is how it ends."""
+    store = stand.init()
+    store.deposit(FIRST)
+    workers = [stand.worker(names=0, turns=20) for _ in range(2)]
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    answers = [json.loads(worker.communicate()[0]) for worker in workers]
+    assert not any("error" in answer for answer in answers)
+    assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
 def test_what_a_killed_process_left_is_removed_once_it_is_an_hour_old_and_not_before(stand: FileStand) -> None:
     """P1: a temporary file may belong to a living process; by the file system's clock, not the program's."""
     store = stand.init()

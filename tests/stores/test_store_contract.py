@@ -209,6 +209,51 @@ def test_nothing_is_deposited_into_a_discarded_attempt_and_the_next_one_is_named
     assert store.deposit(replace(FIRST, attempt=2)) == Receipt(replace(FIRST, attempt=2), NOW)
 
 
+def test_a_discarded_attempt_is_reinstated_discarded_again_and_reinstated_again(
+    any_stand: Stand, wrapping_key: WrappingKey
+) -> None:
+    """P9: KMS rotated after all; then the same attempt can be given up anew, each time with its own time."""
+    store = any_stand.init()
+    store.deposit(FIRST)
+    material = wrapping_key.material(store)
+    for hour in range(0, 6, 2):
+        given_up, taken_back = NOW + timedelta(hours=hour), NOW + timedelta(hours=hour + 1)
+        store.discard(FIRST, given_up)
+        assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), discarded_at=given_up)
+        any_stand.open().reinstate(FIRST, taken_back)
+        any_stand.open().reinstate(FIRST, taken_back + timedelta(minutes=1))
+        assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+    assert store.deposit(FIRST) == Receipt(FIRST, NOW)
+    assert wrapping_key.material(store) == material
+    assert {entry.name for entry in store.entries()} == {FIRST}
+
+
+def test_an_attempt_that_was_never_discarded_is_reinstated_without_a_trace(any_stand: Stand) -> None:
+    """P9: a discard after it counts."""
+    store = any_stand.init()
+    store.deposit(FIRST)
+    store.reinstate(FIRST, NOW)
+    assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+    store.discard(FIRST, NOW)
+    assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), discarded_at=NOW)
+
+
+def test_threads_that_discard_and_reinstate_at_once_leave_an_attempt_that_is_one_of_both(store: MaterialStore) -> None:
+    """P9: no mark is written past another, so the last word is told alike to all, and can be changed."""
+    store.deposit(FIRST)
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit([store.discard, store.reinstate][number % 2], FIRST, NOW) for number in range(40)]
+    assert [call.result() for call in calls] == [None] * 40
+    found = {store.find(FIRST) for _ in range(3)}
+    assert found in (
+        {Entry(FIRST, Receipt(FIRST, NOW))},
+        {Entry(FIRST, Receipt(FIRST, NOW), discarded_at=NOW)},
+    )
+    store.discard(FIRST, NOW)
+    store.reinstate(FIRST, NOW)
+    assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
 @pytest.mark.parametrize(
     "mark",
     [
@@ -216,6 +261,7 @@ def test_nothing_is_deposited_into_a_discarded_attempt_and_the_next_one_is_named
         pytest.param(lambda store: store.keep_probe(FIRST, b"probe"), id="probe"),
         pytest.param(lambda store: store.mark_proven(FIRST, {}), id="proven"),
         pytest.param(lambda store: store.discard(FIRST, NOW), id="discard"),
+        pytest.param(lambda store: store.reinstate(FIRST, NOW), id="reinstate"),
     ],
 )
 def test_nothing_is_marked_that_is_not_there(store: MaterialStore, mark: Callable[[MaterialStore], None]) -> None:
