@@ -203,7 +203,7 @@ def pending_is_ours(view: View, run: Run) -> list[Step]:
 
 def store_behind(view: View, primary: RegionView) -> list[Step]:
     """Another run may have put material into the store since that was looked at: look again before a verdict (I7)."""
-    if view.store is None or view.store.seen_at >= primary.seen_at:
+    if view.store is None or view.store.seen_at >= (primary.told_at or primary.seen_at):
         return []
     return [Wait(Reason.LOOKING, "looking whether another run has put it into the store", look=(STORE,))]
 

@@ -37,7 +37,8 @@ class Observe:
         seen = replace(seen, rows=self._retry(lambda: kms.list_key_rotations(arn)))
         if not seen.is_primary:
             return seen
-        return replace(seen, rotation_started_at=self._retry(lambda: kms.rotation_started_at(arn)))
+        started = self._retry(lambda: kms.rotation_started_at(arn))
+        return replace(seen, rotation_started_at=started, told_at=self._now())
 
     def store(self, key: KeyArn, materials: Iterable[MaterialId]) -> StoreView | LookFailure:
         """Probe by exact name every attempt to replace each of these materials, and the first material's entry (P3)."""

@@ -56,7 +56,10 @@ class MaterialRow:
 
 @dataclass(frozen=True, slots=True)
 class RegionView:
-    """The key in one Region. `seen_at` is when the look began, so that its age is never understated."""
+    """The key in one Region. `seen_at` is when the look began, so that its age is never understated.
+
+    `told_at` is when its answer was complete: it may show what came about until then.
+    """
 
     arn: KeyArn
     seen_at: datetime
@@ -69,6 +72,7 @@ class RegionView:
     key_spec: str = "SYMMETRIC_DEFAULT"
     rows: tuple[MaterialRow, ...] = ()
     rotation_started_at: datetime | None = None
+    told_at: datetime | None = None
 
     @property
     def region(self) -> Region:

@@ -180,7 +180,7 @@ class Moves:
 
     def _slow_looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
         """A look at the primary takes so long that one at the store overtakes it: it shows what is newer than that."""
-        if 0 in self.runs.wants_to_look(mind) and mind.goal is not None and not mind.store_before_primary:
+        if 0 in self.runs.wants_to_look(mind) and mind.goal is not None and mind.store_seen != "before":
             found = self.shown(at.truth)[0]
             move = Move(who, 0, f"looks at {{where}}, and began before it looked at the store: {told(found)}")
             slow = self.budgets.values[at.budget].slow

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from search_calls import REGIONS, Call, begun
 from search_world import Seen, Store
@@ -94,7 +94,7 @@ class Mind(NamedTuple):
 
     seen: tuple[Snapshot | None, ...]
     recent: tuple[bool, ...]
-    store_before_primary: bool = False
+    store_seen: Literal["after", "during", "before"] = "after"  # the last look at the primary
     dirty: frozenset[int] = frozenset()
     looking: frozenset[int] = frozenset()
     acting: tuple[Call, ...] = ()
@@ -147,12 +147,16 @@ class Runs:
     def looked(self, mind: Mind, target: int, found: Snapshot, *, slow: bool = False) -> Mind:
         """Take in a look. `slow` tells that it began before the other one of primary and store was looked at."""
         store = target == self.regions
-        behind = slow if store else mind.store_before_primary or (target == 0 and not slow)
+        order: Literal["after", "during", "before"] = mind.store_seen
+        if store:
+            order = "before" if slow else "after"
+        elif target == 0:
+            order = "during" if slow and mind.store_seen == "after" else "before"
         recent = mind.recent[0] if store and slow else True
         mind = mind._replace(
             seen=_put(mind.seen, target, found),
             recent=_put(mind.recent, target, recent),
-            store_before_primary=behind,
+            store_seen=order,
             looking=mind.looking - {target},
         )
         if mind.goal is not None and not store:
@@ -251,7 +255,9 @@ class Runs:
     def view(self, mind: Mind) -> View:
         """All that was seen, as values of the shipping model."""
         regions = {
-            REGIONS[target]: _region(target, self.regions, found, RECENTLY if mind.recent[target] else A_WHILE_AGO)
+            REGIONS[target]: _region(
+                target, self.regions, found, RECENTLY if mind.recent[target] else A_WHILE_AGO, mind.store_seen
+            )
             for target, found in enumerate(mind.seen[:-1])
             if isinstance(found, Seen)
         }
@@ -260,7 +266,7 @@ class Runs:
         if found is None or isinstance(found, Seen):
             return view
         at = RECENTLY if mind.recent[-1] else A_WHILE_AGO
-        return replace(view, store=_store(found, at - A_MOMENT if mind.store_before_primary else at))
+        return replace(view, store=_store(found, at - A_MOMENT if mind.store_seen == "before" else at))
 
 
 def _over(mind: Mind, end: str, reasons: Sequence[str]) -> Mind:
@@ -274,7 +280,7 @@ def _put(items: tuple, index: int, new: object) -> tuple:
 
 
 @cache
-def _region(region: int, regions: int, seen: Seen, at: datetime) -> RegionView:
+def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str) -> RegionView:
     rows = tuple(
         MaterialRow(
             MaterialId(row.material),
@@ -296,6 +302,7 @@ def _region(region: int, regions: int, seen: Seen, at: datetime) -> RegionView:
         members=frozenset(REGIONS[:regions]),
         rows=rows,
         rotation_started_at=NOW - timedelta(minutes=1) if seen.rotation_shows else None,
+        told_at=at + A_MOMENT if store_seen == "during" else at,
     )
 
 

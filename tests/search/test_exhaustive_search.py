@@ -56,7 +56,6 @@ def test_nothing_bad_can_happen_and_every_state_leads_to_an_end(scenario: Scenar
     assert found.ends
 
 
-@pytest.mark.xfail(raises=WrongError, reason="a look at the store that was overtaken is taken for newer than it is")
 def test_a_slow_look_at_the_primary_raises_no_false_alarm() -> None:
     Explorer(SLOW_LOOK).search()
 
