@@ -21,7 +21,9 @@ class Material:
     rotated_at: float | None = None
     rotation_type: str | None = None
     was_ready: bool = False
-    """Whether every replica once had it while it was pending."""
+    """Whether every member once had it while it was pending."""
+    accepted: bool = False
+    """Whether RotateKeyOnDemand was accepted for it: readiness is judged then, not later."""
 
 
 @dataclass(frozen=True, slots=True)

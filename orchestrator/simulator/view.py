@@ -80,16 +80,21 @@ class KeyView:
         return holding is not None and holding.usable(self.at)
 
     @property
-    def awaited_replicas(self) -> tuple[str, ...]:
-        """Return the replicas that still lack the pending material and must have it before a rotation."""
+    def awaited_members(self) -> tuple[str, ...]:
+        """Return the Regions that still lack the pending material and must have it before a rotation.
+
+        The primary is among them where it was promoted from a replica that lacked it.
+        """
         pending = self.keys.pending
         if pending is None:
             return ()
-        lacking = (self.keys.members[name] for name in self.keys.replicas())
-        return tuple(m.region for m in lacking if not m.holds(pending.id) and self._must_hold(m, pending))
+        lacking = (member for member in self.keys.members.values() if not member.holds(pending.id))
+        return tuple(member.region for member in lacking if self._must_hold(member, pending))
 
     def _must_hold(self, member: Member, pending: Material) -> bool:
         switches = self.switches
+        if member.region == self.keys.primary:
+            return True
         if switches.disabled_replica == "ignored" and member.disabled:
             return False
         if switches.replica_deleting_while_pending == "ignored" and member.deletion_window is not None:
@@ -98,15 +103,16 @@ class KeyView:
 
     @property
     def ready_to_rotate(self) -> bool:
-        """Tell whether every replica has the pending material, as far as this Region knows."""
+        """Tell whether every member has the pending material, or its rotation is accepted, as far as is known here."""
         pending = self.keys.pending
         if pending is None:
             return False
-        if pending.was_ready and self.switches.replica_loses_pending == "stays":
+        if pending.accepted or (pending.was_ready and self.switches.replica_loses_pending == "stays"):
             return True
-        if self.keys.multi_region and not self.keys.replicas():
-            return self.switches.new_without_replicas == "ready"
-        return not self.awaited_replicas
+        alone = self.keys.multi_region and not self.keys.replicas()
+        if alone and self.switches.new_without_replicas == "waits":
+            return False
+        return not self.awaited_members
 
     def material_state(self, material: Material) -> str:
         """Return the KeyMaterialState of a row."""

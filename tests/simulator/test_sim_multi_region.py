@@ -215,6 +215,27 @@ class TestPromotion:
         cloud.kms(REPLICA).rotate_key_on_demand(KeyId=key)
         assert cloud.describe(key)["CurrentKeyMaterialId"] == third
 
+    def test_a_promoted_replica_that_lacks_the_pending_material_is_waited_for(self, cloud: Cloud) -> None:
+        key = cloud.set_of(REPLICA, content=FIRST)
+        second = cloud.new(key, SECOND)
+        cloud.kms().update_primary_region(KeyId=key, PrimaryRegion=REPLICA)
+        assert cloud.states(key, REPLICA)[1] == (PMR, "PENDING_IMPORT")
+        assert refusal(cloud.kms(REPLICA).rotate_key_on_demand, KeyId=key)[0] == "KMSInvalidStateException"
+        cloud.existing(key, SECOND, REPLICA, KeyMaterialId=second)
+        assert cloud.states(key, REPLICA)[1] == ("PENDING_ROTATION", "IMPORTED")
+        cloud.kms(REPLICA).rotate_key_on_demand(KeyId=key)
+        assert cloud.describe(key, REPLICA)["CurrentKeyMaterialId"] == second
+
+    def test_a_promoted_replica_that_is_alone_must_have_the_pending_material_too(self, cloud: Cloud) -> None:
+        key = cloud.set_of(REPLICA, content=FIRST)
+        cloud.new(key, SECOND)
+        cloud.kms().update_primary_region(KeyId=key, PrimaryRegion=REPLICA)
+        cloud.kms().schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+        cloud.clock.advance(7 * 86400)
+        assert cloud.describe(key, REPLICA)["MultiRegionConfiguration"]["ReplicaKeys"] == []
+        assert cloud.states(key, REPLICA)[1] == (PMR, "PENDING_IMPORT")
+        assert refusal(cloud.kms(REPLICA).rotate_key_on_demand, KeyId=key)[0] == "KMSInvalidStateException"
+
     def test_to_the_region_that_has_it_nothing_happens(self, cloud: Cloud) -> None:
         key = cloud.set_of(REPLICA)
         cloud.kms().update_primary_region(KeyId=key, PrimaryRegion=PRIMARY)

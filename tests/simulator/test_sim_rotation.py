@@ -140,6 +140,19 @@ def test_a_replica_that_loses_its_copy_does_not_stop_it(make_cloud: Callable[...
     assert cloud.state(key, REPLICA) == "Enabled"
 
 
+def test_readiness_is_judged_when_the_rotation_is_asked_for_not_later(make_cloud: Callable[..., Cloud]) -> None:
+    """Recorded: imports:rotation_complete_poll, imports_rotation_replica: the row stays PENDING_ROTATION."""
+    cloud, key, second = rotating(make_cloud, REPLICA)
+    cloud.kms(REPLICA).delete_imported_key_material(KeyId=key, KeyMaterialId=second)
+    assert cloud.states(key) == [("CURRENT", "IMPORTED"), ("PENDING_ROTATION", "IMPORTED")]
+    assert cloud.states(key, REPLICA)[1] == ("PENDING_ROTATION", "PENDING_IMPORT")
+    cloud.kms().replicate_key(KeyId=key, ReplicaRegion=THIRD)
+    assert cloud.states(key) == [("CURRENT", "IMPORTED"), ("PENDING_ROTATION", "IMPORTED")]
+    cloud.clock.advance(100)
+    assert cloud.states(key) == [("NON_CURRENT", "IMPORTED"), ("CURRENT", "IMPORTED")]
+    assert cloud.states(key, THIRD) == [("NON_CURRENT", "PENDING_IMPORT"), ("CURRENT", "PENDING_IMPORT")]
+
+
 def test_importing_the_current_material_again_is_fine(make_cloud: Callable[..., Cloud]) -> None:
     """Recorded: imports_edges:reimport_during_rotation."""
     cloud, key, second = rotating(make_cloud)

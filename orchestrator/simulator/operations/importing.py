@@ -127,7 +127,7 @@ def _enabled(view: KeyView, found: str) -> Member:
 
 def _noted_ready(request: Request, truth: KeySet) -> KeySet:
     pending = truth.pending
-    if pending is None or request.view(truth, truth.primary).awaited_replicas:
+    if pending is None or request.view(truth, truth.primary).awaited_members:
         return truth
     return truth.with_material(replace(pending, was_ready=True))
 

@@ -103,6 +103,8 @@ def _started(request: Request, truth: KeySet) -> KeySet:
     rotation = Rotation(start=now, due=now + duration, shown_until=shown, ends=now + duration)
     if not truth.imported:
         truth = with_generated(truth, now)
+    if truth.pending is not None:
+        truth = truth.with_material(replace(truth.pending, accepted=True))
     return replace(truth, rotation=rotation, rotations_spent=truth.rotations_spent + 1)
 
 
