@@ -5,12 +5,12 @@ from functools import cache
 
 import botocore.session
 
-_PREFIXES = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+from orchestrator.simulator.errors import ServiceError
 
 
 def partition_of(region: str) -> str:
-    """Return the partition that a Region's name belongs to."""
-    return next((name for prefix, name in _PREFIXES.items() if region.startswith(prefix)), "aws")
+    """Return the partition of a Region that has KMS."""
+    return known_regions()[region]
 
 
 @cache
@@ -19,6 +19,17 @@ def known_regions() -> Mapping[str, str]:
     session = botocore.session.get_session()
     return {
         region: partition
-        for partition in ("aws", "aws-cn", "aws-us-gov")
+        for partition in session.get_available_partitions()
         for region in session.get_available_regions("kms", partition)
     }
+
+
+def require_region(region: str) -> None:
+    """Refuse a Region that AWS does not have.
+
+    AWS has no endpoint there; this is its answer to a request signed for another Region than the endpoint's,
+    with the Region named.
+    """
+    if region not in known_regions():
+        message = f"Credential should be scoped to a valid region, not '{region}'."
+        raise ServiceError("InvalidSignatureException", message)

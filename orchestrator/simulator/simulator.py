@@ -13,6 +13,7 @@ from orchestrator.simulator.errors import ServiceError, not_simulated
 from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults
 from orchestrator.simulator.operations import AHEAD, OPERATIONS
 from orchestrator.simulator.quotas import Quotas
+from orchestrator.simulator.regions import require_region
 from orchestrator.simulator.request import Request, Services
 from orchestrator.simulator.storage import Storage
 from orchestrator.simulator.switches import Switches
@@ -116,6 +117,7 @@ class Simulator:
             return None if holding is None else holding.content
 
     def _attended(self, call: Call, work: Callable[[Call], Callable[[], T]]) -> T:
+        require_region(call.region)
         fault = self.faults.strike(call.operation, call.region)
         if fault is not None:
             self._sleep(fault.delay)

@@ -23,8 +23,8 @@ class Switches:
     """U10: UpdatePrimaryRegion while material is pending."""
     rotations_counted_per: Literal["set", "primary"] = "set"
     """U10: whether the lifetime count of rotations survives UpdatePrimaryRegion."""
-    partitions_with_multi_region_import: frozenset[str] = frozenset({"aws", "aws-cn", "aws-us-gov"})
-    """U18: partitions in which multi-Region keys take a second material."""
+    partitions_without_multi_region_import: frozenset[str] = frozenset()
+    """U18: partitions in which multi-Region keys take no second material."""
     disabled_replica: Literal["counts", "ignored"] = "counts"
     """U19: whether a Disabled replica must have the pending material."""
     new_without_replicas: Literal["ready", "waits"] = "ready"

@@ -15,10 +15,10 @@ from orchestrator.simulator import Simulator, serve
 OTHER_ACCOUNT = "444455556666"
 
 
-def sts(cloud: Cloud, access_key: str = "111122223333") -> Any:
+def sts(cloud: Cloud, access_key: str = "111122223333", region: str = PRIMARY) -> Any:
     return boto3.client(
         "sts",
-        region_name=PRIMARY,
+        region_name=region,
         endpoint_url=cloud.endpoint_url,
         aws_access_key_id=access_key,
         aws_secret_access_key="x",
@@ -117,6 +117,35 @@ class TestKeyIds:
                 'Alias must start with the prefix "alias/". '
                 "Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
             ),
+        )
+
+
+class TestRegions:
+    @pytest.mark.parametrize("region", ["zz-no-1", "us-east-9", "US-EAST-1"])
+    def test_a_region_that_aws_does_not_have_is_refused_for_every_call(self, cloud: Cloud, region: str) -> None:
+        expected = (
+            "InvalidSignatureException",
+            f"Credential should be scoped to a valid region, not '{region}'.",
+        )
+        kms = cloud.kms(region)
+        assert refusal(kms.create_key) == expected
+        assert refusal(kms.list_keys) == expected
+        assert refusal(kms.describe_key, KeyId=cloud.key()) == expected
+        assert refusal(sts(cloud, region=region).get_caller_identity) == expected
+        assert [call.result for call in cloud.sim.calls][-1] == "InvalidSignatureException"
+
+    @pytest.mark.parametrize(
+        ("region", "partition"),
+        [("ap-east-2", "aws"), ("cn-northwest-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-iso-east-1", "aws-iso")],
+    )
+    def test_every_partition_has_its_own_arns(self, cloud: Cloud, region: str, partition: str) -> None:
+        key = cloud.key(region, MultiRegion=True)
+        assert cloud.describe(key, region)["Arn"] == f"arn:{partition}:kms:{region}:111122223333:key/{key}"
+        cloud.new(key, bytes_of("first"), region)
+        other = "us-gov-east-1" if region != "us-gov-west-1" else "us-west-2"
+        assert refusal(cloud.kms(region).replicate_key, KeyId=key, ReplicaRegion=other) == (
+            "ValidationException",
+            "The replica key Region must be in the same AWS partition as the primary key Region.",
         )
 
 

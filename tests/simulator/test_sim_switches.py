@@ -90,7 +90,7 @@ def test_u10_rotation_counter(make_cloud: Make, answer: str, spent: int) -> None
 
 @pytest.mark.parametrize("there", [True, False])
 def test_u18_feature_by_partition(make_cloud: Make, there: bool) -> None:
-    cloud = with_switch(make_cloud, partitions_with_multi_region_import=frozenset({"aws-cn"} if there else {"aws"}))
+    cloud = with_switch(make_cloud, partitions_without_multi_region_import=frozenset({"aws"} if there else {"aws-cn"}))
     key = cloud.key("cn-north-1", MultiRegion=True)
     cloud.new(key, FIRST, "cn-north-1")
     assert cloud.describe(key, "cn-north-1")["Arn"].startswith("arn:aws-cn:kms:cn-north-1:")

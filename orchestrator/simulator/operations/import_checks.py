@@ -103,8 +103,8 @@ def _require_new(view: KeyView, found: str, *, known: bool) -> None:
 
 
 def _require_feature(request: Request, view: KeyView) -> None:
-    there = view.keys.partition in request.switches.partitions_with_multi_region_import
-    if view.keys.multi_region and view.keys.materials and not there:
+    absent = view.keys.partition in request.switches.partitions_without_multi_region_import
+    if view.keys.multi_region and view.keys.materials and absent:
         raise unsupported(f"{view.arn} is a multi-region key which is not valid for this operation.")
 
 

@@ -49,12 +49,12 @@ def _replica(request: Request, truth: KeySet, region: str) -> Member:
 def _require_place(truth: KeySet, region: str) -> None:
     if region == truth.primary:
         raise invalid(f"{region} cannot have a replica because it contains the primary.")
-    if region in known_regions() and partition_of(region) != truth.partition:
-        raise invalid("The replica key Region must be in the same AWS partition as the primary key Region.")
     if region not in known_regions():
         raise invalid(
             f"Region {region} is not a valid Region or multi-Region keys are not supported in Region {region}."
         )
+    if partition_of(region) != truth.partition:
+        raise invalid("The replica key Region must be in the same AWS partition as the primary key Region.")
     if region in truth.members:
         message = "You can create only one replica of each primary key in each AWS Region."
         raise ServiceError("AlreadyExistsException", message)
