@@ -1,81 +1,108 @@
 """What is the simulator's own at /_simulator/...: its clock, its faults and its record of calls."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Self
 
+from pydantic import Field, model_validator
+
+from orchestrator.simulator.checked import Checked, checked
 from orchestrator.simulator.errors import ClockNotOwnedError, ServiceError, invalid, not_found
+from orchestrator.simulator.faults import Fault
 from orchestrator.simulator.simulator import Simulator
+from orchestrator.simulator.timing import CENTURY
 
 PREFIX = "/_simulator/"
-_FAULT_FIELDS = frozenset(
-    {"operation", "region", "calls", "times", "error", "message", "status", "drop", "delay", "after_effect"}
-)
 
 Handler = Callable[[Simulator, Any], dict[str, Any]]
 
 
+class _Nothing(Checked):
+    """An order that takes no words."""
+
+
+class _ClockOrder(Checked):
+    """Move the clock forward by so many seconds, stop it, or let it run on."""
+
+    advance: Annotated[float, Field(ge=0, le=CENTURY)] | None = None
+    freeze: bool | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.advance is None and self.freeze is None:
+            raise ValueError("advance (seconds) or freeze (true or false) is needed")
+        return self
+
+
+class _FaultNumber(Checked):
+    """One rule, or none named: all."""
+
+    number: Annotated[int, Field(ge=1)] = 0
+
+
+class _CallsAfter(Checked):
+    """The number of the last call that is known already; from a query string, so text."""
+
+    after: Annotated[int, Field(ge=0, strict=False)] = 0
+
+
 def control(simulator: Simulator, method: str, path: str, body: Any) -> dict[str, Any]:
     """Answer a control request; NotFoundException and ValidationException say what is there and what is wrong."""
-    handler = _HANDLERS.get((method, path.removeprefix(PREFIX).strip("/")))
-    if handler is None:
-        known = ", ".join(sorted(f"{method} {PREFIX}{name}" for method, name in _HANDLERS))
-        raise not_found(f"there is {known}")
+    known = _HANDLERS.get((method, path.removeprefix(PREFIX).strip("/")))
+    if known is None:
+        there = ", ".join(sorted(f"{method} {PREFIX}{name}" for method, name in _HANDLERS))
+        raise not_found(f"there is {there}")
     if not isinstance(body, dict):
         raise invalid("the body is one JSON object")
+    order, handler = known
     try:
-        return handler(simulator, body)
-    except (TypeError, ValueError, ClockNotOwnedError) as error:
+        return handler(simulator, checked(order, body))
+    except (ValueError, ClockNotOwnedError) as error:
         raise ServiceError("ValidationException", str(error)) from error
 
 
-def _get_clock(simulator: Simulator, _: Any) -> dict[str, Any]:
+def _get_clock(simulator: Simulator, _: _Nothing) -> dict[str, Any]:
     return {"now": simulator.clock()}
 
 
-def _move_clock(simulator: Simulator, body: dict[str, Any]) -> dict[str, Any]:
-    if unknown := body.keys() - {"advance", "freeze"}:
-        raise ValueError(f"unknown: {sorted(unknown)}; advance (seconds) and freeze (true or false) are known")
-    if "freeze" in body:
-        (simulator.clock.freeze if body["freeze"] else simulator.clock.resume)()
-    if "advance" in body:
-        simulator.advance(float(body["advance"]))
+def _move_clock(simulator: Simulator, order: _ClockOrder) -> dict[str, Any]:
+    if order.freeze is not None:
+        (simulator.clock.freeze if order.freeze else simulator.clock.resume)()
+    if order.advance is not None:
+        simulator.advance(order.advance)
     return {"now": simulator.clock()}
 
 
-def _get_faults(simulator: Simulator, _: Any) -> dict[str, Any]:
-    return {"faults": [fault.as_json() for fault in simulator.faults.in_force()]}
+def _get_faults(simulator: Simulator, _: _Nothing) -> dict[str, Any]:
+    return {"faults": simulator.faults.in_force()}
 
 
-def _add_fault(simulator: Simulator, body: dict[str, Any]) -> dict[str, Any]:
-    if unknown := body.keys() - _FAULT_FIELDS:
-        raise ValueError(f"unknown: {sorted(unknown)}; known: {sorted(_FAULT_FIELDS)}")
-    return {"number": simulator.faults.add(**body)}
+def _add_fault(simulator: Simulator, rule: Fault) -> dict[str, Any]:
+    return {"number": simulator.faults.enter(rule)}
 
 
-def _clear_faults(simulator: Simulator, body: dict[str, Any]) -> dict[str, Any]:
-    if "number" in body:
-        simulator.faults.remove(int(body["number"]))
+def _clear_faults(simulator: Simulator, order: _FaultNumber) -> dict[str, Any]:
+    if order.number:
+        simulator.faults.remove(order.number)
     else:
         simulator.faults.clear()
     return {}
 
 
-def _get_calls(simulator: Simulator, body: dict[str, Any]) -> dict[str, Any]:
-    after = int(body.get("after", 0))
-    return {"calls": [call.as_json() for call in simulator.calls if call.number > after]}
+def _get_calls(simulator: Simulator, order: _CallsAfter) -> dict[str, Any]:
+    return {"calls": [call.as_json() for call in simulator.calls if call.number > order.after]}
 
 
-def _clear_calls(simulator: Simulator, _: Any) -> dict[str, Any]:
+def _clear_calls(simulator: Simulator, _: _Nothing) -> dict[str, Any]:
     simulator.calls.clear()
     return {}
 
 
-_HANDLERS: Mapping[tuple[str, str], Handler] = {
-    ("GET", "clock"): _get_clock,
-    ("POST", "clock"): _move_clock,
-    ("GET", "faults"): _get_faults,
-    ("POST", "faults"): _add_fault,
-    ("DELETE", "faults"): _clear_faults,
-    ("GET", "calls"): _get_calls,
-    ("DELETE", "calls"): _clear_calls,
+_HANDLERS: Mapping[tuple[str, str], tuple[type[Checked], Handler]] = {
+    ("GET", "clock"): (_Nothing, _get_clock),
+    ("POST", "clock"): (_ClockOrder, _move_clock),
+    ("GET", "faults"): (_Nothing, _get_faults),
+    ("POST", "faults"): (Fault, _add_fault),
+    ("DELETE", "faults"): (_FaultNumber, _clear_faults),
+    ("GET", "calls"): (_CallsAfter, _get_calls),
+    ("DELETE", "calls"): (_Nothing, _clear_calls),
 }

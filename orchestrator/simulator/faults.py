@@ -1,39 +1,65 @@
 """Faults on command: errors, lost replies, reset connections and slow answers, by operation, Region and number."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
 from itertools import count
 from threading import Lock
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from orchestrator.simulator.errors import STATUS, THROTTLED
+from pydantic import Field, field_validator, model_validator
+
+from orchestrator.simulator.checked import Checked, checked
+from orchestrator.simulator.errors import STATUS, THROTTLED, ServiceError
+from orchestrator.simulator.regions import known_regions
+from orchestrator.simulator.sts import ACTIONS
+from orchestrator.simulator.wire import operation_names
 
 Drop = Literal["before", "after"]
+_From1 = Annotated[int, Field(ge=1)]
 
 
 class ConnectionDropped(Exception):  # noqa: N818 - not an error of ours: the reply is withheld on purpose
     """Raised through the simulator when a fault says that the client gets no reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One rule; a rule counts the calls that match its operation and Region, from 1.
+class Fault(Checked):
+    """One rule; a rule counts the calls that match its operation and Region (left out: all), from 1.
 
     `error` answers with that code, before the effect unless `after_effect`; `drop` resets the connection
     before or after the effect; `delay` is in seconds of real time and adds to either.
     """
 
-    number: int
-    operation: str | None
-    region: str | None
-    calls: frozenset[int] | None
-    times: int | None
-    error: str | None
-    message: str
-    status: int
-    drop: Drop | None
-    delay: float
-    after_effect: bool
+    operation: str | None = None
+    region: str | None = None
+    calls: list[_From1] | None = Field(None, strict=False)
+    times: _From1 | None = None
+    error: Annotated[str, Field(min_length=1)] | None = None
+    message: str | None = None
+    status: Annotated[int, Field(ge=400, le=599)] | None = None
+    drop: Drop | None = None
+    delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    after_effect: bool = False
+
+    @field_validator("operation")
+    @classmethod
+    def _is_known(cls, operation: str | None) -> str | None:
+        if operation is not None and operation not in operation_names() | ACTIONS:
+            raise ValueError(f"there is no operation {operation!r}")
+        return operation
+
+    @field_validator("region")
+    @classmethod
+    def _is_there(cls, region: str | None) -> str | None:
+        if region is not None and region not in known_regions():
+            raise ValueError(f"there is no Region {region!r}")
+        return region
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.error is None and self.drop is None and not self.delay:
+            raise ValueError("a fault needs an error, a drop or a delay")
+        if self.error is None and (self.message is not None or self.status is not None or self.after_effect):
+            raise ValueError("message, status and after_effect go with an error")
+        return self
 
     def matches(self, operation: str, region: str) -> bool:
         """Tell whether a call is one that this rule counts."""
@@ -45,9 +71,15 @@ class Fault:
             return seen in self.calls
         return self.times is None or seen <= self.times
 
-    def as_json(self) -> dict[str, Any]:
+    def answer(self, error: str) -> ServiceError:
+        """Return the error; message and HTTP status, if left out, are AWS's own, as far as that is one for all."""
+        usual = THROTTLED if error == "ThrottlingException" else ""
+        message = usual if self.message is None else self.message
+        return ServiceError(error, message, status=self.status or STATUS.get(error, 400))
+
+    def as_json(self, number: int) -> dict[str, Any]:
         """Return the rule as plain data."""
-        return {**asdict(self), "calls": None if self.calls is None else sorted(self.calls)}
+        return {"number": number, **self.model_dump()}
 
 
 class Faults:
@@ -73,29 +105,18 @@ class Faults:
         delay: float = 0.0,
         after_effect: bool = False,
     ) -> int:
-        """Add a rule and return its number; without calls and times it holds until removed.
+        """Add a rule (see Fault) and return its number; without calls and times it holds until removed.
 
-        Message and HTTP status, if left out, are those that AWS sends with the code, as far as that is one for all.
+        ValueError for a rule that makes no sense.
         """
-        if error is None and drop is None and not delay:
-            raise ValueError("a fault needs an error, a drop or a delay")
-        if drop not in (None, "before", "after"):
-            raise ValueError(f"drop is before or after (the effect), not {drop!r}")
+        given = {name: value for name, value in locals().items() if name != "self"}
+        return self.enter(checked(Fault, given))
+
+    def enter(self, rule: Fault) -> int:
+        """Put a rule in force and return its number."""
         with self._lock:
             number = next(self._numbers)
-            self._rules[number] = Fault(
-                number,
-                operation,
-                region,
-                None if calls is None else frozenset(calls),
-                times,
-                error,
-                message if message is not None else (THROTTLED if error == "ThrottlingException" else ""),
-                status or STATUS.get(error or "", 400),
-                drop,
-                delay,
-                after_effect,
-            )
+            self._rules[number] = rule
             self._seen[number] = 0
         return number
 
@@ -113,14 +134,14 @@ class Faults:
         """Count a call and return the fault that it meets."""
         struck: Fault | None = None
         with self._lock:
-            for rule in self._rules.values():
+            for number, rule in self._rules.items():
                 if rule.matches(operation, region):
-                    self._seen[rule.number] += 1
-                    if struck is None and rule.strikes(self._seen[rule.number]):
+                    self._seen[number] += 1
+                    if struck is None and rule.strikes(self._seen[number]):
                         struck = rule
         return struck
 
-    def in_force(self) -> list[Fault]:
-        """Return the rules."""
+    def in_force(self) -> list[dict[str, Any]]:
+        """Return the rules with their numbers, as plain data."""
         with self._lock:
-            return list(self._rules.values())
+            return [rule.as_json(number) for number, rule in self._rules.items()]

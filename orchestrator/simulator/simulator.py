@@ -181,4 +181,4 @@ def _interfere(fault: Fault, *, after: bool) -> None:
     if fault.drop == ("after" if after else "before"):
         raise ConnectionDropped
     if fault.error is not None and fault.after_effect == after:
-        raise ServiceError(fault.error, fault.message, status=fault.status)
+        raise fault.answer(fault.error)

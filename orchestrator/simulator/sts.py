@@ -14,6 +14,9 @@ _DURATIONS = range(900, 43201)
 
 Tree = dict[str, "str | Tree"]
 
+ACTIONS = frozenset({"AssumeRole", "GetCallerIdentity"})
+"""What is simulated of STS."""
+
 
 class Sts:
     """Answers STS requests given as form fields with XML."""

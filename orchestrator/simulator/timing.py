@@ -9,7 +9,8 @@ from typing import Self
 
 from orchestrator.simulator.errors import ClockNotOwnedError
 
-_CENTURY = 100 * 366 * 86_400
+CENTURY = 100 * 366 * 86_400
+"""How far a clock may be ahead of the real time, in seconds."""
 
 
 class Clock:
@@ -36,9 +37,9 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward; it never goes back."""
         self._require_owned()
-        if not 0 <= seconds <= _CENTURY:
-            raise ValueError("the clock only moves forward, and by a century at most")
         with self._lock:
+            if not (seconds >= 0 and self._read() + seconds - time.time() <= CENTURY):
+                raise ValueError("the clock only moves forward, and to a century from now at most")
             if self._frozen is None:
                 self._offset += seconds
             else:

@@ -136,7 +136,12 @@ class TestRegions:
 
     @pytest.mark.parametrize(
         ("region", "partition"),
-        [("ap-east-2", "aws"), ("cn-northwest-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-iso-east-1", "aws-iso")],
+        [
+            ("ap-east-2", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+        ],
     )
     def test_every_partition_has_its_own_arns(self, cloud: Cloud, region: str, partition: str) -> None:
         key = cloud.key(region, MultiRegion=True)
@@ -286,3 +291,42 @@ class TestStateFile:
         with pytest.raises(ValueError, match="not a simulator's state"):
             Simulator(state=str(path))
         assert path.read_text() == text
+
+    @pytest.mark.parametrize(
+        ("place", "value", "told"),
+        [
+            ("clock_offset", True, "clock_offset: Input should be a valid number"),
+            ("clock_offset", "1", "clock_offset: Input should be a valid number"),
+            ("clock_offset", 1e300, "clock_offset: Input should be less than or equal to"),
+            ("clock_offset", -1e300, "clock_offset: Input should be greater than or equal to"),
+            ("clock_offset", float("nan"), "clock_offset: Input should be a finite number"),
+            ("clock_offset", None, "clock_offset: Input should be a valid number"),
+            ("format", 2, "format: Input should be 1"),
+            ("keys", {}, "keys: Input should be a valid array"),
+            ("keys.0.key_id", 5, "keys.0.key_id: Input should be a valid string"),
+            ("keys.0.spec", "ROT13", "ROT13 is not for ENCRYPT_DECRYPT"),
+            ("keys.0.primary", "eu-west-1", "a primary without its member"),
+            (
+                "keys.0.members.us-east-1.created",
+                "now",
+                "keys.0.members.us-east-1.created: Input should be a valid number",
+            ),
+            ("keys.0.materials.0.state", "OLD", "keys.0.materials.0.state: Input should be 'CURRENT'"),
+            ("keys.0.materials.0.colour", "red", "keys.0.materials.0.colour: Unexpected keyword argument"),
+            ("aliases", [["a"]], "aliases.0.1: Field required"),
+        ],
+    )
+    def test_a_damaged_file_is_refused_with_the_place(self, tmp_path: Path, place: str, value: Any, told: str) -> None:
+        path = tmp_path / "state.json"
+        Simulator(state=str(path)).call("CreateKey", PRIMARY, OTHER_ACCOUNT, {})
+        document = json.loads(path.read_text())
+        *way, last = place.split(".")
+        inner = document
+        for step in way:
+            inner = inner[int(step)] if step.isdigit() else inner[step]
+        inner[last] = value
+        path.write_text(json.dumps(document))
+        with pytest.raises(ValueError, match="is not a simulator's state") as caught:
+            Simulator(state=str(path))
+        assert told in str(caught.value)
+        assert json.loads(path.read_text()).keys() == document.keys()

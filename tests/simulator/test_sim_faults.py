@@ -87,7 +87,7 @@ class TestFaults:
     def test_a_rule_that_does_nothing_is_refused(self, cloud: Cloud) -> None:
         with pytest.raises(ValueError, match="needs"):
             cloud.sim.faults.add(operation="DescribeKey")
-        with pytest.raises(ValueError, match="before or after"):
+        with pytest.raises(ValueError, match="'before' or 'after'"):
             cloud.sim.faults.add(drop="sometimes")
 
     def test_rules_go_over_http_too(self, cloud: Cloud) -> None:

@@ -112,13 +112,103 @@ class TestControl:
             assert send(url, path, {"advance": 10})[1]["now"] == now + 10
             assert send(url, path, {"freeze": False, "advance": 5})[1]["now"] >= now + 15
 
-    @pytest.mark.parametrize("body", [{"advance": -1}, {"advance": "x"}, {"forward": 1}, [], "x"])
-    def test_wrong_orders_are_refused(self, body: Any) -> None:
+    @pytest.mark.parametrize("body", [[], "x", 1, None])
+    def test_an_order_is_one_json_object(self, cloud: Cloud, body: Any) -> None:
+        for path in ("clock", "faults"):
+            connection = http.client.HTTPConnection(urlsplit(cloud.endpoint_url).netloc, timeout=10)
+            connection.request("POST", f"/_simulator/{path}", json.dumps(body))
+            answer = connection.getresponse()
+            assert (answer.status, json.load(answer)["message"]) == (400, "the body is one JSON object")
+            connection.close()
+
+    @pytest.mark.parametrize(
+        ("path", "body", "message"),
+        [
+            ("clock", {"advance": -1}, "advance: Input should be greater than or equal to 0"),
+            ("clock", {"advance": "x"}, "advance: Input should be a valid number"),
+            ("clock", {"advance": True}, "advance: Input should be a valid number"),
+            ("clock", {"advance": [1]}, "advance: Input should be a valid number"),
+            ("clock", {"advance": 1e300}, "advance: Input should be less than or equal to 3162240000"),
+            ("clock", {"advance": float("nan")}, "advance: Input should be a finite number"),
+            ("clock", {"freeze": 1}, "freeze: Input should be a valid boolean"),
+            ("clock", {"freeze": "yes"}, "freeze: Input should be a valid boolean"),
+            ("clock", {"forward": 1}, "forward: unknown; known: advance, freeze"),
+            ("clock", {}, "advance (seconds) or freeze (true or false) is needed"),
+            ("clock", {"advance": None}, "advance (seconds) or freeze (true or false) is needed"),
+            ("faults", {}, "a fault needs an error, a drop or a delay"),
+            ("faults", {"status": 500}, "a fault needs an error, a drop or a delay"),
+            ("faults", {"drop": "after", "status": 500}, "message, status and after_effect go with an error"),
+            ("faults", {"error": "E", "status": 42}, "status: Input should be greater than or equal to 400"),
+            ("faults", {"error": "E", "status": 9999}, "status: Input should be less than or equal to 599"),
+            ("faults", {"error": "E", "status": "x"}, "status: Input should be a valid integer"),
+            ("faults", {"error": "E", "status": True}, "status: Input should be a valid integer"),
+            ("faults", {"error": "E", "status": 500.5}, "status: Input should be a valid integer"),
+            ("faults", {"error": 1}, "error: Input should be a valid string"),
+            ("faults", {"error": ""}, "error: String should have at least 1 character"),
+            ("faults", {"error": "E", "message": 1}, "message: Input should be a valid string"),
+            ("faults", {"error": "E", "operation": ["x"]}, "operation: Input should be a valid string"),
+            ("faults", {"error": "E", "operation": "Rotate"}, "operation: there is no operation 'Rotate'"),
+            ("faults", {"error": "E", "region": {}}, "region: Input should be a valid string"),
+            ("faults", {"error": "E", "region": "zz-no-1"}, "region: there is no Region 'zz-no-1'"),
+            ("faults", {"error": "E", "calls": 1}, "calls: Input should be a valid list"),
+            ("faults", {"error": "E", "calls": ["1"]}, "calls.0: Input should be a valid integer"),
+            ("faults", {"error": "E", "calls": [0]}, "calls.0: Input should be greater than or equal to 1"),
+            ("faults", {"error": "E", "times": 0}, "times: Input should be greater than or equal to 1"),
+            ("faults", {"error": "E", "times": "2"}, "times: Input should be a valid integer"),
+            ("faults", {"drop": "sometimes"}, "drop: Input should be 'before' or 'after'"),
+            ("faults", {"drop": True}, "drop: Input should be 'before' or 'after'"),
+            ("faults", {"delay": -1}, "delay: Input should be greater than or equal to 0"),
+            ("faults", {"delay": "1"}, "delay: Input should be a valid number"),
+            ("faults", {"error": "E", "after_effect": 1}, "after_effect: Input should be a valid boolean"),
+            ("faults", {"error": 1, "times": "2"}, "times: Input should be a valid integer; error: Input should be"),
+        ],
+    )
+    def test_wrong_orders_are_refused_by_the_name_of_the_field(
+        self, path: str, body: dict[str, Any], message: str
+    ) -> None:
+        sim = Simulator()
+        sim.clock.freeze()
+        before = sim.clock()
+        with serve(sim) as served:
+            status, answer = send(served.endpoint_url, f"/_simulator/{path}", body)
+        assert (status, answer["__type"]) == (400, "ValidationException")
+        assert answer["message"].startswith(message)
+        assert (sim.clock(), sim.faults.in_force()) == (before, [])
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "message"),
+        [
+            ("DELETE", "faults", {"number": "1"}, "number: Input should be a valid integer"),
+            ("DELETE", "faults", {"number": True}, "number: Input should be a valid integer"),
+            ("DELETE", "faults", {"number": None}, "number: Input should be a valid integer"),
+            ("DELETE", "faults", {"numbers": 1}, "numbers: unknown; known: number"),
+            ("DELETE", "calls", {"after": 1}, "after: unknown; known: nothing"),
+            ("GET", "calls?after=x", None, "after: Input should be a valid integer"),
+            ("GET", "calls?after=-1", None, "after: Input should be greater than or equal to 0"),
+            ("GET", "calls?before=1", None, "before: unknown; known: after"),
+            ("GET", "clock?now=1", None, "now: unknown; known: nothing"),
+            ("GET", "faults?number=1", None, "number: unknown; known: nothing"),
+        ],
+    )
+    def test_so_are_wrong_questions_and_deletions(
+        self, cloud: Cloud, method: str, path: str, body: Any, message: str
+    ) -> None:
+        cloud.sim.faults.add(error="ThrottlingException", operation="ListKeys")
+        status, answer = send(cloud.endpoint_url, f"/_simulator/{path}", body, method)
+        assert (status, answer["__type"]) == (400, "ValidationException")
+        assert answer["message"].startswith(message)
+        assert len(cloud.sim.faults.in_force()) == 1
+
+    def test_the_clock_never_leaves_what_a_date_can_tell(self) -> None:
         with serve(Simulator()) as served:
-            status, answer = send(served.endpoint_url, "/_simulator/clock", body)
-            assert (status, answer["__type"]) == (400, "ValidationException")
-            status, answer = send(served.endpoint_url, "/_simulator/faults", body)
-            assert (status, answer["__type"]) == (400, "ValidationException")
+            century = {"advance": 3162240000}
+            assert send(served.endpoint_url, "/_simulator/clock", {"advance": 3162230000})[0] == 200
+            status, answer = send(served.endpoint_url, "/_simulator/clock", century)
+            assert (status, answer["message"]) == (
+                400,
+                "the clock only moves forward, and to a century from now at most",
+            )
+            assert client(served.endpoint_url).create_key()["KeyMetadata"]["CreationDate"].year < 2200
 
     def test_a_given_clock_is_not_moved(self, cloud: Cloud) -> None:
         status, answer = send(cloud.endpoint_url, "/_simulator/clock", {"advance": 1})
