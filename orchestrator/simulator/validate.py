@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -31,39 +32,65 @@ def parsed(shape: StructureShape | None, body: Any) -> dict[str, Any]:
 def _converted(shape: Shape, value: Any) -> Any:
     match shape:
         case StructureShape():
-            given = _typed(value, dict, "structure")
+            given = _typed(value, dict, "null or structure")
             members = ((name, given.get(name)) for name in shape.members)
             return {name: _converted(shape.members[name], item) for name, item in members if item is not None}
         case ListShape():
-            return [_converted(shape.member, item) for item in _typed(value, list, "list")]
+            return [_converted(shape.member, item) for item in _typed(value, list, "null or list")]
         case MapShape():
-            return {key: _converted(shape.value, item) for key, item in _typed(value, dict, "map").items()}
+            return {key: _converted(shape.value, item) for key, item in _typed(value, dict, "null or map").items()}
     return _scalar(shape.type_name, value)
 
 
 def _scalar(kind: str, value: Any) -> Any:
     match kind:
         case "blob":
-            return _blob(_typed(value, str, "blob"))
+            return _blob(_typed(value, str, "a Blob"))
         case "boolean":
-            return _typed(value, bool, "boolean")
+            return _typed(value, bool, "a Boolean")
         case "timestamp":
-            return float(_number(value))
+            return float(_number(value, "a Timestamp"))
         case "integer" | "long":
-            return int(_number(value))
-    return _typed(value, str, "string")
+            return _whole(value, f"{'an' if kind == 'integer' else 'a'} {kind.title()}")
+    return _typed(value, str, "a String")
 
 
-def _typed(value: Any, kind: type, name: str) -> Any:
+def _typed(value: Any, kind: type, wanted: str) -> Any:
     if not isinstance(value, kind):
-        raise ServiceError("SerializationException", f"{type(value).__name__} can not be converted to a {name}")
+        raise _mistyped(value, wanted)
     return value
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:  # noqa: PLR2004 - far beyond any date
-        raise ServiceError("SerializationException", f"{type(value).__name__} can not be converted to a number")
+def _number(value: Any, wanted: str) -> Any:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if not known or not abs(value) < 1e15:  # noqa: PLR2004 - far beyond any date
+        raise _mistyped(value, wanted)
     return value
+
+
+def _whole(value: Any, wanted: str) -> int:
+    number = _number(value, wanted)
+    if number != int(number):
+        raise _mistyped(value, wanted)
+    return int(number)
+
+
+def _mistyped(value: Any, wanted: str) -> ServiceError:
+    """Return AWS's refusal of a JSON value of the wrong type; seen on its services, not recorded on KMS."""
+    match value:
+        case dict():
+            text = "Start of structure or map found where not expected"
+        case list():
+            text = "Start of list found where not expected"
+        case _ if wanted.startswith("null or "):
+            text = f"Expected {wanted.removeprefix('null or ')} or null"
+        case bool() | None:
+            text = f"{json.dumps(value).upper()}_VALUE can not be converted to {wanted}"
+        case str():
+            text = f"STRING_VALUE can not be converted to {wanted}"
+        case _:
+            text = f"NUMBER_VALUE can not be converted to {wanted}"
+    return ServiceError("SerializationException", text)
 
 
 def _blob(text: str) -> bytes:

@@ -104,6 +104,7 @@ def test_expired_pending_material_changes_nothing_until_it_is_rotated_in(cloud: 
             "A validTo date cannot be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE",
         ),
         ({"ValidTo": 0}, "ValidTo must be in the future"),
+        ({"ValidTo": 0.4}, "ValidTo must be in the future"),
         ({"ValidTo": -60}, "ValidTo must be in the future"),
         ({"ValidTo": 365 * 86400}, "ValidTo must be less than 365 days in the future"),
     ],

@@ -143,6 +143,26 @@ def test_existing_material_finds_its_slot_by_its_bytes(cloud: Cloud) -> None:
     assert [row["KeyMaterialDescription"] for row in cloud.rows(key)] == ["kept", "renamed"]
 
 
+def test_a_description_is_kept_unless_another_is_sent(cloud: Cloud) -> None:
+    """Recorded: imports:same_token_retry (kept); documented: kept if none is sent, so a sent one takes its place."""
+    key = cloud.key()
+    cloud.new(key, FIRST)
+    assert "KeyMaterialDescription" not in cloud.rows(key)[0]
+    for sent_one, listed in ((None, None), ("one", "one"), (None, "one"), ("two", "two")):
+        given = {} if sent_one is None else {"KeyMaterialDescription": sent_one}
+        cloud.existing(key, FIRST, **given)
+        assert cloud.rows(key)[0].get("KeyMaterialDescription") == listed
+
+
+def test_existing_material_of_a_key_that_never_had_any_names_no_id(cloud: Cloud) -> None:
+    """The code is that of any wrong bytes; what AWS names here is not recorded."""
+    key = cloud.key()
+    request = sent(cloud, key, FIRST, ImportType="EXISTING_KEY_MATERIAL")
+    assert refusal(cloud.kms().import_key_material, **request) == unexpected("none")
+    assert refusal(cloud.kms().import_key_material, **request, KeyMaterialId="0" * 64) == unexpected("0" * 64)
+    assert cloud.state(key) == "PendingImport"
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 16, b"x" * 31, b"x" * 33])
 def test_material_of_the_wrong_length_is_an_invalid_ciphertext(cloud: Cloud, content: bytes) -> None:
     """Recorded: imports:short_material; the message is empty."""

@@ -103,19 +103,35 @@ def test_unknown_members_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("operation", "body", "message"),
     [
-        {"KeyId": 1},
-        {"KeyId": ["k"]},
-        {"KeyId": {"a": "b"}},
-        {"KeyId": "k", "Tags": {"a": "b"}},
-        {"KeyId": "k", "Tags": ["a"]},
-        {"KeyId": "k", "Tags": [{"TagKey": 1, "TagValue": "v"}]},
-        {"KeyId": "k", "Tags": [None]},
+        ("TagResource", {"KeyId": 1}, "NUMBER_VALUE can not be converted to a String"),
+        ("TagResource", {"KeyId": True}, "TRUE_VALUE can not be converted to a String"),
+        ("TagResource", {"KeyId": ["k"]}, "Start of list found where not expected"),
+        ("TagResource", {"KeyId": {"a": "b"}}, "Start of structure or map found where not expected"),
+        ("TagResource", {"KeyId": "k", "Tags": {"a": "b"}}, "Start of structure or map found where not expected"),
+        ("TagResource", {"KeyId": "k", "Tags": "a"}, "Expected list or null"),
+        ("TagResource", {"KeyId": "k", "Tags": ["a"]}, "Expected structure or null"),
+        (
+            "TagResource",
+            {"KeyId": "k", "Tags": [{"TagKey": 1, "TagValue": "v"}]},
+            "NUMBER_VALUE can not be converted to a String",
+        ),
+        ("TagResource", {"KeyId": "k", "Tags": [None]}, "Expected structure or null"),
+        ("ListKeys", {"Limit": 1.5}, "NUMBER_VALUE can not be converted to an Integer"),
+        ("ListKeys", {"Limit": "1"}, "STRING_VALUE can not be converted to an Integer"),
+        ("ListKeys", {"Limit": False}, "FALSE_VALUE can not be converted to an Integer"),
+        ("CreateKey", {"MultiRegion": "true"}, "STRING_VALUE can not be converted to a Boolean"),
+        ("Encrypt", {"KeyId": "k", "Plaintext": 1}, "NUMBER_VALUE can not be converted to a Blob"),
+        ("ImportKeyMaterial", {"KeyId": "k", "ValidTo": "soon"}, "STRING_VALUE can not be converted to a Timestamp"),
     ],
 )
-def test_wrong_types_are_serialization_errors(body: dict[str, Any]) -> None:
-    assert answer("TagResource", **body)[0] == "SerializationException"
+def test_wrong_types_are_serialization_errors(operation: str, body: dict[str, Any], message: str) -> None:
+    assert answer(operation, **body) == ("SerializationException", message)
+
+
+def test_a_whole_number_is_one_however_it_is_written() -> None:
+    assert Simulator().call("ListKeys", PRIMARY, ACCOUNT, {"Limit": 1.0})["Keys"] == []
 
 
 def test_the_older_name_of_the_key_spec_works(cloud: Cloud) -> None:

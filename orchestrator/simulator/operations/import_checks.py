@@ -54,11 +54,12 @@ def _valid_to(params: dict[str, Any], now: float) -> float | None:
         raise invalid("A validTo date cannot be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE")
     if valid_to is None:
         return None
-    if valid_to <= now:
+    whole = float(int(valid_to))
+    if whole <= now:
         raise invalid("ValidTo must be in the future")
     if valid_to - now >= _LONGEST:
         raise invalid("ValidTo must be less than 365 days in the future")
-    return float(int(valid_to))
+    return whole
 
 
 def opened_token(request: Request, view: KeyView) -> ImportToken:
@@ -84,7 +85,7 @@ def require_identity(request: Request, view: KeyView, kind: str, found: str) -> 
     if named is not None and named != found:
         raise _unexpected(named)
     if not known:
-        raise _unexpected(_expected_id(request, keys, found))
+        raise _unexpected(_expected_id(request, keys))
 
 
 def _require_new(view: KeyView, found: str, *, known: bool) -> None:
@@ -113,11 +114,11 @@ def _unexpected(expected: str) -> ServiceError:
     return ServiceError("IncorrectKeyMaterialException", message)
 
 
-def _expected_id(request: Request, keys: KeySet, found: str) -> str:
+def _expected_id(request: Request, keys: KeySet) -> str:
     by_choice = {
         "current": keys.current,
         "oldest": keys.materials[0] if keys.materials else None,
         "pending": keys.pending or keys.current,
     }
     material = by_choice[request.switches.wrong_bytes_name]
-    return found if material is None else material.id
+    return "none" if material is None else material.id
