@@ -21,7 +21,7 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.parameters import Parameters
-from orchestrator.ports import KmsClients, MaterialStore
+from orchestrator.ports import ImportParameters, KmsClients, MaterialStore
 from orchestrator.retry import Retry
 
 PROBE_TEXT = b"mrk proof: this text says nothing"
@@ -85,20 +85,33 @@ class Perform:
                 return Outcome(Result.DONE, material_id=action.material_id)
 
     def _import_new(self, action: ImportMaterial) -> Outcome:
-        """Send NEW once, and only with a fresh receipt for an entry that was never imported (I1, I4)."""
+        """Send NEW once; parameters that KMS refuses are fetched anew, as nothing was imported then."""
+        try:
+            return self._new_once(action)
+        except KmsError as error:
+            if error.trouble is not Trouble.STALE_PARAMETERS:
+                raise
+        return self._new_once(action)
+
+    def _new_once(self, action: ImportMaterial) -> Outcome:
+        """Send NEW only with a fresh receipt for an entry that was never imported (I1, I4).
+
+        That is looked at last, when all else is at hand, so that hardly anything can happen between look and call.
+        """
+        sealed = self._sealed(action)
         entry = self._store.find(action.entry)
         if entry is None or entry.receipt is None:
             problem = entry.problem if entry else "it is not there"
             return Outcome(Result.FAILED, f"the store gives no receipt for the new material: {problem}", final=True)
         if entry.linked is not None or entry.discarded_at is not None:
             return Outcome(Result.SKIPPED, "another run has imported or discarded this entry; looking again")
-        material = self._send(action)
+        material = self._send(action, *sealed)
         self._store.link(action.entry, material)
         return Outcome(Result.DONE, material_id=material)
 
     def _import_existing(self, action: ImportMaterial) -> Outcome:
         """Send EXISTING, which KMS checks against the id: acceptance on the primary is the proof that links (P2)."""
-        material = self._retry(lambda: self._send(action))
+        material = self._retry(lambda: self._send_existing(action))
         if material != action.material_id:
             message = f"KMS says these bytes are {short(material)}, not {short(action.material_id)}"
             return Outcome(Result.FAILED, message, final=True, refused=True)
@@ -107,18 +120,20 @@ class Perform:
             self._store.link(action.entry, material)
         return Outcome(Result.DONE, material_id=material)
 
-    def _send(self, action: ImportMaterial) -> MaterialId:
+    def _send_existing(self, action: ImportMaterial) -> MaterialId:
         try:
-            return self._send_once(action)
+            return self._send(action, *self._sealed(action))
         except KmsError as error:
             if error.trouble is not Trouble.STALE_PARAMETERS:
                 raise
-        return self._send_once(action)
+        return self._send(action, *self._sealed(action))
 
-    def _send_once(self, action: ImportMaterial) -> MaterialId:
-        """Send one import; parameters that KMS refuses are forgotten, and that nothing was imported is certain then."""
+    def _sealed(self, action: ImportMaterial) -> tuple[ImportParameters, bytes]:
         parameters = self._parameters.get(action.arn)
-        wrapped = self._store.wrap(action.entry, parameters.public_key, parameters.algorithm)
+        return parameters, self._store.wrap(action.entry, parameters.public_key, parameters.algorithm)
+
+    def _send(self, action: ImportMaterial, parameters: ImportParameters, wrapped: bytes) -> MaterialId:
+        """Send one import; parameters that KMS refuses are forgotten, and that nothing was imported is certain then."""
         kms = self._kms(action.arn.region)
         try:
             return kms.import_key_material(

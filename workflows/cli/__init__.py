@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from orchestrator.errors import Exit, MrkError
+from orchestrator.hardening import offer_no_core_dump
 from workflows.cli.app import app
 from workflows.cli.common import complain
 
@@ -18,6 +19,7 @@ _SIGNALLED = 130
 
 def main() -> None:
     """Run the command line and end the process; no traceback ever reaches a user (I9)."""
+    offer_no_core_dump()
     _open_streams()
     code = run(sys.argv[1:])
     try:
