@@ -1,4 +1,4 @@
-"""The command leaves no memory behind: no core dump is offered, and no other process of the user reads its memory (I2)."""
+"""The command leaves nothing of its memory behind: no core dump, and no other process of the user reads it (I2)."""
 
 import json
 import subprocess

@@ -1,0 +1,215 @@
+"""One machine for each crash: a key in 1 + 3 Regions, its store, and a real process of `mrk` that is killed on its way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from e2e.machine import Machine, Past
+from orchestrator.model import EntryName, KeyArn
+from orchestrator.report.journal import Chain
+from orchestrator.simulator import Call, Simulator, serve
+from orchestrator.simulator.faults import ConnectionDropped
+from orchestrator.stores import Place, init_store
+from verdict import Before, before, broken
+
+FOUR = ("us-east-1", "eu-west-1", "ap-southeast-2", "sa-east-1")
+_DYING = Path(__file__).with_name("dying.py")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """A moment of a run: the so-manieth call of its kind, before it has an effect, or after that."""
+
+    what: str
+    number: int
+    moment: str
+    region: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.region}" if self.region else ""
+        return f"{self.moment} call {self.number} of {self.what}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A row of the matrix: what is prepared, the command that is killed and run again, and what it should come to."""
+
+    name: str
+    command: tuple[str, ...]
+    rotations: int = 1
+    prepare: Callable[["Scene"], None] = lambda _: None
+    settings: dict[str, Any] = field(default_factory=dict)
+    again: tuple[int, ...] = (0,)
+    """Exit codes of the run after the crash."""
+    done: tuple[int, ...] = (0,)
+    """Exit codes where the killed run had done everything, but could not say so."""
+
+
+@dataclass
+class Scene:
+    """The key, the machine and the store of one crash."""
+
+    machine: Machine
+    simulator: Simulator
+    arn: KeyArn
+    store: Any
+    earlier: Before
+
+    def start(self, workflow: Workflow, where: str = "-") -> "subprocess.Popen[str]":
+        """Start the command; `where` names the store or journal call that it dies at."""
+        told = str(self.machine.directory / "calls.txt")
+        line = [sys.executable, str(_DYING), where, told, *workflow.command]
+        return subprocess.Popen(
+            line,
+            cwd=self.machine.directory,
+            env=self.machine.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def client(self, region: str) -> Any:
+        return self.machine.client(region)
+
+    def finished(self) -> bool:
+        """Whether everything is done already: nothing pending, and CURRENT proven."""
+        true = self.simulator.key(self.arn.region, str(self.arn))
+        assert true is not None
+        proven = {entry.linked for entry in self.store.entries() if entry.proven}
+        return true.current in proven and true.current != self.earlier.current
+
+
+@contextmanager
+def scene(directory: Path, workflow: Workflow) -> Iterator[Scene]:
+    """A machine with one key, made two days ago, whose material is in the store."""
+    directory.mkdir()
+    past = Past(days=2)
+    simulator = Simulator(past, lag="instant", rotation_seconds=0.3)
+    with serve(simulator) as served:
+        machine = Machine(directory, served.endpoint_url, simulator, past)
+        arn_text, file = machine.make_key_quickly(FOUR)
+        arn = KeyArn.parse(arn_text)
+        run = {"poll": "200ms", "looks": 2, "deadline": "60s", "journal": str(directory / "runs")}
+        machine.more = {"run": run}
+        key = {"arn": arn_text, "regions": list(FOUR), "rotate_every": "1d", **workflow.settings}
+        machine.write_config(payments=key)
+        store = init_store(
+            f"file:{directory / 'store'}",
+            Place("aws", "other"),
+            recipients=machine.identities,
+            identity=directory / "identity.txt",
+            clock_now=lambda: datetime.now(UTC),
+        )
+        first = EntryName(arn.identity, None)
+        store.adopt(first, file)
+        current = simulator.key(arn.region, arn_text)
+        assert current is not None
+        store.link(first, current.current)
+        store.mark_proven(first, {})
+        past.days = 0
+        made = Scene(machine, simulator, arn, store, before(simulator, arn))
+        workflow.prepare(made)
+        made.earlier = before(simulator, arn)
+        yield made
+
+
+def discover(directory: Path, workflow: Workflow) -> list[Point]:
+    """Record one clean run, and name every moment of it."""
+    with scene(directory, workflow) as made:
+        begun = len(made.simulator.calls)
+        process = made.start(workflow)
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == 0, f"{out}\n{err}"
+        assert not judged(made, workflow, success=True)
+        return [*_kms_points(made.simulator.calls[begun:]), *_inner_points(directory / "calls.txt")]
+
+
+def _kms_points(calls: list[Call]) -> Iterator[Point]:
+    seen: Counter[tuple[str, str]] = Counter()
+    for call in calls:
+        seen[call.operation, call.region] += 1
+        for moment in ("before", "after"):
+            yield Point(f"kms.{call.operation}", seen[call.operation, call.region], moment, call.region)
+
+
+def _inner_points(told: Path) -> Iterator[Point]:
+    for line in told.read_text().split():
+        name, number = line.split(":")
+        for moment in ("before", "after") if name.startswith("store") else ("torn", "after"):
+            yield Point(name, int(number), moment)
+
+
+def kill_at(made: Scene, workflow: Workflow, point: Point) -> int:
+    """Start the command, kill it at a point, and return its exit code: -9, unless it never came there."""
+    if not point.what.startswith("kms."):
+        process = made.start(workflow, f"{point.what}:{point.number}:{point.moment}")
+        process.communicate(timeout=100)
+        return process.returncode
+    process = None
+    lock, seen = Lock(), 0
+
+    def kill(call: Call, moment: str) -> None:
+        nonlocal seen
+        if (f"kms.{call.operation}", call.region, moment) != (point.what, point.region, point.moment):
+            return
+        with lock:
+            seen += 1
+            mine = seen == point.number
+        if mine:
+            while process is None:
+                time.sleep(0.01)
+            os.kill(process.pid, signal.SIGKILL)
+            if moment == "before":
+                # The request never left: it must have no effect.
+                raise ConnectionDropped
+
+    made.simulator.hooks.append(kill)
+    process = made.start(workflow)
+    process.communicate(timeout=100)
+    made.simulator.hooks.clear()
+    return process.returncode
+
+
+def judged(made: Scene, workflow: Workflow, *, success: bool) -> list[str]:
+    """What is broken of the promises, and of the journals."""
+    stores = (made.store,)
+    found = broken(made.simulator, made.arn, made.earlier, stores, success=success, rotations=workflow.rotations)
+    for path in (made.machine.directory / "runs").glob("*.jsonl"):
+        chain = Chain(path.stem)
+        with path.open("rb") as lines:
+            for _ in chain.read(lines):
+                pass
+        if not chain.intact:
+            found.append(f"journal: {path.name}: {chain.problem()}")
+    new = made.store.entries(made.arn.identity)
+    if success and workflow.rotations and len(new) != 2:
+        found.append(f"orphan: {[str(entry.name) for entry in new]}")
+    return found
+
+
+def crash_and_rerun(directory: Path, workflow: Workflow, point: Point) -> tuple[bool, list[str]]:
+    """Crash at one point, run again, and say whether the point was reached and what is wrong in the end."""
+    with scene(directory, workflow) as made:
+        code = kill_at(made, workflow, point)
+        reached = code == -signal.SIGKILL
+        done = made.finished() if workflow.rotations else False
+        torn = [f"{point}: first run: ended with {code}"] if not reached and code != 0 else []
+        wrong = [*torn, *(f"{point}: after the crash: {one}" for one in judged(made, workflow, success=False))]
+        again = made.start(workflow)
+        out, err = again.communicate(timeout=100)
+        allowed = workflow.done if done else workflow.again
+        if again.returncode not in allowed:
+            wrong.append(f"{point}: run again: ended with {again.returncode}: {out[-600:]} {err[-600:]}")
+        wrong += [f"{point}: run again: {one}" for one in judged(made, workflow, success=True)]
+        return reached, wrong
