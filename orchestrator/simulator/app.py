@@ -17,6 +17,7 @@ from orchestrator.simulator.errors import ServiceError
 from orchestrator.simulator.faults import ConnectionDropped
 from orchestrator.simulator.simulator import Simulator
 from orchestrator.simulator.sts import Sts, error_document
+from orchestrator.simulator.wire import operation_model
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/[^/,\s]+/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)/aws4_request")
 _JSON = "application/x-amz-json-1.1"
@@ -59,7 +60,9 @@ class App:
         prefix, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
         if request.method != "POST" or prefix != "TrentService" or not operation:
             raise ServiceError("UnknownOperationException")
-        return _json(self._simulator.call(operation, region, identity.account, _body(request)))
+        answer = self._simulator.call(operation, region, identity.account, _body(request))
+        # An operation that tells nothing answers with no body at all.
+        return _json(answer) if operation_model(operation).output_shape else _sent("", _JSON)
 
     def _ask_sts(self, request: Request) -> str:
         region, identity = self._caller(request, optional=True)
@@ -93,12 +96,15 @@ def _body(request: Request) -> Any:
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    headers = {"x-amzn-RequestId": str(uuid.uuid4())}
-    return Response(json.dumps(value), status=status, content_type=_JSON, headers=headers)
+    return _sent(json.dumps(value), _JSON, status)
 
 
 def _xml(text: str, status: int = 200) -> Response:
-    return Response(text, status=status, content_type="text/xml")
+    return _sent(text, "text/xml", status)
+
+
+def _sent(text: str, kind: str, status: int = 200) -> Response:
+    return Response(text, status=status, content_type=kind, headers={"x-amzn-RequestId": str(uuid.uuid4())})
 
 
 def _failure(request: Request, error: ServiceError) -> Response:

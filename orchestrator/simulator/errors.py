@@ -16,6 +16,7 @@ class ServiceError(Exception):
 STATUS: Mapping[str, int] = {
     "KMSInternalException": 500,
     "DependencyTimeoutException": 500,
+    "KeyUnavailableException": 500,
     "InternalFailure": 500,
     "ServiceUnavailable": 503,
     "ServiceUnavailableException": 503,

@@ -8,13 +8,15 @@ from typing import Any
 from orchestrator.simulator.errors import ServiceError
 
 
-def page(params: dict[str, Any], items: Sequence[Any], *, default: int = 100) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Return one page and its paging fields; NextMarker is absent on the last page.
+def page(
+    params: dict[str, Any], items: Sequence[Any], *, default: int = 100, most: int = 1000
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Return one page, of `most` items whatever the Limit, and its paging fields; NextMarker is absent on the last one.
 
     InvalidMarkerException, with no message as on AWS, for a marker that was not handed out.
     """
     start = _position(params.get("Marker"), len(items))
-    end = start + params.get("Limit", default)
+    end = start + min(params.get("Limit", default), most)
     more = end < len(items)
     fields = {"Truncated": more} | ({"NextMarker": _marker(end)} if more else {})
     return items[start:end], fields

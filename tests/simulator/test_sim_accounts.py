@@ -119,6 +119,30 @@ class TestKeyIds:
             ),
         )
 
+    def test_an_alias_stays_with_one_kind_of_key(self, cloud: Cloud) -> None:
+        """Documented: the current and the new key have the same type and usage; the text is not recorded."""
+        one = cloud.ready_key()
+        pair = {"Origin": "AWS_KMS", "KeySpec": "ECC_NIST_P256"}
+        signer, agreer = (cloud.key(**pair, KeyUsage=usage) for usage in ("SIGN_VERIFY", "KEY_AGREEMENT"))
+        other = cloud.key(Origin="AWS_KMS", KeySpec="ECC_NIST_P384", KeyUsage="SIGN_VERIFY")
+        kms = cloud.kms()
+        kms.create_alias(AliasName="alias/a", TargetKeyId=one)
+        kms.create_alias(AliasName="alias/b", TargetKeyId=signer)
+        assert refusal(kms.update_alias, AliasName="alias/a", TargetKeyId=signer)[0] == "ValidationException"
+        assert refusal(kms.update_alias, AliasName="alias/b", TargetKeyId=agreer)[0] == "ValidationException"
+        kms.update_alias(AliasName="alias/b", TargetKeyId=other)
+        named = {alias["AliasName"]: alias["TargetKeyId"] for alias in kms.list_aliases()["Aliases"]}
+        assert named == {"alias/a": one, "alias/b": other}
+
+    def test_a_page_of_aliases_has_a_hundred_at_most(self, cloud: Cloud) -> None:
+        key = cloud.key()
+        for number in range(101):
+            cloud.sim.call("CreateAlias", PRIMARY, "111122223333", {"AliasName": f"alias/{number}", "TargetKeyId": key})
+        assert len(cloud.kms().list_aliases()["Aliases"]) == 50
+        page = cloud.kms().list_aliases(Limit=1000)
+        assert (len(page["Aliases"]), page["Truncated"]) == (100, True)
+        assert len(cloud.kms().list_aliases(Marker=page["NextMarker"])["Aliases"]) == 1
+
 
 class TestRegions:
     @pytest.mark.parametrize("region", ["zz-no-1", "us-east-9", "US-EAST-1"])
@@ -197,6 +221,9 @@ class TestPolicies:
             assert refusal(cloud.kms().create_key, Policy=wrong)[0] == "MalformedPolicyDocumentException"
         refused = refusal(cloud.kms().get_key_policy, KeyId=key, PolicyName="other")
         assert refused == ("NotFoundException", "No such policy exists")
+        given = {"KeyId": key, "PolicyName": "AWS_RAM"}
+        assert refusal(cloud.kms().get_key_policy, **given)[0] == "NotFoundException"
+        assert refusal(cloud.kms().put_key_policy, **given, Policy=policy)[0] == "ValidationException"
         assert cloud.kms().get_key_policy(KeyId=key)["Policy"] == policy
 
 

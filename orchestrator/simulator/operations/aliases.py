@@ -7,6 +7,7 @@ from orchestrator.simulator.errors import ServiceError, invalid, not_found
 from orchestrator.simulator.pages import page
 from orchestrator.simulator.request import Request
 from orchestrator.simulator.rules import require_state
+from orchestrator.simulator.state import SYMMETRIC
 from orchestrator.simulator.view import KeyView
 from orchestrator.simulator.world import Alias
 
@@ -26,6 +27,7 @@ def update_alias(request: Request) -> dict[str, Any]:
     name = request.params["AliasName"]
     alias = _existing(request, name)
     view = _target(request)
+    _require_same_kind(request.find(alias.key_id), view)
     _put(request, name, replace(alias, key_id=view.keys.key_id, updated=request.now))
     return {}
 
@@ -43,7 +45,7 @@ def list_aliases(request: Request) -> dict[str, Any]:
     key_id = request.key().keys.key_id if "KeyId" in request.params else None
     known = request.world.aliases_of(request.account, request.region, request.now)
     found = [alias for alias in known if key_id in (None, alias.key_id)]
-    some, paging = page(request.params, found, default=50)
+    some, paging = page(request.params, found, default=50, most=100)
     return {"Aliases": [_entry(request, alias) for alias in some], **paging}
 
 
@@ -76,6 +78,16 @@ def _target(request: Request) -> KeyView:
     view = request.find(given)
     require_state(view, request.operation)
     return view
+
+
+def _require_same_kind(old: KeyView, new: KeyView) -> None:
+    kinds = [(view.keys.usage, _family(view.keys.spec)) for view in (old, new)]
+    if kinds[0] != kinds[1]:
+        raise invalid(f"{new.arn} is not of the same type and key usage as {old.arn}.")
+
+
+def _family(spec: str) -> str:
+    return spec if spec == SYMMETRIC else "HMAC" if spec.startswith("HMAC") else "asymmetric"
 
 
 def _existing(request: Request, name: str) -> Alias:

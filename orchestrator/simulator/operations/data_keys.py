@@ -8,6 +8,7 @@ from orchestrator.simulator.errors import invalid, not_simulated
 from orchestrator.simulator.operations.crypto import finish_dry_run, key_for, require_plain
 from orchestrator.simulator.request import Request
 from orchestrator.simulator.state import SYMMETRIC
+from orchestrator.simulator.view import KeyView
 
 _SIZES = {"AES_128": 16, "AES_256": 32}
 
@@ -15,15 +16,13 @@ _SIZES = {"AES_128": 16, "AES_256": 32}
 def generate_data_key(request: Request) -> dict[str, Any]:
     """Make a data key, in plain and encrypted."""
     require_plain(request)
-    plaintext = os.urandom(_size(request.params))
-    sealed, common = _sealed(request, plaintext)
-    return {"CiphertextBlob": sealed, "Plaintext": plaintext, **common}
+    answer, plaintext = _data_key(request)
+    return {**answer, "Plaintext": plaintext}
 
 
 def generate_data_key_without_plaintext(request: Request) -> dict[str, Any]:
     """Make a data key, encrypted only."""
-    sealed, common = _sealed(request, os.urandom(_size(request.params)))
-    return {"CiphertextBlob": sealed, **common}
+    return _data_key(request)[0]
 
 
 def generate_data_key_pair(request: Request) -> dict[str, Any]:
@@ -52,23 +51,36 @@ def _size(params: dict[str, Any]) -> int:
     return int(params["NumberOfBytes"]) if "NumberOfBytes" in params else _SIZES[params["KeySpec"]]
 
 
+def _data_key(request: Request) -> tuple[dict[str, Any], bytes]:
+    size = _size(request.params)
+    view = _key(request)
+    plaintext = os.urandom(size)
+    return {"CiphertextBlob": _sealed(request, view, plaintext), **_names(view)}, plaintext
+
+
 def _pair(request: Request) -> tuple[dict[str, Any], bytes]:
     spec: str = request.params["KeyPairSpec"]
     if spec not in families.PAIR_SPECS:
         raise not_simulated(f"{request.operation} with KeyPairSpec {spec}")
+    view = _key(request)
     private = families.generated(spec)
-    sealed, common = _sealed(request, private)
-    public = families.public_bytes(private)
-    return {"PrivateKeyCiphertextBlob": sealed, "PublicKey": public, "KeyPairSpec": spec, **common}, private
+    sealed, public = _sealed(request, view, private), families.public_bytes(private)
+    return {"PrivateKeyCiphertextBlob": sealed, "PublicKey": public, "KeyPairSpec": spec, **_names(view)}, private
 
 
-def _sealed(request: Request, plaintext: bytes) -> tuple[bytes, dict[str, Any]]:
+def _key(request: Request) -> KeyView:
     view = key_for(request, "ENCRYPT_DECRYPT", SYMMETRIC)
     finish_dry_run(request)
-    material_id, content = view.in_use
+    return view
+
+
+def _sealed(request: Request, view: KeyView, plaintext: bytes) -> bytes:
     context = request.params.get("EncryptionContext", {})
-    blob = ciphertext.seal(ciphertext.DATA_KEY, view.keys.key_id, material_id, content, plaintext, context)
-    return blob, {"KeyId": view.arn, "KeyMaterialId": material_id}
+    return ciphertext.seal(ciphertext.DATA_KEY, view.keys.key_id, *view.in_use, plaintext, context)
+
+
+def _names(view: KeyView) -> dict[str, Any]:
+    return {"KeyId": view.arn, "KeyMaterialId": view.in_use[0]}
 
 
 OPERATIONS = {

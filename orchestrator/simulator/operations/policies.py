@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from orchestrator.simulator.errors import ServiceError, not_found
+from orchestrator.simulator.errors import ServiceError, invalid, not_found
 from orchestrator.simulator.pages import page
 from orchestrator.simulator.request import Request
 
@@ -47,6 +47,8 @@ def get_key_policy(request: Request) -> dict[str, Any]:
 def put_key_policy(request: Request) -> dict[str, Any]:
     """Replace the key's policy in this Region."""
     view = request.usable_key()
+    if request.params.get("PolicyName") == "AWS_RAM":
+        raise invalid("The key policy AWS_RAM cannot be set.")
     _require_default(request)
     policy = policy_from(request) or view.member.policy
     request.put(request.truth(view).with_member(replace(view.member, policy=policy)))

@@ -40,7 +40,7 @@ def untag_resource(request: Request) -> dict[str, Any]:
 def list_resource_tags(request: Request) -> dict[str, Any]:
     """List the tags of a key in this Region."""
     tags = [{"TagKey": key, "TagValue": value} for key, value in request.key().member.tags.items()]
-    some, paging = page(request.params, tags, default=50)
+    some, paging = page(request.params, tags, default=50, most=50)
     return {"Tags": list(some), **paging}
 
 
