@@ -1,16 +1,20 @@
 """STS AssumeRole and GetCallerIdentity, over the query protocol."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from orchestrator.simulator.accounts import Accounts, Identity
 from orchestrator.simulator.errors import ServiceError, not_simulated
+from orchestrator.simulator.validate import parsed
+from orchestrator.simulator.wire import operation_model
 
 _NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 _HOUR = 3600
-_DURATIONS = range(900, 43201)
+_NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Tree = dict[str, "str | Tree"]
 
@@ -35,13 +39,11 @@ class Sts:
         raise not_simulated(f"sts {action}")
 
     def _assume(self, fields: Mapping[str, str], now: float) -> Tree:
-        arn, session = fields.get("RoleArn", ""), fields.get("RoleSessionName", "")
-        seconds = fields.get("DurationSeconds", str(_HOUR))
-        if not session or not seconds.isdigit() or int(seconds) not in _DURATIONS:
-            raise _invalid("RoleSessionName is needed, and DurationSeconds between 900 and 43200")
-        role = self._accounts.assume(arn, session, now + int(seconds))
+        params = _parsed("AssumeRole", fields)
+        seconds = params.get("DurationSeconds", _HOUR)
+        role = self._accounts.assume(params["RoleArn"], params["RoleSessionName"], now + seconds)
         if role is None:
-            raise _invalid(f"{arn} is invalid")
+            raise _invalid(f"{params['RoleArn']} is invalid")
         return {
             "Credentials": {
                 "AccessKeyId": role.access_key,
@@ -51,6 +53,19 @@ class Sts:
             },
             "AssumedRoleUser": {"AssumedRoleId": role.identity.user_id, "Arn": role.identity.arn},
         }
+
+
+def _parsed(action: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    shape = operation_model(action, "sts").input_shape
+    texts = {name: value for name, value in fields.items() if shape is not None and name in shape.members}
+    try:
+        if "DurationSeconds" in texts:
+            return parsed(shape, {**texts, "DurationSeconds": int(texts["DurationSeconds"])})
+        return parsed(shape, texts)
+    except ServiceError as error:
+        raise _invalid(error.message) from error
+    except ValueError as error:
+        raise _invalid("DurationSeconds is not a number") from error
 
 
 def _invalid(message: str) -> ServiceError:
@@ -73,7 +88,7 @@ def _grown(element: ET.Element, tree: Tree) -> ET.Element:
     for name, value in tree.items():
         child = ET.SubElement(element, name)
         if isinstance(value, str):
-            child.text = value
+            child.text = _NO_XML.sub("", value)
         else:
             _grown(child, value)
     return element

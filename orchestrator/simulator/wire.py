@@ -9,15 +9,15 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 
 
 @cache
-def service_model() -> ServiceModel:
-    """Return botocore's model of KMS."""
-    return botocore.session.get_session().get_service_model("kms")
+def service_model(service: str = "kms") -> ServiceModel:
+    """Return botocore's model of KMS, or of another service."""
+    return botocore.session.get_session().get_service_model(service)
 
 
 @cache
-def operation_model(operation: str) -> OperationModel:
+def operation_model(operation: str, service: str = "kms") -> OperationModel:
     """Return the model of one operation."""
-    return service_model().operation_model(operation)
+    return service_model(service).operation_model(operation)
 
 
 @cache

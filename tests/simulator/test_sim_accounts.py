@@ -1,10 +1,13 @@
 """Accounts, STS, quotas, aliases, tags, policies and the state file."""
 
+import http.client
 import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
+from xml.etree import ElementTree as ET
 
 import boto3
 import pytest
@@ -63,6 +66,33 @@ class TestAccounts:
         assert (who["Account"], who["Arn"]) == (OTHER_ACCOUNT, f"arn:aws:iam::{OTHER_ACCOUNT}:root")
         assert refusal(sts(cloud).assume_role, RoleArn="a" * 20, RoleSessionName="run")[0] == "ValidationError"
         assert refusal(sts(cloud).get_session_token)[0] == "NotSimulatedException"
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"RoleSessionName": "a b"}, "Value 'a b' at 'roleSessionName' failed to satisfy constraint: "),
+            ({"RoleSessionName": "\x00\x01"}, "1 validation error detected: "),
+            ({"DurationSeconds": "899"}, "Member must have value greater than or equal to 900"),
+            ({"DurationSeconds": "43201"}, "Member must have value less than or equal to 43200"),
+            ({"DurationSeconds": "\u00b2"}, "DurationSeconds is not a number"),
+            ({"DurationSeconds": "9" * 5000}, "DurationSeconds is not a number"),
+            ({"RoleArn": "x"}, "Value 'x' at 'roleArn' failed"),
+            ({"RoleArn": "arn:aws:iam::1:role/a\x00b"}, "1 validation error detected: "),
+            ({"RoleArn": "arn:aws:iam::44445555:role/x"}, "arn:aws:iam::44445555:role/x is invalid"),
+        ],
+    )
+    def test_a_role_that_cannot_be_assumed(self, cloud: Cloud, given: dict[str, str], message: str) -> None:
+        fields = {"RoleArn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/rotator", "RoleSessionName": "run", **given}
+        body = urlencode({"Action": "AssumeRole", "Version": "2011-06-15", **fields}).encode()
+        connection = http.client.HTTPConnection(urlsplit(cloud.endpoint_url).netloc, timeout=10)
+        connection.request("POST", "/", body, {"Content-Type": "application/x-www-form-urlencoded"})
+        answer = connection.getresponse()
+        assert (answer.status, len(answer.headers["x-amzn-RequestId"])) == (400, 36)
+        error = ET.fromstring(answer.read())  # noqa: S314 - our own server's
+        connection.close()
+        space = "{https://sts.amazonaws.com/doc/2011-06-15/}"
+        assert error.findtext(f"{space}Error/{space}Code") == "ValidationError"
+        assert message in str(error.findtext(f"{space}Error/{space}Message"))
 
 
 class TestKeyIds:

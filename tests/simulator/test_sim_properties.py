@@ -134,7 +134,13 @@ class Keys(RuleBasedStateMachine):
 
     @rule(region=REGIONS)
     def rotate_when_ready(self, region: str) -> None:
-        self.attempt(region, "rotate_key_on_demand", KeyId=self.key)
+        """Once all news has come round, nothing is rotated that a member lacks."""
+        self.clock.advance(15)
+        before = self.sim.key(region, self.key)
+        answer = self.attempt(region, "rotate_key_on_demand", KeyId=self.key)
+        if answer is not None and before is not None and not before.rotating and self.which == 0:
+            for member in before.regions:
+                assert self.sim.material(member, self.key, str(before.pending)) is not None
 
     @rule(seconds=st.sampled_from([0.05, 1, 10, 30, 3600, 8 * 86400]))
     def wait(self, seconds: float) -> None:
