@@ -7,12 +7,13 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from secrets import token_hex
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import UsageError
-from orchestrator.kms import KmsFactory, KmsOptions
-from orchestrator.model import region_of
+from orchestrator.kms import KmsFactory, KmsOptions, endpoint_class
+from orchestrator.model import Region, region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
@@ -20,7 +21,7 @@ from orchestrator.ports import Clock, Listener, MaterialStore, WrappingAlgorithm
 from orchestrator.retry import Retry
 from orchestrator.runner import Runner
 from orchestrator.settings import Settings
-from orchestrator.stores import Place, init_store, open_store
+from orchestrator.stores import Cloud, Place, Wanted, init_store, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,12 @@ def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | N
 
 def assemble(settings: Settings, kms: KmsFactory, listener: Listener, clock: Clock, executor: Executor) -> Engine:
     """Put the parts together around KMS, a clock and an executor."""
+    retry = Retry(time.sleep)
     store = open_store(
         settings.store.uri,
         place(settings, kms),
-        recipients=settings.store.recipients,
-        identity=settings.store.identity,
-        clock_now=clock.now,
+        wanted_store(settings, kms, retry, clock, settings.store.recipients),
     )
-    retry = Retry(time.sleep)
     parameters = Parameters(kms, retry, clock.now, WrappingAlgorithm(settings.aws.wrapping_algorithm))
     perform = Perform(kms, store, parameters, retry)
     observe = Observe(kms, store, retry, clock.now)
@@ -101,5 +100,22 @@ def make_store(settings: Settings, recipients: Sequence[str]) -> MaterialStore:
     clock = SystemClock()
     kms = kms_factory(settings, "", lambda _: None, clock)
     where = place(settings, kms)
-    identity = settings.store.identity
-    return init_store(settings.store.uri, where, recipients=recipients, identity=identity, clock_now=clock.now)
+    return init_store(settings.store.uri, where, wanted_store(settings, kms, Retry(time.sleep), clock, recipients))
+
+
+def wanted_store(settings: Settings, kms: KmsFactory, retry: Retry, clock: Clock, recipients: Sequence[str]) -> Wanted:
+    """Tell the stores what is wanted, and how AWS is reached."""
+    store = settings.store
+    return Wanted(
+        clock.now,
+        recipients=tuple(recipients),
+        identity=store.identity,
+        kms_key=store.kms_key,
+        replica_regions=tuple(Region(region) for region in store.replica_regions),
+        cloud=Cloud(
+            secrets=partial(kms.client, "secretsmanager"),
+            key_origin=lambda region, key: kms(region).origin(key),
+            endpoint_class=endpoint_class,
+            retry=retry,
+        ),
+    )

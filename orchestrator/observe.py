@@ -47,6 +47,8 @@ class Observe:
             entries = [entry for name in _first_names(key, materials) for entry in self._attempts(name)]
         except StoreError as error:
             return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
+        except KmsError as error:
+            return LookFailure(STORE, seen_at, error.message, error.trouble is Trouble.TRANSIENT, error.hint)
         return StoreView(seen_at, tuple(entries))
 
     def _attempts(self, name: EntryName) -> Iterable[Entry]:

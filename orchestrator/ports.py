@@ -86,7 +86,7 @@ KmsClients = Callable[[Region], KmsPort]
 class MaterialStore(Protocol):
     """Where key material lives, and the only place that touches plaintext (I2).
 
-    Raises StoreError, and UsageError where a file of the user's is wrong; nothing else.
+    Raises StoreError, UsageError where a file of the user's is wrong, and KmsError where a call to AWS fails.
     One contract test suite runs over every implementation.
     """
 

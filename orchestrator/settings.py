@@ -81,6 +81,8 @@ class StoreSettings(_Strict):
     uri: str
     recipients: tuple[str, ...] = ()
     identity: Path | None = None
+    kms_key: str | None = None
+    replica_regions: tuple[RegionName, ...] = ()
 
 
 class KeyPolicySettings(_Strict):

@@ -33,7 +33,7 @@ from orchestrator.progress import Job, Report
 from orchestrator.retry import Retry, RetryPolicy
 from orchestrator.runner import Carry, Runner
 from orchestrator.simulator import Simulator, TrueKey
-from orchestrator.stores import Place, init_store
+from orchestrator.stores import Place, Wanted, init_store
 from workflows.rotate import ROTATE
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
@@ -97,10 +97,7 @@ class World:
         return init_store(
             uri or self.store_uri,
             Place("aws", "other"),
-            recipients=self.recipients,
-            identity=self.identity,
-            clock_now=self.clock.now,
-            **more,
+            Wanted(self.clock.now, recipients=tuple(self.recipients), identity=self.identity, **more),
         )
 
     def client(self, region: str = REGIONS[0]) -> Any:

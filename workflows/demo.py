@@ -29,7 +29,7 @@ from orchestrator.runner import Runner
 from orchestrator.settings import Settings
 from orchestrator.simulator import Simulator, serve
 from orchestrator.simulator.regions import known_regions
-from orchestrator.stores import Place, init_store
+from orchestrator.stores import Place, Wanted, init_store
 from workflows import jobs
 
 ACCOUNT = "111122223333"
@@ -104,7 +104,7 @@ def _settings(directory: Path, key: KeyArn, regions: Sequence[Region], endpoint_
 def _make_store(settings: Settings, clock: SystemClock) -> None:
     store = settings.store
     where = Place("aws", "other")
-    init_store(store.uri, where, recipients=store.recipients, identity=store.identity, clock_now=clock.now)
+    init_store(store.uri, where, Wanted(clock.now, recipients=store.recipients, identity=store.identity))
 
 
 def _first_material(engine: Engine, quietly: Runner, key: KeyArn, regions: Sequence[Region]) -> MaterialId:

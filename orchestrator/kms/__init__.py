@@ -1,5 +1,5 @@
-"""KMS over boto3: the only package that knows boto3."""
+"""KMS over boto3, and the clients of other services that are reached alike."""
 
-from orchestrator.kms.factory import KmsFactory, KmsOptions
+from orchestrator.kms.factory import KmsFactory, KmsOptions, endpoint_class
 
-__all__ = ["KmsFactory", "KmsOptions"]
+__all__ = ["KmsFactory", "KmsOptions", "endpoint_class"]

@@ -48,6 +48,11 @@ class Kms:
         answer = self._call("describe_key", arn, KeyId=arn)
         return read("DescribeKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
 
+    def origin(self, key: str) -> str:
+        """DescribeKey, for where the key material of any key comes from; takes an id, an ARN or an alias."""
+        answer = self._call("describe_key", key, KeyId=key)
+        return read("DescribeKey", lambda: str(answer["KeyMetadata"]["Origin"]))
+
     def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
         """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
         found: list[MaterialRow] = []

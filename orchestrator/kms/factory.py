@@ -1,4 +1,4 @@
-"""One boto3 client per Region, with SDK retries off (I4): the SDK would send a rotation twice.
+"""One boto3 client per service and Region, with SDK retries off (I4): the SDK would send a rotation twice.
 
 It also takes LimitExceededException, which ends a key's rotations for life, for throttling.
 """
@@ -59,12 +59,18 @@ class KmsFactory:
         """Return the client of one Region; raises KmsError where none can be made."""
         with self._lock:
             if region not in self._made:
-                self._made[region] = Kms(self._client(region), region, self._now, self._listener)
+                client = self._client("kms", region, self._options.endpoint_url)
+                self._made[region] = Kms(client, region, self._now, self._listener)
             return self._made[region]
 
-    def _client(self, region: Region) -> Client:
+    def client(self, service: str, region: Region) -> Client:
+        """Make a client of another service, reached alike; `endpoint_url` is for KMS alone."""
+        with self._lock:
+            return self._client(service, region, None)
+
+    def _client(self, service: str, region: Region, endpoint_url: str | None) -> Client:
         options = self._options
-        direct = _in_clear(options.endpoint_url)
+        direct = service == "kms" and _in_clear(endpoint_url)
         config = Config(
             proxies={} if direct else None,
             retries={"total_max_attempts": 1, "mode": "standard"},
@@ -77,14 +83,17 @@ class KmsFactory:
         )
         try:
             self._session = self._session or _session(options, region)
-            client: Client = self._session.client(
-                "kms", region_name=region, endpoint_url=options.endpoint_url, config=config
+            client: Client = self._session.client(  # type: ignore[call-overload]
+                service, region_name=region, endpoint_url=endpoint_url, config=config
             )
         except (BotoCoreError, ValueError) as error:
-            raise UsageError(f"no KMS client for {region}: {error}", "check the aws settings and profile") from error
+            raise UsageError(
+                f"no {service} client for {region}: {error}", "check the aws settings and profile"
+            ) from error
         refuse_clear_text(client.meta.endpoint_url)
         if client.meta.endpoint_url.startswith("http:") and not direct:
-            client = self._session.client("kms", region_name=region, config=config.merge(Config(proxies={})))
+            proxyless = config.merge(Config(proxies={}))
+            client = self._session.client(service, region_name=region, config=proxyless)  # type: ignore[call-overload]
         return client
 
     def endpoint_class(self, region: Region) -> Literal["aws", "other"]:
@@ -134,4 +143,4 @@ def refuse_clear_text(url: str) -> None:
     """Refuse http to anything but this machine (P12)."""
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        raise UsageError(f"{url} is not https", "wrapped key material goes over https, or stays on this machine")
+        raise UsageError(f"{url} is not https", "key material goes over https, or stays on this machine")

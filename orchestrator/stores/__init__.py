@@ -1,36 +1,23 @@
 """Stores of key material: the one registry, keyed by URI scheme. A new store is one module and one line here."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Protocol
 
 from orchestrator.errors import UsageError
 from orchestrator.ports import MaterialStore
 
 from .opening import init_file_store, open_file_store
 from .place import EndpointClass, Place
+from .secretsmanager import init_secrets_store, open_secrets_store
+from .wanted import Cloud, Wanted
 
-__all__ = ["EndpointClass", "Place", "init_store", "open_store", "schemes"]
+__all__ = ["Cloud", "EndpointClass", "Place", "Wanted", "init_store", "open_store", "schemes"]
 
+Opener = Callable[[str, Place, Wanted], MaterialStore]
+"""Opens, or makes, the store at what follows the scheme of a URI.
 
-class Opener(Protocol):
-    """Opens, or makes, the store at what follows the scheme of a URI."""
-
-    def __call__(
-        self,
-        location: str,
-        place: Place,
-        /,
-        *,
-        recipients: Sequence[str],
-        identity: Path | None,
-        clock_now: Callable[[], datetime],
-        random_bytes: Callable[[int], bytes],
-    ) -> MaterialStore:
-        """Raise UsageError for settings, StoreError for the store itself."""
+Raises UsageError for settings, StoreError for the store itself, KmsError where a call to AWS fails.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +30,7 @@ class Backend:
 
 _BACKENDS: Mapping[str, Backend] = {
     "file": Backend(open=open_file_store, init=init_file_store),
+    "secretsmanager": Backend(open=open_secrets_store, init=init_secrets_store),
 }
 
 
@@ -51,42 +39,23 @@ def schemes() -> tuple[str, ...]:
     return tuple(sorted(_BACKENDS))
 
 
-def open_store(
-    uri: str,
-    place: Place,
-    *,
-    recipients: Sequence[str],
-    identity: Path | None,
-    clock_now: Callable[[], datetime],
-    random_bytes: Callable[[int], bytes] = os.urandom,
-) -> MaterialStore:
+def open_store(uri: str, place: Place, wanted: Wanted) -> MaterialStore:
     """Open a store that exists and is stamped for `place` (P12).
 
-    Raises UsageError where a setting is wrong, and StoreError where the store is not there or not meant for this.
+    Raises UsageError where a setting is wrong, StoreError where the store is not there or not meant for this, and
+    KmsError where a call to AWS fails.
     """
     backend, location = _backend(uri)
-    return backend.open(
-        location, place, recipients=recipients, identity=identity, clock_now=clock_now, random_bytes=random_bytes
-    )
+    return backend.open(location, place, wanted)
 
 
-def init_store(
-    uri: str,
-    place: Place,
-    *,
-    recipients: Sequence[str],
-    identity: Path | None,
-    clock_now: Callable[[], datetime],
-    random_bytes: Callable[[int], bytes] = os.urandom,
-) -> MaterialStore:
+def init_store(uri: str, place: Place, wanted: Wanted) -> MaterialStore:
     """Make a store and stamp it for `place` (P12); one that is there already, for the same, is opened.
 
     Raises as open_store does.
     """
     backend, location = _backend(uri)
-    return backend.init(
-        location, place, recipients=recipients, identity=identity, clock_now=clock_now, random_bytes=random_bytes
-    )
+    return backend.init(location, place, wanted)
 
 
 def _backend(uri: str) -> tuple[Backend, str]:

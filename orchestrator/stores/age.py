@@ -54,14 +54,14 @@ class AgeBox:
         sealed: bytes = pyrage.encrypt(plaintext, list(self._keys))
         return sealed
 
-    def open(self, sealed: bytes, path: Path) -> bytes:
-        """Decrypt what stands in `path`; raises EntryError where that fails."""
+    def open(self, sealed: bytes, where: str) -> bytes:
+        """Decrypt what stands in the file `where`; raises EntryError where that fails."""
         if not sealed:
-            raise EntryError(f"{path} is empty", "put the file back from a backup")
+            raise EntryError(f"{where} is empty", "put the file back from a backup")
         plaintext, problem = self._try_open(sealed)
         if plaintext is None:
             raise EntryError(
-                f"{path} does not open: {problem}",
+                f"{where} does not open: {problem}",
                 "if other entries open, this file is damaged: put it back from a backup;"
                 " if none does, store.identity is not the one that this store was written for",
             )

@@ -6,7 +6,6 @@ The format is a promise to people (docs/store.md): it is restored with stock too
 import base64
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import EntryError
@@ -49,30 +48,42 @@ def parse(payload: bytes) -> Content:
     return Content(fields, _material(fields.pop("key_material", None)) if fields else None)
 
 
-def checked(name: EntryName, content: Content, path: Path) -> KeyMaterial:
+def missing(name: EntryName, where: str, advice: str) -> EntryError:
+    """Say that there is no entry."""
+    return EntryError(f"there is no entry {name}: {where} is missing", advice)
+
+
+def other_bytes(name: EntryName, hint: str) -> EntryError:
+    """Say that what was published is not what was read back."""
+    return EntryError(
+        f"the entry {name} reads back as other key material than was written", f"nothing was sent to KMS; {hint}"
+    )
+
+
+def checked(name: EntryName, content: Content, where: str, advice: str) -> KeyMaterial:
     """Return the key material of a payload; raises EntryError where it is of another format or of another entry."""
     fields = content.fields
     if fields is None or fields.get("format") != FORMAT:
         raise EntryError(
-            f"{path} opens, but holds no key material of the format {FORMAT}",
-            "put the file back from a backup; nothing of this program writes such an entry",
+            f"{where} opens, but holds no key material of the format {FORMAT}",
+            f"{advice}; nothing of this program writes such an entry",
         )
     if fields.get("version") != VERSION:
         raise EntryError(
-            f"{path} is of format version {fields.get('version')}; this program reads version {VERSION}",
+            f"{where} is of format version {fields.get('version')}; this program reads version {VERSION}",
             "use a newer release of mrk",
         )
-    _check_binding(name, fields, path)
+    _check_binding(name, fields, where)
     if content.material is None:
-        raise EntryError(f"{path} opens, but its key material is not 32 bytes", "put the file back from a backup")
+        raise EntryError(f"{where} opens, but its key material is not 32 bytes", advice)
     return content.material
 
 
-def _check_binding(name: EntryName, fields: dict[str, Any], path: Path) -> None:
+def _check_binding(name: EntryName, fields: dict[str, Any], where: str) -> None:
     claimed = _claimed(fields)
     if claimed != name:
         raise EntryError(
-            f"{path} stands in the place of {name}, but says that it is {claimed or 'of no entry at all'}",
+            f"{where} stands in the place of {name}, but says that it is {claimed or 'of no entry at all'}",
             "somebody copied or moved it: put each file back under its own name, from a backup if in doubt",
         )
 

@@ -1,206 +1,69 @@
-"""The store `file:`: age-encrypted entries in a directory, restorable without this code (docs/store.md)."""
+"""The shelf of a store `file:`: one directory (docs/store.md)."""
 
-import base64
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
-from typing import Any, TypeVar
 
-from orchestrator.errors import EntryError, StoreError
-from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Receipt
-from orchestrator.ports import WrappingAlgorithm
-from orchestrator.wrapping import wrap, wrapping_key
+from orchestrator.model import EntryName, KeyIdentity
 
-from .adoption import read_source
-from .age import AgeBox
+from .guard import os_errors
 from .layout import Kind, path_of
 from .listing import entry_names
-from .marks import Marks
-from .material import LENGTH, KeyMaterial
 from .place import Place
 from .publish import PublishedFiles
+from .shelf import Slot
 from .stamp import check_stamp, write_stamp
-from .vault import Vault
-
-_AES_KEY_LENGTH = 32
-_T = TypeVar("_T")
 
 
-class FileStore:
-    """MaterialStore over one directory, which any number of processes and threads may share.
+class FileShelf:
+    """Files below one root, which any number of processes and threads may share."""
 
-    Without an identity it writes, and reads back only what this very object has written.
-    """
+    advice = "put the file back from a backup"
 
-    def __init__(
-        self,
-        files: PublishedFiles,
-        place: Place,
-        box: AgeBox,
-        *,
-        clock_now: Callable[[], datetime],
-        random_bytes: Callable[[int], bytes] = os.urandom,
-    ) -> None:
-        self._files = files
+    def __init__(self, files: PublishedFiles, place: Place, recipients: frozenset[str]) -> None:
+        self.files = files
         self._place = place
-        self._box = box
-        self._now = clock_now
-        self._random_bytes = random_bytes
-        self._marks = Marks(self._files)
-        self._vault = Vault(self._files, box, clock_now)
+        self._recipients = recipients
 
     def __repr__(self) -> str:
-        return f"FileStore({str(self._files.root)!r}, {self._place}, {self._box!r})"
+        return f"FileShelf({str(self.files.root)!r})"
 
-    def init(self) -> None:
+    def init(self, now: Callable[[], datetime]) -> None:
         """Make the store's directory and its stamp, or find them as they are wanted; raises StoreError."""
-        self._files.make_root()
-        write_stamp(self._files, self._place, self._box.names, self._now())
+        self.files.make_root()
+        write_stamp(self.files, self._place, self._recipients, now())
         self.check()
 
     def check(self) -> None:
         """Raise StoreError where the store is not there, or is stamped for another place or recipients (P12)."""
-        check_stamp(self._files, self._place, self._box.names)
+        check_stamp(self.files, self._place, self._recipients)
 
-    def deposit(self, name: EntryName) -> Receipt:
-        """Publish 32 fresh random bytes under `name`; where an entry is there, return that one's receipt (P1)."""
-        self._check_for(name)
-        if self._is_free(name):
-            self._vault.put(name, KeyMaterial(self._random_bytes(LENGTH)))
-        self._vault.open(name)
-        return Receipt(name, self._now())
+    def where(self, slot: Slot) -> str:
+        """Name the file of a slot."""
+        return str(path_of(self.files.root, slot.name, slot.kind, slot.turn))
 
-    def adopt(self, name: EntryName, source: Path) -> Receipt:
-        """Publish the 32 bytes of a file under `name`; EntryError where an entry with other bytes is there.
+    def publish(self, slot: Slot, content: bytes) -> bool:
+        """Publish a file that cannot overwrite another."""
+        return self.files.publish(path_of(self.files.root, slot.name, slot.kind, slot.turn), content)
 
-        Raises UsageError where the file does not hold exactly 32 bytes.
-        """
-        self._check_for(name)
-        material = read_source(source)
-        if self._is_free(name):
-            self._vault.put(name, material)
-        if not self._vault.open(name).matches(material):
-            raise EntryError(
-                f"the entry {name} is there already, and holds other key material than {source}",
-                "nothing was changed; check which material the file is, and under which name it belongs",
-            )
-        return Receipt(name, self._now())
+    def read(self, slot: Slot) -> bytes | None:
+        """Read a file, having made it durable first."""
+        return self.files.read(path_of(self.files.root, slot.name, slot.kind, slot.turn))
 
-    def find(self, name: EntryName) -> Entry | None:
-        """Probe one exact name (P3); an entry found is made durable and read back before it is returned (P1)."""
-        self._check_for(name)
-        problems: list[str] = []
-        linked = _told(problems, self._marks.linked, name)
-        proven_at = _told(problems, self._marks.proven_at, name)
-        probe = _told(problems, self._marks.probe, name)
-        discarded_at = _told(problems, self._marks.discarded_at, name)
-        marked = any(found is not None for found in (linked, proven_at, probe, discarded_at))
-        there = _told(problems, self._vault.holds, name)
-        if not (there or marked or problems):
-            return None
-        _told(problems, self._vault.open, name)
-        return Entry(
-            name,
-            receipt=None if problems else Receipt(name, self._now()),
-            problem="; ".join(problems),
-            linked=linked,
-            proven=proven_at is not None,
-            probe=probe is not None,
-            discarded_at=discarded_at,
-        )
-
-    def entries(self, key: KeyIdentity | None = None) -> tuple[Entry, ...]:
-        """List what is there, for people; decisions use `find`. Files that are not of a store are passed over."""
-        self.check()
-        found = (self.find(name) for name in entry_names(self._files.root, key))
-        return tuple(entry for entry in found if entry is not None)
-
-    def wrap(self, name: EntryName, public_key: bytes, algorithm: WrappingAlgorithm) -> bytes:
-        """Wrap an entry's bytes under a wrapping key of KMS: the only way out (I2)."""
-        self._check_for(name)
-        wrapping_key(public_key)
-        hybrid = algorithm.name.startswith("RSA_AES")
-        aes_key = self._random_bytes(_AES_KEY_LENGTH) if hybrid else None
-        return wrap(self._vault.open(name).reveal(), public_key, algorithm, aes_key)
-
-    def link(self, name: EntryName, material_id: MaterialId) -> None:
-        """Note the id that KMS gave these bytes (P2); EntryError where another id is noted."""
-        self._keep(name, Kind.LINK, {"key_material_id": material_id, "at": self._now().isoformat()})
-        linked = self._marks.linked(name)
-        if linked != material_id:
-            raise EntryError(
-                f"the entry {name} is linked to key material {linked} already, and not to {material_id}",
-                "one entry's bytes have one id: CloudTrail tells which ImportKeyMaterial call returned which id",
-            )
-
-    def keep_probe(self, name: EntryName, ciphertext: bytes) -> None:
-        """Keep the probe ciphertext made under this material (P14); the first one stays."""
-        self._keep(
-            name, Kind.PROBE, {"ciphertext": base64.b64encode(ciphertext).decode(), "at": self._now().isoformat()}
-        )
-
-    def probe(self, name: EntryName) -> bytes | None:
-        """Return the probe ciphertext of an entry."""
-        self._check_for(name)
-        return self._marks.probe(name)
-
-    def mark_proven(self, name: EntryName, evidence: Mapping[str, Any]) -> None:
-        """Mark the entry as finished, with small evidence: ids, Regions and times; the first mark stays."""
-        self._keep(name, Kind.PROVEN, {"at": self._now().isoformat(), "evidence": dict(evidence)})
-
-    def discard(self, name: EntryName, at: datetime) -> None:
-        """Mark the attempt as given up (P9), readable or not; the bytes stay, and so does the first mark."""
-        self._check_there(name)
-        self._marks.discard(name, at)
-
-    def reinstate(self, name: EntryName, at: datetime) -> None:
-        """Take a discard back (P9); an attempt that is not discarded stays as it is."""
-        self._check_there(name)
-        self._marks.reinstate(name, at)
-
-    def _keep(self, name: EntryName, kind: Kind, fields: Mapping[str, Any]) -> None:
-        self._check_there(name)
-        self._marks.keep(name, kind, fields)
-
-    def _check_there(self, name: EntryName) -> None:
-        self._check_for(name)
-        if not self._vault.holds(name):
-            raise self._missing(name)
-
-    def _check_for(self, name: EntryName) -> None:
-        self.check()
-        path_of(self._files.root, name)
-        if name.key.partition != self._place.partition:
-            raise StoreError(
-                f"key {name.key} is in partition {name.key.partition}; this store is stamped for {self._place}",
-                "each partition has its own store: make one with mrk store init, and name it in store.uri",
-            )
-
-    def _is_free(self, name: EntryName) -> bool:
-        """Tell whether key material may be put under this name; raises where it must not be."""
-        discarded_at = self._marks.discarded_at(name)
-        if discarded_at is not None:
-            raise StoreError(
-                f"the attempt {name} was discarded at {discarded_at.isoformat()}; nothing is deposited into it",
-                f"the next attempt is {name.attempt + 1}: run mrk status to see what is left to do",
-            )
-        if self._vault.holds(name):
-            return False
-        # Fresh bytes beside the marks of lost ones would pass for the lost ones.
-        if self._marks.linked(name) or self._marks.proven_at(name) or self._marks.probe(name):
-            raise self._missing(name)
+    def holds(self, slot: Slot) -> bool:
+        """Tell whether there is a file in a slot, readable or not; raises StoreError where that cannot be told."""
+        path = path_of(self.files.root, slot.name, slot.kind, slot.turn)
+        with os_errors("look at", path):
+            try:
+                os.lstat(path)
+            except FileNotFoundError:
+                return False
         return True
 
-    def _missing(self, name: EntryName) -> EntryError:
-        path = path_of(self._files.root, name)
-        return EntryError(f"there is no entry {name}: {path} is missing", "put the file back from a backup")
+    def marked(self, name: EntryName) -> bool:
+        """Tell whether there is any mark."""
+        return any(self.holds(Slot(name, kind)) for kind in Kind)
 
-
-def _told(problems: list[str], read: Callable[[EntryName], _T], name: EntryName) -> _T | None:
-    """Read one thing of an entry; where that fails, note why and how to mend it."""
-    try:
-        return read(name)
-    except StoreError as error:
-        problems.append(f"{error.message}; to mend it: {error.hint}")
-        return None
+    def names(self, key: KeyIdentity | None) -> tuple[EntryName, ...]:
+        """List the names of which there is any file."""
+        return entry_names(self.files.root, key)

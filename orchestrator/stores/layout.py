@@ -1,6 +1,7 @@
 """How a store's files are named: `<partition>/<account>/<key id>/<replaced material id, or first>.<attempt>.<kind>`."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from orchestrator.errors import EntryError
 from orchestrator.model import EntryName, KeyIdentity, MaterialId
 
 FIRST = "first"
+_PARTS = 3
 
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FILE = re.compile(
@@ -36,20 +38,30 @@ class Kind(StrEnum):
         return self if turn == 1 else f"{self.label}.{turn}.json"
 
 
-def folder_of(root: Path, key: KeyIdentity) -> Path:
-    """Return the directory of one key; raises EntryError where a part of its name could lead elsewhere."""
+def parts_of(key: KeyIdentity) -> tuple[str, str, str]:
+    """Return the names of the directories of one key; raises EntryError where one could lead elsewhere."""
     parts = (key.partition, key.account, key.key_id)
     if not all(_PART.fullmatch(part) for part in parts):
         raise _unusable(str(key))
-    return root.joinpath(*parts)
+    return parts
+
+
+def file_of(name: EntryName, kind: Kind, turn: int) -> str:
+    """Return the name of one file of an entry; raises EntryError where it could lead elsewhere."""
+    file = f"{name.replaces or FIRST}.{name.attempt}.{kind.ending(turn)}"
+    if name.replaces == FIRST or _FILE.fullmatch(file) is None:
+        raise _unusable(str(name))
+    return file
+
+
+def folder_of(root: Path, key: KeyIdentity) -> Path:
+    """Return the directory of one key; raises EntryError where a part of its name could lead elsewhere."""
+    return root.joinpath(*parts_of(key))
 
 
 def path_of(root: Path, name: EntryName, kind: Kind = Kind.ENTRY, turn: int = 1) -> Path:
     """Return the path of one file of an entry; raises EntryError where its name could lead elsewhere."""
-    file = f"{name.replaces or FIRST}.{name.attempt}.{kind.ending(turn)}"
-    if name.replaces == FIRST or _FILE.fullmatch(file) is None:
-        raise _unusable(str(name))
-    return folder_of(root, name.key) / file
+    return folder_of(root, name.key) / file_of(name, kind, turn)
 
 
 def name_of(key: KeyIdentity, file: str) -> EntryName | None:
@@ -61,10 +73,9 @@ def name_of(key: KeyIdentity, file: str) -> EntryName | None:
     return EntryName(key, replaces, int(found["attempt"]))
 
 
-def key_of(root: Path, folder: Path) -> KeyIdentity | None:
-    """Tell which key a directory belongs to; None for directories that are not of a store."""
-    parts = folder.relative_to(root).parts
-    return KeyIdentity(*parts) if all(_PART.fullmatch(part) for part in parts) else None
+def key_of(parts: Sequence[str]) -> KeyIdentity | None:
+    """Tell which key directories of these names belong to; None for those that are not of a store."""
+    return KeyIdentity(*parts) if len(parts) == _PARTS and all(_PART.fullmatch(part) for part in parts) else None
 
 
 def _unusable(name: str) -> EntryError:

@@ -22,7 +22,7 @@ def entry_names(root: Path, key: KeyIdentity | None) -> tuple[EntryName, ...]:
 
 
 def _names_in(root: Path, folder: Path) -> list[EntryName]:
-    key = key_of(root, folder)
+    key = key_of(folder.relative_to(root).parts)
     if key is None or not folder.is_dir():
         return []
     with os_errors("list", folder), os.scandir(folder) as found:

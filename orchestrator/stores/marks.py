@@ -1,4 +1,4 @@
-"""The marks beside an entry: small JSON files, published once, each of which names the entry it belongs to."""
+"""The marks beside an entry: small JSON objects, published once, each of which names the entry it belongs to."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -9,11 +9,10 @@ from orchestrator.errors import EntryError
 from orchestrator.model import EntryName, MaterialId
 
 from .fields import read_object, write_object
-from .layout import Kind, path_of
-from .publish import PublishedFiles
+from .layout import Kind
+from .shelf import Shelf, Slot
 
 _VERSION = 1
-_BACKUP = "put the file back from a backup"
 _T = TypeVar("_T")
 
 
@@ -23,16 +22,16 @@ class Marks:
     Every reader returns None where there is no such mark, and raises EntryError for a bad one.
     """
 
-    def __init__(self, files: PublishedFiles) -> None:
-        self._files = files
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
     def keep(self, name: EntryName, kind: Kind, fields: Mapping[str, Any], turn: int = 1) -> None:
         """Publish a mark; where it is there already, the first one stays."""
-        path = path_of(self._files.root, name, kind, turn)
-        if self._files.read(path) is None:
+        slot = Slot(name, kind, turn)
+        if self._shelf.read(slot) is None:
             mark = {"mark": kind.label, "version": _VERSION, "entry": str(name), "turn": turn, **fields}
-            self._files.publish(path, write_object(mark))
-        self._read(name, kind, turn)
+            self._shelf.publish(slot, write_object(mark))
+        self._read(slot)
 
     def discard(self, name: EntryName, at: datetime) -> None:
         """Note that the attempt is given up, unless it is."""
@@ -76,28 +75,27 @@ class Marks:
         return self._field(name, kind, "at", datetime.fromisoformat, turn)
 
     def _field(self, name: EntryName, kind: Kind, field: str, parse: Callable[[str], _T], turn: int = 1) -> _T | None:
-        mark = self._read(name, kind, turn)
+        slot = Slot(name, kind, turn)
+        mark = self._read(slot)
         if mark is None:
             return None
         try:
             return parse(mark[field])
         except (KeyError, TypeError, ValueError) as error:
-            path = path_of(self._files.root, name, kind, turn)
-            raise EntryError(f"{path} has no proper field {field!r}", _BACKUP) from error
+            raise EntryError(f"{self._shelf.where(slot)} has no proper field {field!r}", self._shelf.advice) from error
 
-    def _read(self, name: EntryName, kind: Kind, turn: int = 1) -> dict[str, Any] | None:
-        path = path_of(self._files.root, name, kind, turn)
-        content = self._files.read(path)
+    def _read(self, slot: Slot) -> dict[str, Any] | None:
+        content = self._shelf.read(slot)
         if content is None:
             return None
-        mark = read_object(content)
-        if mark is None or (mark.get("mark"), mark.get("version")) != (kind.label, _VERSION):
-            raise EntryError(f"{path} is not a mark {kind.label!r} of version {_VERSION}", _BACKUP)
-        if mark.get("turn", 1) != turn:
-            raise EntryError(f"{path} says that it is of turn {mark.get('turn', 1)}: somebody copied it", _BACKUP)
-        if mark.get("entry") != str(name):
+        mark, where, advice = read_object(content), self._shelf.where(slot), self._shelf.advice
+        if mark is None or (mark.get("mark"), mark.get("version")) != (slot.kind.label, _VERSION):
+            raise EntryError(f"{where} is not a mark {slot.kind.label!r} of version {_VERSION}", advice)
+        if mark.get("turn", 1) != slot.turn:
+            raise EntryError(f"{where} says that it is of turn {mark.get('turn', 1)}: somebody copied it", advice)
+        if mark.get("entry") != str(slot.name):
             raise EntryError(
-                f"{path} stands beside {name}, but says that it belongs to {mark.get('entry')}",
-                f"somebody copied or moved it: {_BACKUP}",
+                f"{where} stands beside {slot.name}, but says that it belongs to {mark.get('entry')}",
+                f"somebody copied or moved it: {advice}",
             )
         return mark

@@ -1,50 +1,52 @@
 """Opening and making a store of the scheme `file:`."""
 
-import os
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.errors import UsageError
 
 from .age import AgeBox
-from .file import FileStore
+from .file import FileShelf
 from .place import Place
 from .publish import PublishedFiles
+from .sealed import SealedVault
+from .store import Store
+from .wanted import Wanted
 
 
 def open_file_store(
-    location: str,
-    place: Place,
-    *,
-    recipients: Sequence[str],
-    identity: Path | None,
-    clock_now: Callable[[], datetime],
-    random_bytes: Callable[[int], bytes] = os.urandom,
-    files: Callable[[Path], PublishedFiles] = PublishedFiles,
-) -> FileStore:
+    location: str, place: Place, wanted: Wanted, files: Callable[[Path], PublishedFiles] = PublishedFiles
+) -> Store:
     """Open the store in the directory `location`; raises UsageError for settings, StoreError for the store itself."""
-    root, box = _root(location), AgeBox.build(recipients, identity)
-    store = FileStore(files(root), place, box, clock_now=clock_now, random_bytes=random_bytes)
-    store.check()
-    return store
+    shelf, box = _parts(location, place, wanted, files)
+    shelf.check()
+    return _store(shelf, box, place, wanted)
 
 
 def init_file_store(
-    location: str,
-    place: Place,
-    *,
-    recipients: Sequence[str],
-    identity: Path | None,
-    clock_now: Callable[[], datetime],
-    random_bytes: Callable[[int], bytes] = os.urandom,
-    files: Callable[[Path], PublishedFiles] = PublishedFiles,
-) -> FileStore:
+    location: str, place: Place, wanted: Wanted, files: Callable[[Path], PublishedFiles] = PublishedFiles
+) -> Store:
     """Make the store in the directory `location`, or open the one that is there; raises as open_file_store does."""
-    root, box = _root(location), AgeBox.build(recipients, identity)
-    store = FileStore(files(root), place, box, clock_now=clock_now, random_bytes=random_bytes)
-    store.init()
-    return store
+    shelf, box = _parts(location, place, wanted, files)
+    shelf.init(wanted.clock_now)
+    return _store(shelf, box, place, wanted)
+
+
+def _parts(
+    location: str, place: Place, wanted: Wanted, files: Callable[[Path], PublishedFiles]
+) -> tuple[FileShelf, AgeBox]:
+    if wanted.kms_key or wanted.replica_regions:
+        raise UsageError(
+            "store.kms_key and store.replica_regions are settings of a store secretsmanager:",
+            "leave them out: a store file: is encrypted to store.recipients",
+        )
+    root, box = _root(location), AgeBox.build(wanted.recipients, wanted.identity)
+    return FileShelf(files(root), place, box.names), box
+
+
+def _store(shelf: FileShelf, box: AgeBox, place: Place, wanted: Wanted) -> Store:
+    vault = SealedVault(shelf, box, wanted.clock_now)
+    return Store(vault, shelf, place, clock_now=wanted.clock_now, random_bytes=wanted.random_bytes)
 
 
 def _root(location: str) -> Path:

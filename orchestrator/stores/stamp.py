@@ -28,50 +28,49 @@ def write_stamp(files: PublishedFiles, place: Place, recipients: Iterable[str], 
             f"{files.root} is not empty and is no store: it holds {', '.join(sorted(strange)[:3])}",
             f"choose an empty directory; if this is a store that lost its {FILE}, put that back from a backup",
         )
-    stamp = {
-        "format": FORMAT,
-        "version": VERSION,
-        "partition": place.partition,
-        "endpoint_class": place.endpoint_class,
-        "recipients": sorted(recipients),
-        "created_at": at.isoformat(),
-    }
-    files.publish(files.root / FILE, write_object(stamp))
+    files.publish(files.root / FILE, stamp(place, at, recipients=sorted(recipients)))
 
 
 def check_stamp(files: PublishedFiles, place: Place, recipients: Iterable[str]) -> None:
     """Raise StoreError where the store is not there, or was made for another place or for other recipients."""
     path = files.root / FILE
-    stamp = _read(files, path)
-    stamped = Place(str(stamp.get("partition")), stamp.get("endpoint_class", "unknown"))
-    if stamped != place:
-        raise StoreError(
-            f"the store {files.root} is stamped for {stamped}, and was asked for {place}: key material goes only"
-            " where it belongs",
-            "make another store for this (store.uri, mrk store init), or correct aws.endpoint_url or the key's ARN",
-        )
-    _check_recipients(path, stamp, frozenset(recipients))
-
-
-def _read(files: PublishedFiles, path: Path) -> dict[str, Any]:
     content = files.read(path)
     if content is None:
         raise StoreError(
             f"there is no store in {files.root}: {path} is missing",
             "if it was made before, its disk may not be mounted; make a new one with: mrk store init",
         )
-    stamp = read_object(content)
-    if stamp is None or (stamp.get("format"), stamp.get("version")) != (FORMAT, VERSION):
+    found = read_stamp(content, place, str(files.root), str(path))
+    _check_recipients(path, found, frozenset(recipients))
+
+
+def stamp(place: Place, at: datetime, **more: object) -> bytes:
+    """Write the stamp of a new store."""
+    about = {"format": FORMAT, "version": VERSION, "partition": place.partition, "endpoint_class": place.endpoint_class}
+    return write_object({**about, **more, "created_at": at.isoformat()})
+
+
+def read_stamp(content: bytes, place: Place, store: str, where: str) -> dict[str, Any]:
+    """Read the stamp of a store; raises StoreError where it is none, or is for another place."""
+    found = read_object(content)
+    if found is None or (found.get("format"), found.get("version")) != (FORMAT, VERSION):
         raise StoreError(
-            f"{path} is not the stamp of a store of version {VERSION}",
+            f"{where} is not the stamp of a store of version {VERSION}",
             "put it back from a backup; if a newer release wrote it, use that",
         )
-    return stamp
+    stamped = Place(str(found.get("partition")), found.get("endpoint_class", "unknown"))
+    if stamped != place:
+        raise StoreError(
+            f"the store {store} is stamped for {stamped}, and was asked for {place}: key material goes only"
+            " where it belongs",
+            "make another store for this (store.uri, mrk store init), or correct aws.endpoint_url or the key's ARN",
+        )
+    return found
 
 
-def _check_recipients(path: Path, stamp: dict[str, Any], asked: frozenset[str]) -> None:
+def _check_recipients(path: Path, found: dict[str, Any], asked: frozenset[str]) -> None:
     """Refuse a change that nobody noted in the store: a dropped recovery recipient is a backup lost in silence."""
-    listed = stamp.get("recipients")
+    listed = found.get("recipients")
     stamped = frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
     if stamped == asked:
         return

@@ -17,13 +17,18 @@ from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from orchestrator.errors import MrkError
-from orchestrator.model import EntryName, KeyIdentity, MaterialId
+from orchestrator.kms import KmsFactory, KmsOptions, endpoint_class
+from orchestrator.model import EntryName, KeyIdentity, MaterialId, Region
 from orchestrator.ports import MaterialStore, WrappingAlgorithm
-from orchestrator.stores import Place, init_store, open_store
-from orchestrator.stores.file import FileStore
+from orchestrator.retry import Retry
+from orchestrator.stores import Cloud, Place, Wanted, init_store, open_store
 from orchestrator.stores.layout import Kind, path_of
 from orchestrator.stores.opening import open_file_store
 from orchestrator.stores.publish import PublishedFiles, no_step
+from orchestrator.stores.secretsmanager.address import Address
+from orchestrator.stores.shelf import Slot
+from orchestrator.stores.store import Store
+from secrets_server import SecretsServer
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 PLACE = Place("aws", "other")
@@ -119,22 +124,22 @@ class FileStand:
     def uri(self) -> str:
         return f"file:{self.root}"
 
-    def settings(self, **changes: Any) -> dict[str, Any]:
-        usual = {"recipients": self.recipients, "identity": self.identity, "clock_now": now}
-        return {**usual, **changes}
+    def settings(self, **changes: Any) -> Wanted:
+        usual: dict[str, Any] = {"recipients": self.recipients, "identity": self.identity, "clock_now": now}
+        return Wanted(**{**usual, **changes})
 
     def init(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
-        return init_store(self.uri, place, **self.settings(**changes))
+        return init_store(self.uri, place, self.settings(**changes))
 
     def open(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
-        return open_store(self.uri, place, **self.settings(**changes))
+        return open_store(self.uri, place, self.settings(**changes))
 
     def stepping(
         self, steps: Callable[[str], None] = no_step, sync: Callable[[int], None] = os.fsync, **changes: Any
-    ) -> FileStore:
+    ) -> Store:
         """Open it with a hook that is called at each step of a publication, and one in the place of fsync(2)."""
         return open_file_store(
-            str(self.root), PLACE, **self.settings(**changes), files=lambda root: PublishedFiles(root, steps, sync)
+            str(self.root), PLACE, self.settings(**changes), files=lambda root: PublishedFiles(root, steps, sync)
         )
 
     def worker(self, **task: Any) -> subprocess.Popen[str]:
@@ -156,6 +161,55 @@ class FileStand:
 
     def files(self) -> list[Path]:
         return sorted(path for path in self.root.rglob("*") if path.is_file())
+
+
+@dataclass
+class SecretStand:
+    """A secretsmanager: store on moto's server: how it is made and opened, and what stands there.
+
+    `origins` tells the Origin of KMS keys, by Region and key; what is not in it KMS made.
+    """
+
+    server: SecretsServer
+    origins: dict[tuple[str, str], str] = field(default_factory=dict)
+    pauses: list[float] = field(default_factory=list)
+    uri: str = "secretsmanager:us-east-1/mrk"
+
+    def cloud(self) -> Cloud:
+        """AWS, as this stand has it: retries do not sleep, and the reading of an answer ends after 2 s."""
+        return Cloud(
+            secrets=self.client,
+            key_origin=lambda region, key: self.origins.get((region, key), "AWS_KMS"),
+            endpoint_class=endpoint_class,
+            retry=Retry(self.pauses.append),
+        )
+
+    def client(self, region: str = "us-east-1") -> Any:
+        """A boto3 client as the product makes it."""
+        return _client(self.server.url, region)
+
+    def settings(self, **changes: Any) -> Wanted:
+        usual: dict[str, Any] = {"clock_now": now, "cloud": self.cloud()}
+        return Wanted(**{**usual, **changes})
+
+    def init(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
+        return init_store(self.uri, place, self.settings(**changes))
+
+    def open(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
+        return open_store(self.uri, place, self.settings(**changes))
+
+    def secret(self, name: EntryName = FIRST, kind: Kind = Kind.ENTRY, turn: int = 1) -> str:
+        return Address.parse(self.uri.partition(":")[2]).secret(Slot(name, kind, turn))
+
+    def describe(self, secret: str, region: str = "us-east-1") -> dict[str, Any]:
+        found: dict[str, Any] = self.client(region).describe_secret(SecretId=secret)
+        return found
+
+
+@cache
+def _client(_url: str, region: str) -> Any:
+    options = KmsOptions(credentials=("AKIA", "secret"), read_timeout=2.0)
+    return KmsFactory(options, now, lambda _event: None).client("secretsmanager", Region(region))
 
 
 def told(error: MrkError) -> str:

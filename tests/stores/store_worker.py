@@ -21,7 +21,7 @@ from typing import Any
 from orchestrator.errors import MrkError
 from orchestrator.model import EntryName, KeyIdentity, MaterialId
 from orchestrator.ports import WrappingAlgorithm
-from orchestrator.stores import Place
+from orchestrator.stores import Place, Wanted
 from orchestrator.stores.opening import open_file_store
 from orchestrator.stores.publish import PublishedFiles
 
@@ -39,9 +39,7 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
     store = open_file_store(
         task["uri"].removeprefix("file:"),
         Place("aws", "other"),
-        recipients=task["recipients"],
-        identity=Path(task["identity"]),
-        clock_now=lambda: datetime.now(UTC),
+        Wanted(lambda: datetime.now(UTC), recipients=task["recipients"], identity=Path(task["identity"])),
         files=lambda root: PublishedFiles(root, steps),
     )
     first = EntryName(KEY, None)

@@ -194,7 +194,7 @@ def test_a_file_of_another_owner_is_refused(stand: FileStand, store: MaterialSto
         assert_refused(store, "belongs to user id 12345")
     else:
         with pytest.raises(StoreError, match="belongs to user id 0"):
-            open_store("file:/", PLACE, **stand.settings())
+            open_store("file:/", PLACE, stand.settings())
 
 
 def test_a_symbolic_link_is_not_followed(stand: FileStand, store: MaterialStore, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from store_kit import FIRST, MATERIAL_A, NOW, FileStand, WrappingKey, told
 
 from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import Entry, Receipt
-from orchestrator.stores.file import FileStore
 from orchestrator.stores.layout import Kind
 from orchestrator.stores.publish import STEPS, TEMPORARY
+from orchestrator.stores.store import Store
 
 PROCESSES = 8
 NAMES = 50
@@ -232,7 +232,7 @@ def test_the_bytes_are_durable_before_the_name_and_every_name_before_the_receipt
 def test_whoever_finds_an_entry_makes_it_and_every_name_that_leads_to_it_durable(stand: FileStand) -> None:
     """P1: its writer may have died between link and fsync."""
     stand.init().deposit(FIRST)
-    for ask in (FileStore.find, FileStore.deposit):
+    for ask in (Store.find, Store.deposit):
         record = Record(stand)
         ask(stand.stepping(record.step, record.sync), FIRST)
         folders = [path for path in stand.path().parents if path.is_relative_to(stand.root)]

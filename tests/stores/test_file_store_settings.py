@@ -11,28 +11,28 @@ from store_kit import FIRST, NEXT, NOW, OAEP, PLACE, FileStand, WrappingKey, mak
 
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.model import Receipt
-from orchestrator.stores import Place, init_store, open_store, schemes
-from orchestrator.stores.file import FileStore
+from orchestrator.stores import Place, Wanted, init_store, open_store, schemes
+from orchestrator.stores.store import Store
 
 
 @pytest.mark.parametrize("uri", ["redis:somewhere", "/var/lib/mrk/store", "", "FILE:/x"])
 @pytest.mark.parametrize("ask", [open_store, init_store])
 def test_an_unknown_scheme_is_refused_with_the_known_ones(ask: Callable[..., object], uri: str) -> None:
     with pytest.raises(UsageError, match="known: file:") as caught:
-        ask(uri, PLACE, recipients=[], identity=None, clock_now=now)
+        ask(uri, PLACE, Wanted(now))
     assert "file:/" in caught.value.hint
-    assert schemes() == ("file",)
+    assert schemes() == ("file", "secretsmanager")
 
 
 @pytest.mark.parametrize("uri", ["file:store", "file:", "file://host/store", "file:/var/../etc", "file:~/store"])
 def test_a_path_that_depends_on_where_the_program_starts_is_refused(stand: FileStand, uri: str) -> None:
     with pytest.raises(UsageError, match="no absolute path"):
-        open_store(uri, PLACE, **stand.settings())
+        open_store(uri, PLACE, stand.settings())
 
 
 def test_a_uri_with_an_empty_authority_names_the_same_store(stand: FileStand) -> None:
     stand.init().deposit(FIRST)
-    assert open_store(f"file://{stand.root}", PLACE, **stand.settings()).find(FIRST) is not None
+    assert open_store(f"file://{stand.root}", PLACE, stand.settings()).find(FIRST) is not None
 
 
 def test_one_recipient_is_not_a_backup(stand: FileStand) -> None:
@@ -162,7 +162,7 @@ def test_a_directory_with_other_things_in_it_does_not_become_a_store(stand: File
 
 def test_directories_above_the_store_are_made_private(stand: FileStand, tmp_path: Path) -> None:
     uri = f"file:{tmp_path}/deep/down/store"
-    init_store(uri, PLACE, **stand.settings())
+    init_store(uri, PLACE, stand.settings())
     modes = [(tmp_path / path).stat().st_mode & 0o777 for path in ("deep", "deep/down", "deep/down/store")]
     assert modes == [0o700] * 3
 
@@ -220,7 +220,7 @@ def test_threads_without_an_identity_share_the_one_that_was_first(stand: FileSta
     with ThreadPoolExecutor(8) as pool:
         receipts = set(pool.map(store.deposit, [FIRST] * 24))
     assert receipts == {Receipt(FIRST, NOW)}
-    assert isinstance(store, FileStore)
+    assert isinstance(store, Store)
     assert len(store._vault._own) == 1
     assert wrapping_key.material(store) == wrapping_key.material(stand.open())
 

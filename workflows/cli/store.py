@@ -8,6 +8,7 @@ from rich.table import Table
 from orchestrator.compose import make_store
 from orchestrator.errors import BlockedError, Exit, UsageError
 from orchestrator.model import Entry, KeyArn, MaterialId, short
+from orchestrator.settings import StoreSettings
 from workflows import jobs
 from workflows.cli.common import Invocation, looking, opened, read_settings, write, write_json
 from workflows.cli.options import Options, with_options
@@ -23,7 +24,7 @@ def init(*, options: Options) -> int:
     """Make the store that the config names, stamped for the place that its keys are in."""
     settings = read_settings(options.config, options.endpoint_url, options.profile, options.role_arn)
     make_store(settings, settings.store.recipients)
-    write(f"store ready: {settings.store.uri}, sealed to {len(settings.store.recipients)} recipients")
+    write(f"store ready: {settings.store.uri}, {_protection(settings.store)}")
     return Exit.OK
 
 
@@ -59,6 +60,13 @@ def discard(
         store.discard(found.name, called.engine.clock.now())
     write(f"discarded {entry}; its bytes stay in the store, and no rotation uses them")
     return Exit.OK
+
+
+def _protection(store: StoreSettings) -> str:
+    if store.recipients:
+        return f"sealed to {len(store.recipients)} recipients"
+    key = store.kms_key or "AWS's own key"
+    return ", ".join([f"encrypted with {key}", *(f"replicated to {region}" for region in store.replica_regions)])
 
 
 def _needed(called: Invocation, entry: Entry) -> tuple[MaterialId, ...]:

@@ -1,0 +1,40 @@
+"""The KMS keys that secrets are encrypted with: none may depend on imported key material."""
+
+from collections.abc import Callable
+
+from orchestrator.errors import StoreError
+from orchestrator.model import Region
+
+_AWS_MANAGED = "alias/aws/secretsmanager"
+_ARN_PARTS = 6
+_REGION_PART = 3
+
+
+class EncryptionKeys:
+    """Looks at each key once in its lifetime, which is one run: an alias may point elsewhere at the next."""
+
+    def __init__(self, origin: Callable[[Region, str], str], wanted: str | None) -> None:
+        self._origin = origin
+        self._wanted = wanted
+        self._good: set[tuple[Region, str]] = set()
+
+    def key_in(self, region: Region) -> str | None:
+        """Tell the key for one Region: of an ARN the related key there, an alias as it is; None for AWS's own."""
+        parts = (self._wanted or "").split(":", _ARN_PARTS - 1)
+        if len(parts) < _ARN_PARTS:
+            return self._wanted
+        return ":".join((*parts[:_REGION_PART], region, *parts[_REGION_PART + 1 :]))
+
+    def check(self, region: Region, key: str | None, what: str) -> None:
+        """Raise StoreError where a key has imported key material; None and AWS's own key have not."""
+        if key is None or key.endswith(_AWS_MANAGED) or (region, key) in self._good:
+            return
+        origin = self._origin(region, key)
+        if origin == "EXTERNAL":
+            raise StoreError(
+                f"{what} is encrypted with {key} in {region}, a KMS key with imported key material (Origin=EXTERNAL):"
+                " when its key material is lost or expires, the store cannot be read, just when it is needed",
+                "set store.kms_key to a key whose material KMS made (or leave it out), and make a store with another"
+                " name prefix if this one has secrets already",
+            )
+        self._good.add((region, key))

@@ -1,0 +1,71 @@
+"""Opening and making a store of the scheme `secretsmanager:`."""
+
+from orchestrator.errors import MrkError, UsageError
+from orchestrator.stores.place import Place
+from orchestrator.stores.store import Store
+from orchestrator.stores.wanted import Cloud, Wanted
+
+from .address import Address
+from .calls import SecretsManager
+from .keys import EncryptionKeys
+from .shelf import SecretShelf
+from .vault import SecretVault
+
+
+def open_secrets_store(location: str, place: Place, wanted: Wanted) -> Store:
+    """Open the store at `<Region>/<name prefix>`.
+
+    Raises UsageError for settings, StoreError for the store itself, KmsError where a call to AWS fails.
+    """
+    return _open(location, place, wanted, make=False)
+
+
+def init_secrets_store(location: str, place: Place, wanted: Wanted) -> Store:
+    """Make the store at `<Region>/<name prefix>`, or open the one that is there; raises as open_secrets_store does."""
+    return _open(location, place, wanted, make=True)
+
+
+def _open(location: str, place: Place, wanted: Wanted, *, make: bool) -> Store:
+    address, cloud = Address.parse(location), wanted.cloud
+    if cloud is None:
+        raise MrkError("a store secretsmanager: was opened without access to AWS")
+    _check_settings(address, wanted)
+    secrets = SecretsManager(cloud.secrets(address.region), address.region)
+    keys = EncryptionKeys(cloud.key_origin, wanted.kms_key)
+    shelf = SecretShelf(secrets, address, place, keys, wanted.replica_regions, cloud.retry)
+    there = shelf.stamped()
+    _check_place(secrets, address, place, cloud)
+    shelf.check_keys()
+    if make and not there:
+        shelf.write_stamp(wanted.clock_now)
+    shelf.check()
+    vault = SecretVault(shelf, wanted.clock_now)
+    return Store(vault, shelf, place, clock_now=wanted.clock_now, random_bytes=wanted.random_bytes)
+
+
+def _check_settings(address: Address, wanted: Wanted) -> None:
+    if wanted.recipients or wanted.identity:
+        raise UsageError(
+            "store.recipients and store.identity are settings of a store file:",
+            "leave them out: Secrets Manager encrypts what it keeps, with the KMS key in store.kms_key or one of AWS",
+        )
+    if address.region in wanted.replica_regions:
+        raise UsageError(
+            f"store.replica_regions names {address.region}, where the store is itself",
+            "name other Regions, or leave it out",
+        )
+
+
+def _check_place(secrets: SecretsManager, address: Address, place: Place, cloud: Cloud) -> None:
+    """Refuse to keep material of AWS's keys in something that is not AWS, the reverse, and another partition (P12)."""
+    if secrets.partition != place.partition:
+        raise UsageError(
+            f"store.uri names {address.region}, in partition {secrets.partition}; the keys are in {place.partition}",
+            "name a Region of the keys' own partition",
+        )
+    if place.endpoint_class != cloud.endpoint_class(secrets.endpoint_url):
+        raise UsageError(
+            f"the keys are in {place}, and their key material would be kept at {secrets.endpoint_url}",
+            "keys and store belong together: point AWS_ENDPOINT_URL_SECRETS_MANAGER to a test service just when"
+            " aws.endpoint_url is one",
+        )

@@ -1,0 +1,56 @@
+"""What a store stands on: named contents that are published once, never changed, and read back."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.model import EntryName, KeyIdentity
+
+from .layout import Kind
+from .material import KeyMaterial
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One thing that is kept of an entry: its key material, or a mark. Only discarding and reinstating have turns."""
+
+    name: EntryName
+    kind: Kind = Kind.ENTRY
+    turn: int = 1
+
+
+class Shelf(Protocol):
+    """Where marks are, and what is said of places. Raises StoreError, and KmsError where a call to AWS fails."""
+
+    advice: str
+    """How somebody gets back what is missing or damaged."""
+
+    def check(self) -> None:
+        """Raise StoreError where the store is not there, or is stamped for something else (P12)."""
+
+    def where(self, slot: Slot) -> str:
+        """Name the place of a slot, for people; raises EntryError where the entry's name could lead elsewhere."""
+
+    def publish(self, slot: Slot, content: bytes) -> bool:
+        """Publish durably; returns False, changing nothing, where something is there already."""
+
+    def read(self, slot: Slot) -> bytes | None:
+        """Read what is durably there; None where there is nothing."""
+
+    def marked(self, name: EntryName) -> bool:
+        """Tell whether a mark shows that there was an entry, where there is none."""
+
+    def names(self, key: KeyIdentity | None) -> tuple[EntryName, ...]:
+        """List the names of which there is anything, for people."""
+
+
+class Vault(Protocol):
+    """The key material of entries, without their marks."""
+
+    def holds(self, name: EntryName) -> bool:
+        """Tell whether there is an entry of this name, readable or not."""
+
+    def put(self, name: EntryName, material: KeyMaterial) -> None:
+        """Publish key material, unless an entry is there; then read back that it is durably kept (P1)."""
+
+    def open(self, name: EntryName) -> KeyMaterial:
+        """Read an entry back, durably kept; raises EntryError where it is not there, or is not what its name says."""

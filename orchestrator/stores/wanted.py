@@ -1,0 +1,39 @@
+"""What the settings say of a store, and what it may use."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.model import Region
+from orchestrator.retry import Retry
+
+from .place import EndpointClass
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """AWS, as a store in it uses it. The functions raise UsageError, and KmsError where a call fails."""
+
+    secrets: Callable[[Region], Any]
+    """Gives the boto3 client of Secrets Manager in one Region."""
+    key_origin: Callable[[Region, str], str]
+    """Tells the Origin of a KMS key, by id, ARN or alias, in one Region."""
+    endpoint_class: Callable[[str], EndpointClass]
+    """Classifies the URL of an endpoint."""
+    retry: Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The settings under `store`, the time, randomness, and AWS where the store is in it."""
+
+    clock_now: Callable[[], datetime]
+    random_bytes: Callable[[int], bytes] = os.urandom
+    recipients: tuple[str, ...] = ()
+    identity: Path | None = None
+    kms_key: str | None = None
+    replica_regions: tuple[Region, ...] = ()
+    cloud: Cloud | None = None
