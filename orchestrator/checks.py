@@ -10,6 +10,9 @@ from orchestrator.model import (
     STORE,
     Block,
     Goal,
+    ImportMaterial,
+    ImportType,
+    KeyArn,
     KeyState,
     MaterialId,
     MaterialRow,
@@ -22,6 +25,7 @@ from orchestrator.model import (
     Step,
     View,
     Wait,
+    name_of,
     short,
 )
 
@@ -184,7 +188,9 @@ def pending_is_ours(view: View, run: Run) -> list[Step]:
     if pending is None or primary is None or store is None:
         return []
     entry = store.get(run.goal.entry)
-    if entry is not None and (entry.linked == pending.material_id or (entry.linked is None and not refused(run))):
+    if entry is not None and entry.linked == pending.material_id:
+        return []
+    if entry is not None and entry.linked is None and not refused(run, primary.arn, pending.material_id):
         return []
     if behind := store_behind(view, primary):
         return behind
@@ -208,9 +214,11 @@ def store_behind(view: View, primary: RegionView) -> list[Step]:
     return [Wait(Reason.LOOKING, "looking whether another run has put it into the store", look=(STORE,))]
 
 
-def refused(run: Run) -> bool:
-    """Whether KMS has told this run that the pending bytes are not those of its entry."""
-    return any(failure.refused for failure in run.memory.failed.values())
+def refused(run: Run, arn: KeyArn, material: MaterialId) -> bool:
+    """Whether KMS has said, and again after another look, that the bytes of this run's entry are not this material."""
+    proof = ImportMaterial(arn, run.goal.entry, ImportType.EXISTING, material, None)
+    failure = run.memory.failed.get(name_of(proof))
+    return failure is not None and failure.refused
 
 
 def rotation_seen(view: View, run: Run) -> bool:
@@ -236,7 +244,7 @@ def material_usable(seen: RegionView, material: MaterialId, at: datetime, window
         message = f"{region} does not list key material {short(material)} yet"
         return [Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,))]
     if not row.usable(at):
-        message = f"key material {short(material)} is missing in {region}: rotating now would leave that Region dead"
+        message = f"key material {short(material)} is missing in {region}: the key cannot be used there"
         return [Block(Reason.MATERIAL_MISSING, message, f"import it again in {region} first: mrk repair NAME", region)]
     if expires_within(row, at, window):
         message = f"key material {short(material)} expires in {region} on {row.valid_to:%Y-%m-%d}"

@@ -65,12 +65,17 @@ def verified(view: View, policy: Policy) -> Pinned:
     found = _located(view, policy)
     if not isinstance(found, EntryName):
         return found
-    if wrong := checks.clean(view, Run(_goal(view, policy, _next(view)))):
-        return wrong
-    if unfinished(view, found):
-        message = "a rotation was begun, and is not finished and proven"
-        return [Block(Reason.NOT_PROVEN, message, "finish it: mrk run NAME, or mrk rotate NAME", view.key.region)]
+    wrong = checks.clean(view, Run(_goal(view, policy, next_entry(view))))
+    if wrong or unfinished(view, found):
+        return [*wrong, *_not_finished(view, found)]
     return Idle(f"healthy in every Region; {due_sentence(view, policy)}")
+
+
+def _not_finished(view: View, name: EntryName) -> list[Step]:
+    """Say that a rotation is half done; the next run finishes it, unless something else stands against that."""
+    message = "a rotation was begun, and is not finished and proven"
+    way = "finish it: mrk run NAME, or mrk rotate NAME"
+    return [Block(Reason.NOT_PROVEN, message, way, view.key.region, person=False)] if unfinished(view, name) else []
 
 
 def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
@@ -82,10 +87,10 @@ def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
     if view.current is None:
         way = "import its first key material, adopt that (mrk adopt NAME FILE), then run again"
         return [Block(Reason.NEVER_IMPORTED, f"{view.key} has no key material yet", way, view.primary.region)]
-    return _started(view, view.store, view.current) or _next(view)
+    return _started(view, view.store, view.current) or next_entry(view)
 
 
-def _next(view: View) -> EntryName:
+def next_entry(view: View) -> EntryName:
     """Name the entry of the next rotation: away from CURRENT as it stands."""
     store, current = view.store, view.current
     assert store is not None  # noqa: S101 - _located has seen it

@@ -94,4 +94,6 @@ def _failure(run: Run, action: Action, outcome: Outcome, now: datetime) -> Faile
     pause = min(run.goal.policy.poll * 2 ** min(count - 1, 10), _LONGEST_BACKOFF)
     if outcome.doubt and isinstance(action, RotateOnDemand):
         pause = _ROTATION_DOUBT
-    return Failed(count, outcome.message, outcome.hint, now + pause, outcome.final, outcome.refused, outcome.person)
+    refusals = (before.refusals if before else 0) + 1 if outcome.refused else 0
+    failed = Failed(count, outcome.message, outcome.hint, now + pause, outcome.final, refusals, outcome.person)
+    return replace(failed, final=outcome.final and failed.refused == outcome.refused)

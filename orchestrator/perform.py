@@ -179,7 +179,7 @@ class Perform:
 def _failed(error: KmsError, action: Action) -> Outcome:
     """Tell what a failed call means for the run: never more than that it may pass, or will not."""
     final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}
-    refused = error.code == "IncorrectKeyMaterialException" and final and isinstance(action, ImportMaterial)
+    refused = error.code == "IncorrectKeyMaterialException" and isinstance(action, ImportMaterial)
     doubt = error.trouble is Trouble.TRANSIENT and error.code not in _CERTAINLY_REFUSED
     return Outcome(
         Result.FAILED,

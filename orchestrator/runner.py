@@ -205,6 +205,7 @@ class Runner:
             self._tell("turn", progress, stage=turn.stage, status=turn.status, waits=_waits(turn))
         progress.turn = turn
         if turn.status != "going":
+            self._look_at(progress, progress.dirty)
             self._finish(progress, turn)
             return None
         for action in turn.act:
@@ -224,7 +225,7 @@ class Runner:
         return looked is None or now - looked >= progress.job.policy.poll
 
     def _finish(self, progress: Progress, turn: Turn) -> None:
-        """Report, once the calls in flight have come back."""
+        """Report, once the calls in flight have come back: whatever was changed was looked at again by then."""
         if progress.under_way:
             return
         messages = [block.message for block in turn.blocks]

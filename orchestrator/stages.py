@@ -13,6 +13,7 @@ from orchestrator.model import (
     Block,
     DepositMaterial,
     Entry,
+    Goal,
     ImportMaterial,
     ImportType,
     KeepProbe,
@@ -30,6 +31,7 @@ from orchestrator.model import (
     Step,
     View,
     Wait,
+    name_of,
     short,
 )
 
@@ -111,7 +113,7 @@ def _linked_after_rotation(view: View, primary: RegionView, entry: Entry | None,
     current = primary.current
     if current is None or entry is None or entry.linked is not None or entry.discarded_at is not None:
         return []
-    if current.material_id == run.goal.replaces or checks.refused(run):
+    if current.material_id == run.goal.replaces or checks.refused(run, primary.arn, current.material_id):
         return []
     return checks.importable(primary) or [Act(proof_of(primary, entry, current, view, run))]
 
@@ -159,7 +161,18 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
         return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=(goal.primary,))]
     if cooling := _after_discard(view, run):
         return cooling
-    return [Act(ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to))]
+    new = ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to)
+    failure = run.memory.failed.get(name_of(new))
+    return _not_new(goal) if failure and failure.refusals else [Act(new)]
+
+
+def _not_new(goal: Goal) -> Sequence[Step]:
+    """KMS has these bytes: pending since a lost reply, and about to show; if never, they are no new material (P2)."""
+    message = "KMS says that it has these bytes already; the primary does not list them as pending yet"
+    old = f"KMS says that it has the bytes of attempt {goal.entry.attempt} already, but lists nothing as pending"
+    way = f"run again; if it says so again, give this attempt up: mrk store discard {goal.entry}"
+    over = Block(Reason.NOT_NEW, old, way, goal.primary)
+    return [Wait(Reason.SLOT, message, goal.primary, LAG, look=(goal.primary, STORE), over=over)]
 
 
 def _vanished(run: Run, linked: MaterialId) -> Sequence[Step]:

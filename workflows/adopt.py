@@ -64,7 +64,7 @@ def accepted(view: View, run: Run) -> Sequence[Step]:
     row = _row(view, run.goal)
     if entry is None or entry.linked is not None or row is None or view.primary is None:
         return []
-    if checks.refused(run):
+    if checks.refused(run, view.primary.arn, row.material_id):
         return _other_bytes(view, view.primary.region, entry, row)
     if closed := checks.importable(view.primary, healing=True):
         return closed

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator import checks
-from orchestrator.goals import Pinned, as_it_stands, whatever_is_due
-from orchestrator.model import Block, EntryName, KeyState, Policy, Reason, RegionView, Repair, Run, Step, View, Wait
+from orchestrator.goals import Pinned, as_it_stands, next_entry, whatever_is_due
+from orchestrator.model import STORE, Block, KeyState, Policy, Reason, RegionView, Repair, Run, Step, View, Wait
 from orchestrator.stages import LAG
 from workflows.repair import restored
 from workflows.rotate import ROTATE
@@ -43,10 +43,9 @@ def _not_open_yet(seen: RegionView, view: View) -> Sequence[Step]:
 
 def clean(view: View, run: Run) -> Sequence[Step]:
     """Judge the key as where nothing is due: with a clean view only is all good (P5)."""
-    if view.current is None:
-        return [checks.not_seen(view, run.goal.primary)]
-    as_it_is = replace(run.goal, entry=EntryName(view.key.identity, view.current.material_id))
-    return checks.clean(view, replace(run, goal=as_it_is))
+    if view.current is None or view.store is None:
+        return [checks.not_seen(view, run.goal.primary if view.store else STORE)]
+    return checks.clean(view, replace(run, goal=replace(run.goal, entry=next_entry(view))))
 
 
 RUN = (repaired, *ROTATE, clean)

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     MATERIAL_MISSING = "material-missing"
     NEVER_IMPORTED = "never-imported"
     NOT_EXTERNAL = "not-external"
+    NOT_NEW = "not-new"
     NOT_PROVEN = "not-proven"
     NOT_SYMMETRIC = "not-symmetric"
     PENDING_VANISHED = "pending-vanished"
@@ -77,6 +78,8 @@ class Wait:
 
 
 Step = Act | Wait | Block
+
+_BELIEVED = 2
 
 
 class Proof(StrEnum):
@@ -152,15 +155,23 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """How often an action failed, and when it may be tried again; `final` means never by this run."""
+    """How often an action failed, and when it may be tried again; `final` means never by this run.
+
+    `refusals` counts how often in a row KMS said that the bytes are others.
+    """
 
     count: int
     message: str
     hint: str
     not_before: datetime
     final: bool
-    refused: bool = False
+    refusals: int = 0
     person: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether to believe that the bytes are others: material that was gone for a moment is refused once, too."""
+        return self.refusals >= _BELIEVED
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ failures = st.builds(
     hint=texts,
     not_before=times,
     final=st.booleans(),
-    refused=st.booleans(),
+    refusals=st.integers(0, 3),
 )
 memories = st.builds(
     Memory,

@@ -270,11 +270,15 @@ def test_a_skipped_action_is_no_failure() -> None:
 
 
 def test_what_kms_says_of_the_bytes_is_remembered() -> None:
-    """P2: a refusal is final, and tells that the pending material is foreign."""
+    """P2: a refusal is final only if repeated: pending material that is gone for a moment is refused, too."""
     refusal = Outcome(Result.FAILED, "the bytes are others", final=True, refused=True, hint="look")
-    failed = learned(a_run(), IMPORT, refusal, NOW).memory.failed[name_of(IMPORT)]
+    once = learned(a_run(), IMPORT, refusal, NOW)
+    twice = learned(once, IMPORT, refusal, NOW)
+    lost = learned(once, IMPORT, Outcome(Result.FAILED, "no answer"), NOW)
 
-    assert (failed.final, failed.refused, failed.hint) == (True, True, "look")
+    said = [run.memory.failed[name_of(IMPORT)] for run in (once, twice, lost)]
+    assert [(failed.final, failed.refused) for failed in said] == [(False, False), (True, True), (False, False)]
+    assert said[1].hint == "look"
 
 
 @pytest.mark.parametrize("person", [True, False])

@@ -15,6 +15,7 @@ from core_building import (
     US,
     A,
     B,
+    C,
     a_goal,
     a_key,
     a_run,
@@ -54,7 +55,8 @@ from orchestrator.model import (
 from orchestrator.stages import LAG, ROTATION, deposited, primary_imported, proven, rotated
 
 ACCEPTED = NOW - timedelta(seconds=30)
-REFUSED = Failed(1, "the bytes are others", "", NOW, final=True, refused=True)
+REFUSED = Failed(1, "the bytes are others", "", NOW, final=True, refusals=2)
+REFUSED_ONCE = Failed(1, "the bytes are others", "", NOW, final=False, refusals=1)
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,34 @@ OWNERSHIP = [
         "pending, our entry has no link, and KMS said that the bytes are others: foreign",
         ["healthy: blocked", "block: foreign-pending in us-east-1"],
         rows=[current("a"), pending("b")],
-        memory={"failed": {"import:us-east-1:x": REFUSED}},
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED}},
+    ),
+    Case(
+        "pending, our entry has no link, and KMS refused the bytes once: it may have been gone then, so ask again",
+        ["primary_imported: going", "import EXISTING b into us-east-1"],
+        rows=[current("a"), pending("b")],
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED_ONCE}},
+    ),
+    Case(
+        "pending, and KMS said that the bytes are not those of pending material before: ask about this one",
+        ["primary_imported: going", "import EXISTING b into us-east-1"],
+        rows=[current("a"), pending("b")],
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{C}": REFUSED}},
+    ),
+    Case(
+        "nothing pending, and KMS said that it has the bytes already: a lost reply, which will show",
+        ["primary_imported: going", "wait: slot-not-listed in us-east-1"],
+        rows=[current("a")],
+        memory={"failed": {"import:us-east-1:NEW_KEY_MATERIAL:1": REFUSED_ONCE}},
+    ),
+    Case(
+        "nothing pending for long, and KMS said that it has the bytes already: they are no new material",
+        ["primary_imported: blocked", "block: not-new in us-east-1"],
+        rows=[current("a")],
+        memory={
+            "failed": {"import:us-east-1:NEW_KEY_MATERIAL:1": REFUSED_ONCE},
+            "waiting": {"primary_imported:us-east-1:slot-not-listed": NOW - timedelta(minutes=3)},
+        },
     ),
     Case(
         "pending, and our entry is linked to another: foreign",
@@ -185,7 +214,7 @@ OWNERSHIP = [
         ["settled: blocked", "block: foreign-current in us-east-1"],
         rows=[current("b")],
         stored=[first(), entry("a")],
-        memory={"failed": {"import:us-east-1:x": REFUSED}},
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED}},
     ),
     Case(
         "CURRENT moved on, and nothing of ours is there: somebody else rotated",

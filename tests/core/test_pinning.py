@@ -478,18 +478,25 @@ def test_a_key_that_is_due_with_a_spent_budget_blocks() -> None:
 VERIFIED = [
     Cron("healthy", ["idle"]),
     Cron("a Region is Disabled", ["block: disabled in eu-west-1"], key={"eu": {"key_state": KeyState.DISABLED}}),
-    Cron("CURRENT is not proven", ["block: not-proven in us-east-1"], stored=(first(), entry("a", "b"))),
+    Cron("CURRENT is not proven", ["fail: not-proven in us-east-1"], stored=(first(), entry("a", "b"))),
     Cron(
         "something of ours is pending",
-        ["block: not-proven in us-east-1"],
+        ["fail: not-proven in us-east-1"],
         [*ROTATED, pending("c")],
         (*FINISHED, entry("b", "c")),
     ),
     Cron(
         "a later attempt of ours is pending while the first one, linked to another, stands: not foreign",
-        ["block: not-proven in us-east-1"],
+        ["fail: not-proven in us-east-1"],
         [*ROTATED, pending("d")],
         (*FINISHED, entry("b", "c"), entry("b", "d", attempt=2)),
+    ),
+    Cron(
+        "a Region lacks CURRENT, which is not proven: both are told",
+        ["block: material-missing in eu-west-1", "fail: not-proven in us-east-1"],
+        [past("a"), current("b")],
+        (first(), entry("a", "b")),
+        key={"eu": {"rows": (past("a"), current("b", imported=False))}},
     ),
     Cron("a rotation is due: that is no illness", ["idle"], policy=Policy(rotate_every=timedelta(days=1))),
     Cron("the store cannot be looked at", ["wait: cannot-look"], failures=(cannot_see(STORE),)),

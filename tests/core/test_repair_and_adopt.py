@@ -11,6 +11,7 @@ from core_building import (
     EU,
     NOW,
     US,
+    B,
     a_goal,
     a_key,
     a_run,
@@ -265,7 +266,7 @@ def test_adopt_waits_for_the_store() -> None:
 # ---- adopt: by the word of KMS ------------------------------------------------------------------------------------
 
 FILE = Path("/somewhere/material.bin")
-REFUSED = Failed(1, "the bytes are others", "", NOW, final=True, refused=True)
+REFUSED = Failed(1, "the bytes are others", "", NOW, final=True, refusals=2)
 FOREIGN = [current("a"), pending("b", valid_to=days(30))]
 
 
@@ -283,7 +284,7 @@ def test_adopted_bytes_are_kept_first_then_proven_then_linked() -> None:
 
 def test_adopted_bytes_that_kms_refuses_are_set_aside_before_anything_is_told() -> None:
     """P2, P9: else the next rotation would take a wrong file for its new key material."""
-    failed = {"import:us-east-1:x": REFUSED}
+    failed = {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED}
 
     assert adopting(FOREIGN, first(), entry("a"), failed=failed) == ["accepted: going", "discard a.1"]
     assert adopting(FOREIGN, first(), entry("a", discarded_at=NOW), failed=failed) == [

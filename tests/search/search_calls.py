@@ -49,7 +49,9 @@ def begun(action: Action) -> Call:
 
 DONE = Outcome(Result.DONE)
 NOT_NOW = Outcome(Result.FAILED, "KMS refuses it as things stand")
+KNOWN_BYTES = Outcome(Result.FAILED, "KMS says that it has these bytes already", refused=True)
 OTHER_BYTES = Outcome(Result.FAILED, "KMS says that these are other bytes", final=True, refused=True)
+REFUSALS = {"no": NOT_NOW, "known bytes": KNOWN_BYTES, "other bytes": OTHER_BYTES}
 LOST = Outcome(Result.FAILED, "no answer", doubt=True)
 ANOTHER_RUN = Outcome(Result.SKIPPED, "another run has imported this entry")
 NO_RECEIPT = Outcome(Result.FAILED, "the store gives no receipt", final=True)
@@ -129,7 +131,7 @@ def _imported(truth: Truth, call: Call, action: ImportMaterial, store: int, rule
     if said == "ok" and region not in rules.may_import:
         raise WrongError(f"an import into Region {region}, which its owner has Disabled (I3)")
     if said != "ok":
-        return Came(after, NOT_NOW if said == "no" else OTHER_BYTES)
+        return Came(after, REFUSALS[said])
     return Came(after, DONE if entry.linked else call._replace(step="link"))
 
 

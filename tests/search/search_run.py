@@ -59,7 +59,7 @@ class Notes(NamedTuple):
     rotation_sent: bool = False
     settled: tuple[tuple[Region, int], ...] = ()
     proofs: tuple[tuple[Region, MaterialId], ...] = ()
-    failed: tuple[tuple[str, bool, bool], ...] = ()  # name, final, refused; neither of them: it waits out a doubt
+    failed: tuple[tuple[str, bool, int], ...] = ()  # name, final, refusals; neither of them: it waits out a doubt
 
     def memory(self) -> Memory:
         """The shipping memory that these notes stand for."""
@@ -67,7 +67,10 @@ class Notes(NamedTuple):
         return Memory(
             settled={region: Streak(count, LONG_AGO) for region, count in self.settled},
             proofs=dict(self.proofs),
-            failed={name: Failed(1, "failed", "", later, final, refused) for name, final, refused in self.failed},
+            failed={
+                name: Failed(1, "failed", "", NOW if refusals else later, final, refusals)
+                for name, final, refusals in self.failed
+            },
             rotation_sent=NOW if self.rotation_sent else None,
         )
 
@@ -78,12 +81,12 @@ def noted(remembered: Memory, looks: int) -> Notes:
         remembered.rotation_sent is not None,
         tuple(sorted((region, min(streak.count, looks)) for region, streak in remembered.settled.items())),
         tuple(sorted(remembered.proofs.items())),
-        tuple(sorted((name, f.final, f.refused) for name, f in remembered.failed.items() if _matters(f))),
+        tuple(sorted((name, f.final, f.refusals) for name, f in remembered.failed.items() if _matters(f))),
     )
 
 
 def _matters(failure: Failed) -> bool:
-    return failure.final or failure.refused or failure.not_before - NOW > timedelta(seconds=30)
+    return failure.final or failure.refusals or failure.not_before - NOW > timedelta(seconds=30)
 
 
 Snapshot = Seen | Store

@@ -78,7 +78,7 @@ def mirrored_mind(mind: Mind) -> Mind:
         notes=notes._replace(
             settled=tuple(sorted((_OTHER.get(region, region), count) for region, count in notes.settled)),
             proofs=tuple(sorted((_OTHER.get(region, region), material) for region, material in notes.proofs)),
-            failed=tuple(sorted((_mirrored_name(name), final, refused) for name, final, refused in notes.failed)),
+            failed=tuple(sorted((_mirrored_name(name), final, refusals) for name, final, refusals in notes.failed)),
         ),
     )
 

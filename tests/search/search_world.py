@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-Said = Literal["ok", "no", "other bytes"]
+Said = Literal["ok", "no", "known bytes", "other bytes"]
 """An answer of KMS: done; not as things stand; or these bytes are not the ones that were named."""
 
 NEW_IN_STORE = ("n", "m")
@@ -135,7 +135,9 @@ def look(truth: Truth, region: int) -> Seen:
 
 def import_new(truth: Truth, material: str) -> tuple[Truth, Said]:
     """NEW, on the primary: refused for bytes that the key has, and while anything is pending."""
-    if material in truth.permanent or truth.pending is not None:
+    if material in (*truth.permanent, truth.pending):
+        return truth, "known bytes"
+    if truth.pending is not None:
         return truth, "no"
     return _imported(truth._replace(pending=material), 0, material), "ok"
 

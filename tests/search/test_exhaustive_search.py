@@ -61,7 +61,6 @@ def test_a_slow_look_at_the_primary_raises_no_false_alarm() -> None:
 
 
 @pytest.mark.usefixtures("unmeasured")
-@pytest.mark.xfail(raises=WrongError, reason="a refusal is remembered of material that was only gone for a moment")
 def test_material_that_was_deleted_and_imported_anew_is_not_called_foreign() -> None:
     Explorer(REFUSED_ONCE).search()
 
