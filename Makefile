@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # What decides: its branches are covered, or the tests fail.
 CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/stages.py,orchestrator/decide.py,orchestrator/memory.py,orchestrator/goals.py,orchestrator/effects.py,orchestrator/plan.py,orchestrator/wrapping.py
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test prove lint lock clean
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -28,6 +28,9 @@ test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 	$(BIN)/python tests/prerequisites.py
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=95
+
+prove: $(VENV)/.dev    ## every proof in full; writes docs/reliability.md (takes about an hour)
+	$(BIN)/python bench/prove.py
 
 lint: $(VENV)/.dev     ## style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -25,7 +25,8 @@ class Observe:
         try:
             return self._look(arn, seen_at)
         except KmsError as error:
-            transient = error.trouble is Trouble.TRANSIENT
+            # KMS says for a while that a key is not in the right state, though looking is allowed in every state.
+            transient = error.trouble in {Trouble.TRANSIENT, Trouble.LOOK_AGAIN}
             gone = error.code == "NotFoundException"
             return LookFailure(arn.region, seen_at, error.message, transient, error.hint, gone)
 

@@ -28,8 +28,9 @@ PROBE_TEXT = b"mrk proof: this text says nothing"
 PROBE_CONTEXT = {"mrk": "proof"}
 """The one encryption context of every proof, so that a key policy can grant Decrypt under it alone (P14)."""
 
+_NOTHING_DONE = ("ThrottlingException", "EndpointConnectionError", "ConnectTimeoutError")
+"""Failures that leave no doubt: KMS refused the call, or no connection was made to send it over."""
 
-_CERTAINLY_REFUSED = ("ThrottlingException",)
 _FOR_A_PERSON = ("LimitExceededException",)
 
 
@@ -180,7 +181,7 @@ def _failed(error: KmsError, action: Action) -> Outcome:
     """Tell what a failed call means for the run: never more than that it may pass, or will not."""
     final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}
     refused = error.code == "IncorrectKeyMaterialException" and isinstance(action, ImportMaterial)
-    doubt = error.trouble is Trouble.TRANSIENT and error.code not in _CERTAINLY_REFUSED
+    doubt = error.trouble is Trouble.TRANSIENT and error.code not in _NOTHING_DONE
     return Outcome(
         Result.FAILED,
         error.message,

@@ -6,19 +6,18 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
 from orchestrator.kms.meaning import meaning, unanswered
-from orchestrator.kms.reading import read, region_view, rows
+from orchestrator.kms.reading import read, region_view, rows, text, time, unreadable
 from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Region, RegionView
 from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgorithm
 
 WRAPPING_KEY_SPEC = "RSA_4096"
 
 
-# botocore's parser meets an answer that is JSON but not KMS's with the errors of plain Python.
-_NO_ANSWER = (BotoCoreError, HTTPClientError, ResponseParserError, ValueError, AttributeError, TypeError, KeyError)
+_MOST_PAGES = 100
+"""Of ListKeyRotations, 100 rows each: a key has 25 rotations for life."""
 
 Client = Any
 """A boto3 client, whose operations are made at run time."""
@@ -57,7 +56,7 @@ class Kms:
         """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
         found: list[MaterialRow] = []
         more: dict[str, Any] = {}
-        while True:
+        for _ in range(_MOST_PAGES):
             answer = self._call(
                 "list_key_rotations", arn, KeyId=str(arn), IncludeKeyMaterial="ALL_KEY_MATERIAL", Limit=100, **more
             )
@@ -66,13 +65,12 @@ class Kms:
             if not answer.get("Truncated") or not answer.get("NextMarker"):
                 return tuple(found)
             more = {"Marker": answer["NextMarker"]}
+        raise unreadable("ListKeyRotations", "it does not end")
 
     def rotation_started_at(self, arn: KeyArn) -> datetime | None:
         """GetKeyRotationStatus: OnDemandRotationStartDate."""
-        started: datetime | None = self._call("get_key_rotation_status", arn, KeyId=str(arn)).get(
-            "OnDemandRotationStartDate"
-        )
-        return started
+        started = self._call("get_key_rotation_status", arn, KeyId=str(arn)).get("OnDemandRotationStartDate")
+        return None if started is None else read("GetKeyRotationStatus", lambda: time(started))
 
     def get_parameters_for_import(self, arn: KeyArn, algorithm: WrappingAlgorithm) -> ImportParameters:
         """GetParametersForImport with an RSA_4096 wrapping key."""
@@ -86,7 +84,7 @@ class Kms:
         return read(
             "GetParametersForImport",
             lambda: ImportParameters(
-                answer["PublicKey"], answer["ImportToken"], algorithm, answer["ParametersValidTo"]
+                bytes(answer["PublicKey"]), bytes(answer["ImportToken"]), algorithm, time(answer["ParametersValidTo"])
             ),
         )
 
@@ -115,7 +113,7 @@ class Kms:
             ImportType=str(import_type),
             **extra,
         )
-        return read("ImportKeyMaterial", lambda: MaterialId(answer["KeyMaterialId"]))
+        return read("ImportKeyMaterial", lambda: MaterialId(text(answer["KeyMaterialId"])))
 
     def rotate_key_on_demand(self, arn: KeyArn) -> None:
         """RotateKeyOnDemand: accepted, not done."""
@@ -129,7 +127,7 @@ class Kms:
     def decrypt(self, arn: KeyArn, ciphertext: bytes, context: Mapping[str, str]) -> tuple[bytes, MaterialId]:
         """Decrypt a probe."""
         answer = self._call("decrypt", arn, KeyId=str(arn), CiphertextBlob=ciphertext, EncryptionContext=dict(context))
-        return read("Decrypt", lambda: (bytes(answer["Plaintext"]), MaterialId(answer["KeyMaterialId"])))
+        return read("Decrypt", lambda: (bytes(answer["Plaintext"]), MaterialId(text(answer["KeyMaterialId"]))))
 
     def data_key_material(self, arn: KeyArn, context: Mapping[str, str]) -> MaterialId:
         """GenerateDataKeyWithoutPlaintext: the id of the material that encrypts now."""
@@ -140,7 +138,7 @@ class Kms:
             KeySpec="AES_256",
             EncryptionContext=dict(context),
         )
-        return read("GenerateDataKeyWithoutPlaintext", lambda: MaterialId(answer["KeyMaterialId"]))
+        return read("GenerateDataKeyWithoutPlaintext", lambda: MaterialId(text(answer["KeyMaterialId"])))
 
     def create_key(self, policy: str, description: str) -> KeyArn:
         """CreateKey: a multi-Region primary key for imported material; always with a policy (P11)."""
@@ -166,7 +164,7 @@ class Kms:
         except ClientError as error:
             told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
             raise meaning(error, name, arn or self._region, new=new) from None
-        except _NO_ANSWER as error:
+        except Exception as error:  # noqa: BLE001 - botocore's parser meets what is not KMS's with errors of every kind
             told |= {"error": type(error).__name__}
             raise unanswered(error, name, arn or self._region) from None
         else:

@@ -15,9 +15,33 @@ def read(operation: str, reading: Callable[[], T]) -> T:
     try:
         return reading()
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        message = f"KMS answered {operation} in a way that this version cannot read: {what}"
-        raise KmsError(message, "is there a newer version of mrk?", trouble=Trouble.PERMANENT) from None
+        raise unreadable(operation, f"it lacks {error}" if isinstance(error, KeyError) else str(error)) from None
+
+
+def unreadable(operation: str, what: str) -> KmsError:
+    """Say that an answer cannot be read: it is not asked for again, as the next one would be no other."""
+    message = f"KMS answered {operation} in a way that this version cannot read: {what}"
+    return KmsError(message, "is there a newer version of mrk?", trouble=Trouble.PERMANENT, operation=operation)
+
+
+def text(value: object) -> str:
+    """Read a word that must be there; TypeError where it is something else: botocore takes whatever it is sent."""
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{type(value).__name__} where a word is due")
+    return value
+
+
+def time(value: object) -> datetime:
+    """Read a time; TypeError where it is something else."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{type(value).__name__} where a time is due")
+    return value
+
+
+def _one_of(value: object, *known: str | None) -> object:
+    if value not in known:
+        raise ValueError(f"{value!r:.80} is not known")
+    return value
 
 
 def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
@@ -30,12 +54,12 @@ def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
         arn=arn,
         seen_at=seen_at,
         key_state=KeyState(metadata["KeyState"]),
-        created_at=metadata["CreationDate"],
+        created_at=time(metadata["CreationDate"]),
         multi_region=bool(metadata.get("MultiRegion")),
         primary=primary,
         members=frozenset({arn.region, primary, *(Region(region) for region in replicas)}),
-        origin=metadata["Origin"],
-        key_spec=metadata["KeySpec"],
+        origin=text(metadata["Origin"]),
+        key_spec=text(metadata["KeySpec"]),
     )
 
 
@@ -43,12 +67,12 @@ def rows(answer: Mapping[str, Any]) -> list[MaterialRow]:
     """Read the rows of ListKeyRotations."""
     return [
         MaterialRow(
-            material_id=MaterialId(row["KeyMaterialId"]),
+            material_id=MaterialId(text(row["KeyMaterialId"])),
             state=MaterialState(row["KeyMaterialState"]),
-            imported=row.get("ImportState") == "IMPORTED",
-            valid_to=row.get("ValidTo"),
-            rotated_at=row.get("RotationDate"),
-            on_demand=row.get("RotationType") == "ON_DEMAND",
+            imported=_one_of(row.get("ImportState"), "IMPORTED", "PENDING_IMPORT", None) == "IMPORTED",
+            valid_to=time(row["ValidTo"]) if row.get("ValidTo") is not None else None,
+            rotated_at=time(row["RotationDate"]) if row.get("RotationDate") is not None else None,
+            on_demand=_one_of(row.get("RotationType"), "ON_DEMAND", "AUTOMATIC", None) == "ON_DEMAND",
         )
         for row in answer["Rotations"]
     ]

@@ -1,4 +1,4 @@
-"""One machine for each crash: a key in 1 + 3 Regions, its store, and a real process of `mrk` that is killed on its way."""
+"""One machine for each crash: a key in 1 + 3 Regions, its store, and a process of `mrk` that is killed on its way."""
 
 import os
 import signal

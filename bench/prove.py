@@ -1,0 +1,224 @@
+"""Prove it: run every proof in full and write docs/reliability.md from what was measured: `make prove`.
+
+`python bench/prove.py [PART...]` runs some parts only. Each part leaves its numbers in build/prove/PART.json:
+
+    {"part": "crash", "at": "2026-11-24T03:00Z", "seconds": 600, "tests": 49, "failed": 0, "xfailed": 0,
+     "numbers": {"points_killed": 880, "lost": 0}}
+
+and the document is written from all the files that are there, so that a part which somebody else measures (mutation
+testing: `make mutation` writes build/prove/mutation.json, with numbers `mutants` and `killed`) only needs to leave its
+file. Exit code 1 where anything failed.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "build" / "prove"
+DOCUMENT = ROOT / "docs" / "reliability.md"
+
+TESTS = {
+    "crash": ["tests/crash"],
+    "faults": ["tests/faults"],
+    "races": ["tests/races"],
+    "lag": ["tests/properties/test_lag.py"],
+    "properties": ["tests/properties/test_any_state.py"],
+    "refusals": ["tests/properties/test_fatal_rotations.py"],
+    "secrets": ["tests/properties/test_secrets_everywhere.py", "tests/properties/test_hardening.py"],
+    "fuzz": ["tests/fuzz"],
+}
+"""Parts that pytest runs, in full where MRK_PROVE=all; tests count with record_property."""
+
+_SEARCHED = re.compile(r"([\d,]+) states, ([\d,]+) steps, depth (\d+)")
+
+PARTS = ("search", *TESTS)
+
+PROMISES = {
+    "lost": "Key materials lost",
+    "double": "Rotations too many",
+    "unusable": "Usable keys made unusable",
+    "false_success": "Successes told that were none",
+}
+
+
+class Claim(NamedTuple):
+    """What a part is called, what it counts, and what that means."""
+
+    title: str
+    counted: str
+    meaning: str
+
+
+CLAIMS = {
+    "search": Claim(
+        "Exhaustive search",
+        "{scenarios} scenarios, {states:,} states, {steps:,} steps, depth {depth}",
+        "Every order in which two runs of the shipping decision code, KMS, crashes, lost replies, stale looks and "
+        "other people can act on one key, within stated bounds (`bench/search.py`).",
+    ),
+    "crash": Claim(
+        "Crash matrix",
+        "{points_killed:,} points killed ({points_not_reached:,} not reached: polls vary)",
+        "`mrk` as a real process over four Regions, killed with -9 at every call of KMS and of the store, before it "
+        "has an effect and after that, and in the middle of a line of its journal; then run again (`tests/crash`).",
+    ),
+    "faults": Claim(
+        "Fault matrix",
+        "{faults_tried:,} faults tried",
+        "Every modelled error of every operation used, throttling, refused and expired credentials, lost requests and "
+        "replies, 500 and 503, no host, no connection, no answer; once, three times, for ever; each is compared with "
+        "what a table says it comes to, within the deadline (`tests/faults`).",
+    ),
+    "races": Claim(
+        "Races",
+        "{races_run:,} races run",
+        "Two to eight processes on one store, separate stores, and other people: replicas made and scheduled for "
+        "deletion, another primary, imports, rotations and deletions by hand (`tests/races`).",
+    ),
+    "lag": Claim(
+        "Lag",
+        "{lagging_runs:,} runs",
+        "Reads that lag and flap as was measured of AWS, a start date that vanishes early "
+        "(`tests/properties/test_lag.py`).",
+    ),
+    "properties": Claim(
+        "Properties",
+        "{examples:,} examples",
+        "From any state that random legal calls reach, a rotation comes to a proven end or stops with a reason "
+        "(`tests/properties/test_any_state.py`).",
+    ),
+    "refusals": Claim(
+        "Fatal rotations refused",
+        "{refusals:,} refusals",
+        "What KMS would accept and the owner would regret is refused, with a way out, and shown by `mrk plan` "
+        "(`tests/properties/test_fatal_rotations.py`).",
+    ),
+    "secrets": Claim(
+        "Secrets",
+        "{texts_searched:,} texts searched",
+        "Nothing written, printed or raised at level debug, with faults everywhere, holds key material in any "
+        "encoding; no core dump is offered (`tests/properties/test_secrets_everywhere.py`).",
+    ),
+    "fuzz": Claim(
+        "Fuzz",
+        "{inputs_fuzzed:,} inputs",
+        "Malformed answers of KMS, config files, store entries and journals: a clear error, never a traceback "
+        "(`tests/fuzz`).",
+    ),
+    "mutation": Claim(
+        "Mutation testing",
+        "{killed:,} of {mutants:,} mutants killed",
+        "Changes made to the code on purpose, which some test must notice (`make mutation`).",
+    ),
+}
+
+
+def main() -> None:
+    """Run the parts that are asked for, or all, and write the document."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    wanted = sys.argv[1:] or PARTS
+    for part in wanted:
+        print(f"prove: {part} ...", flush=True)
+        result = search() if part == "search" else tested(part)
+        (RESULTS / f"{part}.json").write_text(json.dumps(result, indent=2) + "\n")
+        print(f"prove: {part}: {json.dumps(result)}", flush=True)
+    found = results()
+    DOCUMENT.write_text(document(found))
+    print(f"prove: wrote {DOCUMENT.relative_to(ROOT)}")
+    sys.exit(any(result["failed"] for result in found.values()))
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """Read what every part has left."""
+    files = {part: RESULTS / f"{part}.json" for part in CLAIMS}
+    return {part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}
+
+
+def tested(part: str) -> dict[str, Any]:
+    """Run the tests of one part in full, and sum up what they count."""
+    report, begun = RESULTS / f"{part}.xml", time.monotonic()
+    report.unlink(missing_ok=True)
+    line = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report}", *TESTS[part]]
+    code = subprocess.run(line, cwd=ROOT, env=os.environ | {"MRK_PROVE": "all"}, check=False).returncode
+    suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - what pytest wrote a moment ago
+    assert suite is not None
+    numbers: Counter[str] = Counter()
+    for one in suite.iter("property"):
+        numbers[one.attrib["name"]] += int(one.attrib["value"])
+    failed = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
+    xfailed = sum(skipped.attrib.get("type") == "pytest.xfail" for skipped in suite.iter("skipped"))
+    return told(part, begun, int(suite.attrib["tests"]), failed or int(code not in {0, 5}), numbers, xfailed)
+
+
+def search() -> dict[str, Any]:
+    """Search every scenario; a counter-example ends it."""
+    begun = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "bench/search.py", "deep"], cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE
+    )
+    numbers: Counter[str] = Counter()
+    for states, steps, depth in _SEARCHED.findall(ended.stdout):
+        numbers["scenarios"] += 1
+        numbers["states"] += int(states.replace(",", ""))
+        numbers["steps"] += int(steps.replace(",", ""))
+        numbers["depth"] = max(numbers["depth"], int(depth))
+    return told("search", begun, numbers["scenarios"], int(ended.returncode != 0), numbers)
+
+
+def told(part: str, begun: float, tests: int, failed: int, numbers: Counter[str], xfailed: int = 0) -> dict[str, Any]:
+    """Put one part's result together."""
+    at, seconds = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"), round(time.monotonic() - begun)
+    about = {"part": part, "at": at, "seconds": seconds, "tests": tests, "failed": failed, "xfailed": xfailed}
+    return about | {"numbers": dict(numbers)}
+
+
+def document(found: dict[str, dict[str, Any]]) -> str:
+    """Write down what was measured, and nothing else."""
+    promised = {name: sum(result["numbers"].get(name, 0) for result in found.values()) for name in PROMISES}
+    lines = [
+        "# Reliability: what was tried, and what came of it",
+        "",
+        "Written by `make prove` from what it measured; do not edit. `make test` runs a slice of the same.",
+        "Everything runs against the simulator (`docs/simulator.md`), over HTTP, and none of it against AWS itself.",
+        "",
+        "| promise | broken |",
+        "|---|---|",
+        *(f"| {title} | {promised[name]} |" for name, title in PROMISES.items()),
+        "",
+        "| proof | measured | failed | expected to fail | when |",
+        "|---|---|---|---|---|",
+        *(row(part, result) for part, result in found.items()),
+        "",
+        *(line for part in found for line in (f"**{CLAIMS[part].title}.** {CLAIMS[part].meaning}", "")),
+        "A promise is judged from outside, after every crash, fault and race: by what the simulated keys really are in",
+        "every Region, and by the bytes that the stores can give back (`tests/verdict.py`). Tests that are expected to",
+        "fail are known defects; each says which.",
+    ]
+    missing = [CLAIMS[part].title for part in CLAIMS if part not in found]
+    return "\n".join([*lines, *(["", f"Not measured: {', '.join(missing)}."] if missing else [])]) + "\n"
+
+
+def row(part: str, result: dict[str, Any]) -> str:
+    """One line of the table."""
+    title, counted, _ = CLAIMS[part]
+    numbers = Counter(result["numbers"])
+    measured = counted.format_map({name: numbers[name] for name in fields(counted)})
+    return f"| {title} | {measured} | {result['failed']} | {result.get('xfailed', 0)} | {result['at']} |"
+
+
+def fields(counted: str) -> list[str]:
+    """Name the numbers that a sentence tells."""
+    return [piece.split("}")[0].split(":")[0] for piece in counted.split("{")[1:]]
+
+
+if __name__ == "__main__":
+    main()

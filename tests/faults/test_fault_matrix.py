@@ -1,0 +1,155 @@
+"""Fail anything: every fault of every operation, once, three times and for ever; then, without it, run again.
+
+The table says what each comes to. Whatever it is: within the deadline, nothing lost, at most one rotation, no key made
+unusable, no success told that is none; and the run after it finishes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from fault_table import BY_CODE, OPERATIONS, TIMES, Case, cases, modelled, rule
+
+from orchestrator.model import KeyArn
+from orchestrator.progress import Report
+from orchestrator.runner import GRACE
+from orchestrator.simulator import Simulator
+from sizes import EVERYTHING, some
+from verdict import Before, Count, before, broken, count_broken, tell
+from worlds import REGIONS, World
+
+pytestmark = pytest.mark.timeout(1800)
+
+CHUNKS = 16 if EVERYTHING else 2
+DEADLINE = timedelta(minutes=8)
+
+
+def rotate(world: World, arn: KeyArn, poll: float = 10) -> Report:
+    """Rotate within the deadline; `poll` in seconds: what fails for ever is not looked at more often than need be."""
+    return world.rotate(arn, policy=replace(world.policy, deadline=DEADLINE, poll=timedelta(seconds=poll)))
+
+
+def done(world: World, arn: KeyArn, earlier: Before) -> bool:
+    """Whether everything is done: CURRENT has moved, and is proven."""
+    proven = {entry.linked for entry in world.store.entries() if entry.proven}
+    current = world.true(arn).current
+    return current in proven and current != earlier.current
+
+
+def judged(world: World, arn: KeyArn, earlier: Before, report: Report) -> list[str]:
+    return broken(world.simulator, arn, earlier, [world.store], success=report.status in {"finished", "idle"})
+
+
+def met(world: World, case: str, expected: str | Sequence[str], fail: Callable[[Simulator], None]) -> list[str]:
+    """Let one run meet a fault and another one go on without it; return all that is not as it should be."""
+    world.simulator.faults.clear()
+    arn = world.make_key()
+    earlier, begun = before(world.simulator, arn), world.clock.now()
+    fail(world.simulator)
+    report = rotate(world, arn, poll=60 if expected == "failed" else 10)
+    took = world.clock.now() - begun
+    world.simulator.faults.clear()
+    wrong = [f"{one}" for one in judged(world, arn, earlier, report)]
+    if report.status not in ([expected] if isinstance(expected, str) else expected):
+        wrong.append(f"expected {expected}, ended {report.status} in {report.stage}: {report.message}")
+    if took > DEADLINE + GRACE + timedelta(seconds=30):
+        wrong.append(f"it took {took}, longer than the deadline")
+    if report.status != "finished" and not all(block.way_out for block in report.blocks):
+        wrong.append("a block without a way out")
+    if not done(world, arn, earlier):
+        world.clock.advance(minutes=20)
+        after = rotate(world, arn)
+        wrong += [f"the run after it: {one}" for one in judged(world, arn, earlier, after)]
+        if after.status != "finished":
+            wrong.append(f"the run after it ended {after.status}: {after.message}")
+    return [f"{case}: {one}" for one in wrong]
+
+
+def count(record: Count, tried: int, wrong: list[str]) -> None:
+    record("faults_tried", tried)
+    count_broken(record, [one.split(": ", 2)[-1] for one in wrong])
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_fault_of_every_operation_ends_as_the_table_says(
+    world: World, record_property: Count, chunk: int
+) -> None:
+    mine = some(list(cases()), 40)[chunk::CHUNKS]
+    wrong = []
+    for case in mine:
+
+        def fail(simulator: Simulator, case: Case = case) -> None:
+            found = rule(case.fault)
+            simulator.faults.add(operation=case.operation, region=case.region, times=TIMES[case.often], **found)
+
+        wrong += met(world, str(case), case.expected, fail)
+    count(record_property, len(mine), wrong)
+    assert not wrong, tell(wrong)
+
+
+def test_the_table_knows_every_modelled_error() -> None:
+    """An error that a later botocore models shows here first."""
+    known = {*BY_CODE, "IncorrectKeyMaterialException"}
+    assert not {error for operation in OPERATIONS for error in modelled(operation)} - known
+
+
+AT_EVERY_CALL = {
+    "ThrottlingException": ("finished",),
+    "reset before the effect": ("finished",),
+    "reset after the effect": ("finished",),
+    "KMSInternalException after the effect": ("finished",),
+    "AccessDeniedException": ("failed", "finished"),
+}
+"""One call of a run fails, whichever it is. A denied prefetch of import parameters, and a look that nobody waits for,
+need not end the run."""
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_any_one_call_may_fail(world: World, record_property: Count, chunk: int) -> None:
+    """Calls are found in a clean run; each fails once, in each way."""
+    arn = world.make_key()
+    begun = len(world.simulator.calls)
+    assert rotate(world, arn).status == "finished"
+    calls = range(1, len(world.simulator.calls) - begun + 1)
+    mine = some([(number, fault) for number in calls for fault in AT_EVERY_CALL], 16)[chunk::CHUNKS]
+    wrong = []
+    for number, fault in mine:
+
+        def fail(simulator: Simulator, number: int = number, fault: str = fault) -> None:
+            simulator.faults.add(calls=[number], **rule(fault))
+
+        wrong += met(world, f"call {number}: {fault}", AT_EVERY_CALL[fault], fail)
+    count(record_property, len(mine), wrong)
+    assert not wrong, tell(wrong)
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_credentials_may_expire_at_any_call(world: World, record_property: Count, chunk: int) -> None:
+    """From some call on, none is let in: exit 3, and the run with new credentials resumes."""
+    mine = some(range(1, 81), 6)[chunk::CHUNKS]
+    wrong = []
+    for number in mine:
+
+        def fail(simulator: Simulator, number: int = number) -> None:
+            simulator.faults.add(calls=range(number, 10_000), error="ExpiredTokenException")
+
+        wrong += met(world, f"from call {number} on", ("failed",), fail)
+    count(record_property, len(mine), wrong)
+    assert not wrong, tell(wrong)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("fault", ["reset before the effect", "ServiceUnavailable", "ThrottlingException"])
+def test_a_region_that_is_down_for_a_while_costs_time_and_one_that_stays_down_a_run(
+    world: World, record_property: Count, region: str, fault: str
+) -> None:
+    """I10: a Region that comes back is waited for."""
+    wrong = met(world, f"{region} down for 30 calls", "finished", lambda s: _down(s, region, fault, 30))
+    wrong += met(world, f"{region} down", "failed", lambda s: _down(s, region, fault, None))
+    count(record_property, 2, wrong)
+    assert not wrong, tell(wrong)
+
+
+def _down(simulator: Simulator, region: str, fault: str, times: int | None) -> None:
+    simulator.faults.add(region=region, times=times, **rule(fault))
