@@ -248,7 +248,7 @@ def material_usable(seen: RegionView, material: MaterialId, at: datetime, window
         return [Block(Reason.MATERIAL_MISSING, message, f"import it again in {region} first: mrk repair NAME", region)]
     if expires_within(row, at, window):
         message = f"key material {short(material)} expires in {region} on {row.valid_to:%Y-%m-%d}"
-        way = f"import it again with a later ValidTo: mrk repair NAME, with `expires` longer than {window.days} days"
+        way = f"import it again with a later ValidTo: mrk renew NAME, with `expires` longer than {window.days}d"
         return [Block(Reason.EXPIRES_SOON, message, way, region)]
     return []
 

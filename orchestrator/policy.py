@@ -18,10 +18,10 @@ Document = dict[str, Any]
 MANAGED_POLICY_LIMIT = 6144
 """Characters that AWS allows in a managed policy, white space not counted."""
 
-_IMPORTING = ("run", "rotate", "repair", "adopt")
+_IMPORTING = ("run", "rotate", "repair", "renew", "adopt")
 _PRIMARY: Conditions = {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
-    "Observe": ("plan", "run", "rotate", "status", "verify", "repair", "adopt", "abort"),
+    "Observe": ("plan", "run", "rotate", "status", "verify", "repair", "renew", "adopt", "abort"),
     "ImportParameters": _IMPORTING,
     "Import": _IMPORTING,
     "Rotate": ("run", "rotate"),

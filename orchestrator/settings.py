@@ -90,6 +90,7 @@ class KeyPolicySettings(_Strict):
 
     rotate_every: Days = timedelta(days=365)
     expires: Expiry = None
+    renew_before: Days = timedelta(days=30)
     safety_window: Days = timedelta(days=7)
     proof: Proof = Proof.IDS_ONLY
     missing_old: MissingOld = MissingOld.BLOCK
@@ -103,6 +104,7 @@ class KeySettings(_Strict):
     regions: tuple[RegionName, ...] = ()
     rotate_every: Days | None = None
     expires: Expiry = None
+    renew_before: Days | None = None
     safety_window: Days | None = None
     proof: Proof | None = None
     missing_old: MissingOld | None = None
@@ -175,14 +177,19 @@ class Settings(BaseSettings):
         return sources if cls.file is None else (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=cls.file))
 
     @model_validator(mode="after")
-    def _worth_rotating(self) -> "Settings":
-        """New material that expires within the safety window could never be rotated in."""
+    def _renewed_in_time(self) -> "Settings":
+        """Nothing is to expire within the safety window: no rotation would be possible then."""
         for name, key in self.keys.items():
             policy = self.policy(key)
-            if policy.expires is not None and policy.expires <= policy.safety_window:
-                expires, window = render(policy.expires), render(policy.safety_window)
-                raise ValueError(f"keys.{name}: expires ({expires}) must be longer than safety_window ({window})")
+            if policy.expires is not None:
+                self._longer(name, "expires", policy.expires, "renew_before", policy.renew_before)
+                self._longer(name, "renew_before", policy.renew_before, "safety_window", policy.safety_window)
         return self
+
+    @staticmethod
+    def _longer(name: str, long: str, longer: timedelta, short: str, shorter: timedelta) -> None:
+        if longer <= shorter:
+            raise ValueError(f"keys.{name}: {long} ({render(longer)}) must be longer than {short} ({render(shorter)})")
 
     def policy(self, key: KeySettings) -> Policy:
         """Return what the owner wants for one key: its own settings over the defaults."""
@@ -193,6 +200,7 @@ class Settings(BaseSettings):
             regions=frozenset(Region(region) for region in key.regions),
             rotate_every=merged.rotate_every,
             expires=merged.expires,
+            renew_before=merged.renew_before,
             safety_window=merged.safety_window,
             proof=merged.proof,
             missing_old=merged.missing_old,

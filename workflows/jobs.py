@@ -9,6 +9,7 @@ from orchestrator.goals import as_it_stands, rotate_now, verified
 from orchestrator.model import KeyArn, MaterialId, Policy, Stage
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings, Settings
+from workflows.renew import RENEW, whatever_expires
 from workflows.repair import REPAIR
 from workflows.rotate import ROTATE
 from workflows.run import RUN, whatever_is_wanted
@@ -39,13 +40,19 @@ def rotate(name: str, key: KeySettings, policy: Policy, replaces: str | None = N
 
 
 def run(name: str, key: KeySettings, policy: Policy) -> Job:
-    """Finish what is unfinished, or rotate where that is due; repair where the owner allows it."""
+    """Renew what expires, finish what is unfinished, rotate where that is due; repair where the owner allows it."""
     return Job(name, KeyArn.parse(key.arn), policy, RUN, partial(whatever_is_wanted, policy=policy))
 
 
 def repair(name: str, key: KeySettings, policy: Policy) -> Job:
     """Import again what a Region lacks."""
     return Job(name, KeyArn.parse(key.arn), policy, REPAIR, partial(as_it_stands, policy=policy))
+
+
+def renew(name: str, key: KeySettings, policy: Policy) -> Job:
+    """Import again what will soon expire."""
+    pin = partial(whatever_expires, policy=policy)
+    return Job(name, KeyArn.parse(key.arn), policy, RENEW, pin, "renewed: nothing that the key needs expires soon")
 
 
 def verify(name: str, key: KeySettings, policy: Policy) -> Job:

@@ -9,7 +9,6 @@ from orchestrator.model import (
     ImportMaterial,
     ImportType,
     MaterialId,
-    MaterialRow,
     Reason,
     RegionView,
     Run,
@@ -28,7 +27,7 @@ def sound(view: View, run: Run) -> Sequence[Step]:
 
 
 def restored(view: View, run: Run) -> Sequence[Step]:
-    """Import every permanent material that a Region lacks or will soon lose: the same bytes, by their id."""
+    """Import every permanent material that a Region lacks: the same bytes, by their id."""
     return [
         step
         for _, seen in sorted(view.regions.items())
@@ -42,23 +41,20 @@ def _restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) -
     if row is None:
         message = f"{seen.region} does not list key material {short(material)} yet"
         return [Wait(Reason.INCONSISTENT, message, seen.region, LAG, look=(seen.region,))]
-    if row.usable(view.at) and not _to_be_renewed(row, view, run):
-        return []
+    return [] if row.usable(view.at) else import_again(view, run, seen, material, "lacks")
+
+
+def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, why: str) -> Sequence[Step]:
+    """Import into one Region what the store holds of one material; blocked where the key or the store is not open."""
     if closed := checks.importable(seen, healing=True):
         return closed
     entry = view.store.holding(material) if view.store else None
     if entry is None or entry.receipt is None:
         problem = entry.problem if entry else "it never held it, or lost the link"
-        message = f"{seen.region} lacks key material {short(material)}, and the store cannot give it: {problem}"
+        message = f"{seen.region} {why} key material {short(material)}, and the store cannot give it: {problem}"
         way = f"bring the bytes: mrk adopt NAME FILE --material-id {material}"
         return [Block(Reason.STORE_LACKS, message, way, seen.region)]
     return [Act(ImportMaterial(seen.arn, entry.name, ImportType.EXISTING, material, run.goal.valid_to))]
-
-
-def _to_be_renewed(row: MaterialRow, view: View, run: Run) -> bool:
-    """Whether material expires within the safety window, and the config gives it longer."""
-    longer = run.goal.valid_to is None or row.valid_to is None or run.goal.valid_to > row.valid_to
-    return longer and checks.expires_within(row, view.at, run.goal.policy.safety_window)
 
 
 REPAIR = (sound, restored, settled, proven)

@@ -1,23 +1,32 @@
-"""Run: what cron calls. Whatever is due: repair where the owner allows it, finish what is unfinished, rotate."""
+"""Run: what cron calls. Whatever is due: repair where the owner allows it, renew, finish what is unfinished, rotate."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator import checks
 from orchestrator.goals import Pinned, as_it_stands, next_entry, whatever_is_due
-from orchestrator.model import STORE, Block, KeyState, Policy, Reason, RegionView, Repair, Run, Step, View, Wait
+from orchestrator.model import STORE, Block, Goal, KeyState, Policy, Reason, RegionView, Repair, Run, Step, View, Wait
 from orchestrator.stages import LAG
+from workflows.renew import renewable, renewed
 from workflows.repair import restored
 from workflows.rotate import ROTATE
 
 
 def whatever_is_wanted(view: View, policy: Policy) -> Pinned:
-    """Pin what is due; where missing material stands against it and may be repaired unattended, pin that (P10)."""
+    """Pin what is due; where that is nothing, or blocked, what is to be repaired unattended (P10), or renewed."""
     pinned = whatever_is_due(view, policy)
-    if policy.repair is not Repair.AUTO or not isinstance(pinned, Sequence):
+    if isinstance(pinned, Goal):
         return pinned
-    missing = any(isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING for step in pinned)
-    return as_it_stands(view, policy) if missing else pinned
+    standing = as_it_stands(view, policy)
+    if not isinstance(standing, Goal):
+        return pinned
+    lacking = isinstance(pinned, Sequence) and any(_missing(step) for step in pinned)
+    wanted = (lacking and policy.repair is Repair.AUTO) or renewable(view, Run(standing))
+    return standing if wanted else pinned
+
+
+def _missing(step: Step) -> bool:
+    return isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING
 
 
 def repaired(view: View, run: Run) -> Sequence[Step]:
@@ -42,10 +51,11 @@ def _not_open_yet(seen: RegionView, view: View) -> Sequence[Step]:
 
 
 def clean(view: View, run: Run) -> Sequence[Step]:
-    """Judge the key as where nothing is due: with a clean view only is all good (P5)."""
+    """Judge the key as where nothing is due: with a clean view only is all good (P5), and nothing about to expire."""
     if view.current is None or view.store is None:
         return [checks.not_seen(view, run.goal.primary if view.store else STORE)]
-    return checks.clean(view, replace(run, goal=replace(run.goal, entry=next_entry(view))))
+    as_it_is = replace(run, goal=replace(run.goal, entry=next_entry(view)))
+    return [*checks.clean(view, as_it_is), *renewed(view, run)]
 
 
-RUN = (repaired, *ROTATE, clean)
+RUN = (repaired, renewable, *ROTATE, clean)

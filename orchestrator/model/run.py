@@ -111,6 +111,7 @@ class Policy:
     regions: frozenset[Region] = frozenset()
     rotate_every: timedelta = timedelta(days=365)
     expires: timedelta | None = None
+    renew_before: timedelta = timedelta(days=30)
     safety_window: timedelta = timedelta(days=7)
     proof: Proof = Proof.IDS_ONLY
     missing_old: MissingOld = MissingOld.BLOCK

@@ -6,7 +6,7 @@ Whatever they did, no wrong bytes become key material, and the way out that a me
 import json
 import os
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -399,31 +399,3 @@ def test_pending_material_that_lost_its_link_and_then_expired_is_proven_all_the_
     entry = stored(report).get(name)
     assert entry is not None
     assert (entry.linked, entry.proven) == (new, True)
-
-
-def valid_until(world: World, arn: KeyArn) -> dict[str, datetime | None]:
-    """Until when each Region may use CURRENT."""
-    seen = world.view(arn).regions
-    return {str(region): one.current.valid_to for region, one in seen.items() if one.current}
-
-
-def test_repair_renews_what_expires_within_the_safety_window_and_nothing_else(world: World) -> None:
-    """P10, I3, I9: the way out of `expires-soon` leads out; a rotation is possible again."""
-    expiry = world.clock.now() + timedelta(days=30)
-    arn = world.make_key(valid_to=expiry)
-    policy = replace(world.policy, expires=timedelta(days=90))
-    assert repairing(world, arn, policy).status == "finished"
-    assert set(valid_until(world, arn).values()) == {expiry}, "not yet: it lasts longer than the safety window"
-
-    world.clock.advance(days=25)
-    blocked = world.rotate(arn, policy=policy)
-    renewed = repairing(world, arn, policy)
-
-    assert set(reasons(blocked)) == {"expires-soon"}
-    assert all("mrk repair" in block.way_out for block in blocked.blocks)
-    assert renewed.status == "finished", renewed
-    ends = set(valid_until(world, arn).values())
-    assert len(ends) == 1
-    assert all(end and end > world.clock.now() + timedelta(days=89) for end in ends)
-    assert world.true(arn).rotations == 0
-    assert world.rotate(arn, policy=policy).status == "finished"

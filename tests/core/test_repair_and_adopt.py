@@ -38,7 +38,6 @@ from orchestrator.model import (
     Failed,
     Goal,
     Idle,
-    ImportMaterial,
     ImportType,
     KeyArn,
     KeyState,
@@ -75,12 +74,7 @@ BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
         {"rows": [past("a", valid_to=days(-1)), BOTH[1]]},
         ["import EXISTING a into eu-west-1"],
     ),
-    (
-        "material that expires within the safety window",
-        {"rows": [past("a", valid_to=days(1)), BOTH[1]]},
-        ["import EXISTING a into eu-west-1"],
-    ),
-    ("nothing yet: it expires after the safety window", {"rows": [past("a", valid_to=days(8)), BOTH[1]]}, []),
+    ("nothing yet: what expires tomorrow is there still", {"rows": [past("a", valid_to=days(1)), BOTH[1]]}, []),
     ("pending material is not repaired", {"rows": [*BOTH, pending("c", imported=False)]}, []),
     ("a row that is not listed yet", {"rows": [BOTH[1]]}, ["wait: inconsistent in eu-west-1"]),
     (
@@ -102,37 +96,6 @@ def test_repair_imports_what_a_region_lacks_and_nothing_else(lost: str, eu: dict
     turn = judged_by(restored, a_view(a_key(BOTH, eu=eu), *STORED), a_run(STANDING))
 
     assert told(turn)[1:] == says, lost
-
-
-RENEWED: list[tuple[str, datetime, datetime | None, bool]] = [
-    ("the config gives it for ever", days(3), None, True),
-    ("the config gives it longer", days(3), days(90), True),
-    ("the config gives it as long", days(3), days(3), False),
-    ("the config gives it less", days(3), days(2), False),
-    ("it expires at the end of the safety window", days(7), days(90), True),
-    ("it expires later than the safety window", days(7.1), days(90), False),
-]
-
-
-@pytest.mark.parametrize(("claim", "valid_to", "wanted", "again"), RENEWED, ids=[row[0] for row in RENEWED])
-def test_repair_renews_what_expires_soon_where_the_config_gives_it_longer(
-    claim: str, valid_to: datetime, wanted: datetime | None, *, again: bool
-) -> None:
-    """P10, I3: in that Region alone, with the goal's expiry."""
-    view = a_view(a_key(BOTH, eu=[BOTH[0], current("b", valid_to=valid_to)]), *STORED)
-    turn = judged_by(restored, view, a_run(a_goal("a", valid_to=wanted)))
-
-    assert told(turn)[1:] == (["import EXISTING b into eu-west-1"] if again else []), claim
-    assert [action.valid_to for action in turn.act if isinstance(action, ImportMaterial)] == [wanted] * again
-
-
-def test_repair_never_renews_in_a_disabled_region() -> None:
-    """I3, P10: an import would enable it."""
-    eu = {"rows": [BOTH[0], current("b", valid_to=days(3))], "key_state": KeyState.DISABLED}
-
-    assert told(judged_by(restored, a_view(a_key(BOTH, eu=eu), *STORED), a_run(STANDING)))[1:] == [
-        "block: disabled in eu-west-1"
-    ]
 
 
 LOST = [

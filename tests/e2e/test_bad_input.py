@@ -86,9 +86,13 @@ USAGE: dict[str, tuple[Change, list[str]]] = {
     "malformed ARN": (rewrite(":key/", ":kee/"), ["payments.arn", "is not the ARN of a KMS key"]),
     "not a duration": (rewrite("90d", "90 days"), ["'90 days' is not a duration: write 90d"]),
     "expires too long": (rewrite("proof: full", "expires: 400d"), ["defaults.expires", "`never`, or 1d to 364d"]),
-    "expires too soon": (
-        rewrite("proof: full", "expires: 5d"),
-        ["expires (5d) must be longer than safety_window"],
+    "expires before it is renewed": (
+        rewrite("proof: full", "expires: 30d"),
+        ["payments: expires (30d) must be longer than renew_before (30d)"],
+    ),
+    "renewed too late": (
+        rewrite("proof: full", "expires: 90d\n  renew_before: 7d"),
+        ["payments: renew_before (7d) must be longer than safety_window (7d)"],
     ),
     "unknown proof": (rewrite("proof: full", "proof: some"), ["defaults.proof", "'full', 'ids-only' or 'off'"]),
     "http elsewhere": (rewrite("http://127.0.0.1", "http://192.0.2.1"), ["is not https"]),

@@ -11,6 +11,7 @@ from workflows.cli import (
     demo,
     plan,
     policy,
+    renew,
     repair,
     report,
     rotate,
@@ -54,6 +55,7 @@ app.command("rotate")(rotate.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("repair")(repair.command)
+app.command("renew")(renew.command)
 app.command("adopt")(adopt.command)
 app.command("report")(report.command)
 app.command("policy")(policy.command)

@@ -1,0 +1,53 @@
+"""Renew: import the same bytes again with a later ValidTo, well before they expire; nothing is rotated."""
+
+from collections.abc import Sequence
+
+from orchestrator import checks
+from orchestrator.durations import render
+from orchestrator.goals import Pinned, as_it_stands
+from orchestrator.model import Act, Goal, Idle, MaterialRow, Policy, RegionView, Run, Step, View
+from orchestrator.stages import settled
+from workflows.repair import import_again, sound
+
+
+def renewed(view: View, run: Run) -> Sequence[Step]:
+    """Import every permanent material again that expires within `renew_before`, in each Region where it does."""
+    return [
+        step
+        for seen, row in _expiring(view, run.goal)
+        for step in import_again(view, run, seen, row.material_id, "will soon lose")
+    ]
+
+
+def renewable(view: View, run: Run) -> Sequence[Step]:
+    """Renew what can be, in the midst of an unattended run; what cannot be is told at its end."""
+    if checks.topology(view, run.goal):
+        return []
+    return [step for step in renewed(view, run) if isinstance(step, Act)]
+
+
+def whatever_expires(view: View, policy: Policy) -> Pinned:
+    """Pin the renewal; Idle where every Region was seen and nothing expires soon."""
+    pinned = as_it_stands(view, policy)
+    if not isinstance(pinned, Goal) or _expiring(view, pinned):
+        return pinned
+    unseen = checks.seen_everywhere(view, view.members)
+    return unseen or Idle(f"nothing expires within {render(policy.renew_before)} that the config gives longer")
+
+
+def _expiring(view: View, goal: Goal) -> Sequence[tuple[RegionView, MaterialRow]]:
+    return [
+        (seen, row)
+        for _, seen in sorted(view.regions.items())
+        for row in seen.permanent
+        if row.usable(view.at) and _soon(row, view, goal)
+    ]
+
+
+def _soon(row: MaterialRow, view: View, goal: Goal) -> bool:
+    """Whether a material expires within `renew_before`, and the config gives it longer."""
+    longer = goal.valid_to is None or row.valid_to is None or goal.valid_to > row.valid_to
+    return longer and checks.expires_within(row, view.at, goal.policy.renew_before)
+
+
+RENEW = (sound, renewed, settled)
