@@ -31,10 +31,12 @@ class _Document(Checked):
 
 
 class Storage:
-    """One state file; ValueError if there is a file that is not a simulator's state."""
+    """One state file; ValueError for a file that is not a simulator's state, or a place where none can be."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        if self._path.is_dir() or not self._path.absolute().parent.is_dir():
+            raise ValueError(f"{self._path} is a directory, or in none: the state is kept in a file")
 
     def load(self, world: World, now: float) -> float:
         """Put what was kept into a world; return the clock's offset, 0.0 if there is no file yet."""

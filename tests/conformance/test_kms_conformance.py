@@ -225,6 +225,32 @@ def test_a_multi_region_key_lives_through_a_rotation(service: Service) -> None:
     service.until(lambda: service.state(key) == "Enabled")
 
 
+def test_an_accepted_rotation_is_not_stopped_by_a_replica_that_loses_its_copy(service: Service) -> None:
+    first, second = os.urandom(32), os.urandom(32)
+    key = service.make(MultiRegion=True, **SYMMETRIC)["KeyId"]
+    old = service.put(key, first, **NEW)["KeyMaterialId"]
+    service.replicate(key)
+    service.put(key, first, REPLICA, KeyMaterialId=old, **EXISTING)
+    new = service.put(key, second, **NEW)["KeyMaterialId"]
+    service.until(lambda: service.rows(key, REPLICA)[1:])
+    service.put(key, second, REPLICA, KeyMaterialId=new, **EXISTING)
+    service.until(lambda: service.rows(key)[1]["KeyMaterialState"] == "PENDING_ROTATION")
+    service.kms(PRIMARY).rotate_key_on_demand(KeyId=key)
+    service.kms(REPLICA).delete_imported_key_material(KeyId=key, KeyMaterialId=new)
+
+    def rotated() -> bool:
+        state = service.rows(key)[1]["KeyMaterialState"]
+        assert state in ("PENDING_ROTATION", "CURRENT")
+        return bool(state == "CURRENT")
+
+    service.until(rotated)
+    service.until(lambda: service.state(key, REPLICA) == "PendingImport")
+    row = service.rows(key, REPLICA)[1]
+    assert (row["KeyMaterialId"], row["KeyMaterialState"], row["ImportState"]) == (new, "CURRENT", "PENDING_IMPORT")
+    service.put(key, second, REPLICA, KeyMaterialId=new, **EXISTING)
+    service.until(lambda: service.state(key, REPLICA) == "Enabled")
+
+
 def test_an_hmac_key_has_one_material_for_life(service: Service) -> None:
     key = service.make(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC", **SYMMETRIC)["KeyId"]
     kms, content = service.kms(PRIMARY), os.urandom(32)

@@ -245,7 +245,8 @@ class TestPolicies:
         cloud.kms().put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
         answer = cloud.kms().get_key_policy(KeyId=key, PolicyName="default")
         assert (answer["Policy"], answer["PolicyName"]) == (policy, "default")
-        for wrong in ("not json", "[]", "{}"):
+        no_action, no_resource = '{"Statement": [{"Resource": "*"}]}', '{"Statement": {"Action": "kms:*"}}'
+        for wrong in ("not json", "[]", "{}", '{"Statement": "x"}', '{"Statement": [1]}', no_action, no_resource):
             refused = refusal(cloud.kms().put_key_policy, KeyId=key, Policy=wrong)
             assert refused[0] == "MalformedPolicyDocumentException"
             assert refusal(cloud.kms().create_key, Policy=wrong)[0] == "MalformedPolicyDocumentException"
@@ -340,6 +341,11 @@ class TestStateFile:
         moved = sim.clock()
         sim.call("CreateKey", PRIMARY, OTHER_ACCOUNT, {})
         assert Simulator(state=str(path)).clock() >= moved
+
+    @pytest.mark.parametrize("path", ["", "none/state.json"])
+    def test_a_place_where_no_file_can_be_is_refused_at_once(self, tmp_path: Path, path: str) -> None:
+        with pytest.raises(ValueError, match="is a directory, or in none"):
+            Simulator(state=str(tmp_path / path))
 
     @pytest.mark.parametrize("text", ["", "{}", "[]", '{"notice": "something else", "keys": []}', "-----BEGIN"])
     def test_any_other_file_is_refused_and_left_alone(self, tmp_path: Path, text: str) -> None:

@@ -180,7 +180,10 @@ def test_imported_ed25519_keys_sign_and_are_der_only(cloud: Cloud) -> None:
 
 def test_imported_rsa_keys_encrypt_and_sign(cloud: Cloud) -> None:
     private = rsa.generate_private_key(65537, 2048)
-    key = imported(cloud, pkcs8(private), "RSA_2048", "ENCRYPT_DECRYPT")
+    # An outer SEQUENCE of indefinite length is taken for the same key.
+    key = imported(cloud, indefinite(pkcs8(private)), "RSA_2048", "ENCRYPT_DECRYPT")
+    assert cloud.kms().get_public_key(KeyId=key)["PublicKey"] == spki(private)
+    cloud.kms().import_key_material(**wrapped(cloud, key, pkcs8(private), HYBRID))
     oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
     blob = private.public_key().encrypt(b"hidden", oaep)
     opened = cloud.kms().decrypt(KeyId=key, CiphertextBlob=blob, EncryptionAlgorithm=OAEP)

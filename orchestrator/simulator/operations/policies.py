@@ -32,9 +32,16 @@ def policy_from(request: Request) -> str | None:
         document = json.loads(text)
     except ValueError as error:
         raise ServiceError("MalformedPolicyDocumentException") from error
-    if not isinstance(document, dict) or "Statement" not in document:
+    statements = document.get("Statement") if isinstance(document, dict) else None
+    listed = [statements] if isinstance(statements, dict) else statements
+    if not isinstance(listed, list) or not all(_is_statement(statement) for statement in listed):
         raise ServiceError("MalformedPolicyDocumentException")
     return text
+
+
+def _is_statement(statement: Any) -> bool:
+    # Required since August 2025, as AWS announced to its customers.
+    return isinstance(statement, dict) and "Resource" in statement and bool({"Action", "NotAction"} & statement.keys())
 
 
 def get_key_policy(request: Request) -> dict[str, Any]:
