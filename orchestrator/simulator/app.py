@@ -89,10 +89,14 @@ def _is_query(request: Request) -> bool:
 
 
 def _body(request: Request) -> Any:
+    raw = request.get_data()
     try:
-        return json.loads(request.get_data() or b"{}")
+        body = json.loads(raw or b"{}")
+        if b"\\u" in raw:
+            json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise ServiceError("SerializationException", "the body is not JSON") from error
+    return body
 
 
 def _json(value: Any, status: int = 200) -> Response:

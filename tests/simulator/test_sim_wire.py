@@ -74,6 +74,18 @@ def test_a_refusal_without_words_has_no_message(cloud: Cloud) -> None:
     assert (answer.status, json.loads(answer.body)) == (400, {"__type": "InvalidCiphertextException"})
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\ud83d"])
+def test_half_a_surrogate_pair_is_no_text(cloud: Cloud, text: str) -> None:
+    key = cloud.ready_key()
+    for operation, given in (
+        ("CreateKey", {"Description": text}),
+        ("Encrypt", {"KeyId": key, "Plaintext": "AAAA", "EncryptionContext": {text: "v"}}),
+    ):
+        answer = ask(cloud, operation, **given)
+        assert (answer.status, json.loads(answer.body)["__type"]) == (400, "SerializationException")
+    assert ask(cloud, "CreateKey", Description="\U0001f511").status == 200
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [
