@@ -45,12 +45,13 @@ _HINTS = {
 }
 _SERVER_ERRORS = 500
 _LONGEST_MESSAGE = 300
+_LONGEST_CODE = 80
 
 
 def meaning(error: ClientError, operation: str, arn: KeyArn | str, *, new: bool) -> KmsError:
     """Judge an error that KMS answered with. `new` tells whether it was an import of NEW material."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    said = str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST_MESSAGE] or "no message"
+    code = _printable(error.response.get("Error", {}).get("Code", ""), _LONGEST_CODE)
+    said = _printable(error.response.get("Error", {}).get("Message", "")) or "no message"
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return KmsError(
         f"{operation} on {arn} failed: {code}: {said}",
@@ -95,4 +96,9 @@ def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
 def _plain(error: Exception) -> str:
     """Say what happened without quoting a body that could not be parsed."""
     known = isinstance(error, BotoCoreError | HTTPClientError)
-    return str(error)[:_LONGEST_MESSAGE] if known else "the answer is not one of KMS"
+    return _printable(error) if known else "the answer is not one of KMS"
+
+
+def _printable(said: object, longest: int = _LONGEST_MESSAGE) -> str:
+    """Cut short what came over the network, and let nothing of it move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(said)[:longest])

@@ -15,7 +15,7 @@ def read(operation: str, reading: Callable[[], T]) -> T:
     try:
         return reading()
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise unreadable(operation, f"it lacks {error}" if isinstance(error, KeyError) else str(error)) from None
+        raise unreadable(operation, f"it lacks {error}" if isinstance(error, KeyError) else f"{error!s:.300}") from None
 
 
 def unreadable(operation: str, what: str) -> KmsError:

@@ -56,6 +56,9 @@ A_PERSON = Ends("blocked", "blocked", "blocked")
 FETCHED_AGAIN = Ends("finished", "failed", "failed")
 """Import parameters were refused: fetched anew, once; or fetched early in vain, and then again when they are needed."""
 
+TWICE_ENDS_IT = Ends("finished", "failed", "failed")
+"""It is believed only when it is repeated."""
+
 BY_CODE: dict[str, Ends] = {
     "ThrottlingException": PASSES,
     "KMSInternalException": PASSES,
@@ -95,8 +98,8 @@ BY_CODE: dict[str, Ends] = {
 BY_CALL: dict[tuple[str, str, str], Ends] = {
     # KMS says that NEW is there already, or that a slot is not: look, wait, send again.
     ("ImportKeyMaterial", PRIMARY, "IncorrectKeyMaterialException"): PASSES,
-    # KMS says that the bytes are not those of the id: never by this run.
-    ("ImportKeyMaterial", REPLICA, "IncorrectKeyMaterialException"): ENDS_IT,
+    # KMS says that the bytes are not those of the id: believed when it says so twice.
+    ("ImportKeyMaterial", REPLICA, "IncorrectKeyMaterialException"): TWICE_ENDS_IT,
 }
 
 GENERAL = (

@@ -1,0 +1,204 @@
+"""Answers that are not KMS's, or KMS's of tomorrow: an error that can be read, never a guess or a traceback (I9)."""
+
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mutations import TEXTS, drawn, spoiled
+
+from orchestrator.errors import KmsError
+from orchestrator.kms import KmsFactory, KmsOptions
+from orchestrator.model import ImportType, KeyArn, KeyState, MaterialId, MaterialState, Region, RegionView
+from orchestrator.ports import ImportParameters, KmsPort, WrappingAlgorithm
+from orchestrator.simulator import Simulator, serve
+from sizes import EVERYTHING
+from verdict import Count, before, broken, count_broken, tell
+from worlds import ManualClock, World
+
+pytestmark = pytest.mark.timeout(1800)
+
+ALGORITHM = WrappingAlgorithm.RSAES_OAEP_SHA_256
+ASKED: dict[str, Callable[[KmsPort, KeyArn, ManualClock], Any]] = {
+    "DescribeKey": lambda kms, arn, clock: kms.describe_key(arn, clock.now()),
+    "ListKeyRotations": lambda kms, arn, _: kms.list_key_rotations(arn),
+    "GetKeyRotationStatus": lambda kms, arn, _: kms.rotation_started_at(arn),
+    "GetParametersForImport": lambda kms, arn, _: kms.get_parameters_for_import(arn, ALGORITHM),
+    "ImportKeyMaterial": lambda kms, arn, clock: kms.import_key_material(
+        arn, ImportParameters(b"", b"x", ALGORITHM, clock.now()), b"x", ImportType.NEW, None, None
+    ),
+    "RotateKeyOnDemand": lambda kms, arn, _: kms.rotate_key_on_demand(arn),
+    "Encrypt": lambda kms, arn, _: kms.encrypt(arn, b"x", {}),
+    "Decrypt": lambda kms, arn, _: kms.decrypt(arn, b"x", {}),
+    "GenerateDataKeyWithoutPlaintext": lambda kms, arn, _: kms.data_key_material(arn, {}),
+}
+
+
+class Answers:
+    """What the server says next."""
+
+    status = 200
+    body = b"{}"
+
+
+@pytest.fixture
+def says() -> Iterator[tuple[Answers, str]]:
+    """A server that answers whatever it was told to, on this machine."""
+    answers = Answers()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(answers.status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(answers.body)))
+            self.end_headers()
+            self.wfile.write(answers.body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield answers, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def genuine(world: World) -> tuple[KeyArn, dict[str, Any]]:
+    """One genuine answer of each operation, as it stands on the wire."""
+    arn = world.make_key()
+    assert world.rotate(arn).status == "finished"
+    world.rotate(arn, replaces=MaterialId(str(world.true(arn).current)))
+    known = {
+        "GetParametersForImport": {"WrappingAlgorithm": str(ALGORITHM), "WrappingKeySpec": "RSA_2048"},
+        "ListKeyRotations": {"IncludeKeyMaterial": "ALL_KEY_MATERIAL"},
+        "Encrypt": {"Plaintext": "eA=="},
+        "GenerateDataKeyWithoutPlaintext": {"KeySpec": "AES_256"},
+    }
+    answers: dict[str, Any] = {}
+    for operation in ("DescribeKey", "GetKeyRotationStatus", *known):
+        body = {"KeyId": str(arn), **known.get(operation, {})}
+        answers[operation] = world.simulator.call(operation, arn.region, arn.account, body)
+    opened = {"KeyId": str(arn), "CiphertextBlob": answers["Encrypt"]["CiphertextBlob"]}
+    answers["Decrypt"] = world.simulator.call("Decrypt", arn.region, arn.account, opened)
+    answers["GetKeyRotationStatus"]["OnDemandRotationStartDate"] = world.clock.epoch()
+    answers["ImportKeyMaterial"] = {"KeyId": str(arn), "KeyMaterialId": world.true(arn).current}
+    answers["RotateKeyOnDemand"] = {"KeyId": str(arn)}
+    return arn, answers
+
+
+def sound(found: Any) -> bool:
+    """Whether what came of an answer is of the kind that the rest of the program counts on."""
+    match found:
+        case RegionView():
+            words = (found.key_spec, found.origin, found.region, *found.members)
+            return isinstance(found.key_state, KeyState) and all(isinstance(word, str) for word in words)
+        case ImportParameters():
+            return isinstance(found.public_key, bytes) and isinstance(found.token, bytes)
+        case tuple() if found and isinstance(found[0], bytes):
+            return isinstance(found[1], str)
+        case tuple():
+            return all(isinstance(row.material_id, str) and isinstance(row.state, MaterialState) for row in found)
+    return found is None or isinstance(found, str | bytes) or hasattr(found, "tzinfo")
+
+
+@pytest.mark.parametrize("operation", ASKED)
+def test_a_spoiled_answer_is_read_rightly_or_refused_with_a_message(
+    world: World,
+    says: tuple[Answers, str],
+    genuine: tuple[KeyArn, dict[str, Any]],
+    record_property: Count,
+    operation: str,
+) -> None:
+    """Missing fields, other types, unknown words, huge lists, bodies that are no JSON, errors without a code."""
+    (answers, url), (arn, real) = says, genuine
+    kms = KmsFactory(KmsOptions(url), world.clock.now, lambda _: None)(Region(arn.region))
+    inputs = 1500 if EVERYTHING else 60
+    wrong = []
+    for seed in range(inputs):
+        dice = drawn(operation, seed)
+        answers.status = dice.choice((200,) * 8 + (400, 500, 503))
+        body = real[operation] if answers.status == 200 else {"__type": "ThrottlingException", "message": "slow down"}
+        answers.body = json.dumps(spoiled(body, dice)).encode() if dice.random() < 0.9 else dice.choice(TEXTS)
+        try:
+            found = ASKED[operation](kms, arn, world.clock)
+            if not sound(found):
+                wrong.append(f"{operation} {seed}: {found!r:.200} from {answers.body[:200]!r}")
+        except KmsError as error:
+            if operation not in error.message or len(error.message) > 700:
+                wrong.append(f"{operation} {seed}: {error.message:.200}")
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            wrong.append(f"{operation} {seed}: {error!r:.200} from {answers.body[:300]!r}")
+    record_property("inputs_fuzzed", inputs)
+    assert not wrong, tell(wrong)
+
+
+def test_a_list_that_does_not_end_is_left(world: World, says: tuple[Answers, str]) -> None:
+    """Every page says that there is another one."""
+    answers, url = says
+    answers.body = json.dumps({"Rotations": [], "Truncated": True, "NextMarker": "again"}).encode()
+    kms = KmsFactory(KmsOptions(url), world.clock.now, lambda _: None)(Region("us-east-1"))
+
+    with pytest.raises(KmsError, match="does not end"):
+        kms.list_key_rotations(world.make_key())
+
+
+class Lying(Simulator):
+    """KMS, one of whose answers is spoiled."""
+
+    lie: tuple[str, int, random.Random] | None = None
+    seen = 0
+
+    def call(self, operation: str, region: str, account: str, body: Any) -> dict[str, Any]:
+        answer = super().call(operation, region, account, body)
+        if self.lie is None or operation != self.lie[0]:
+            return answer
+        self.seen += 1
+        return spoiled(answer, self.lie[2]) if self.seen == self.lie[1] else answer
+
+
+@pytest.mark.parametrize("operation", ASKED)
+def test_one_spoiled_answer_in_a_rotation_breaks_no_promise(
+    tmp_path: Path, clock: ManualClock, record_property: Count, operation: str
+) -> None:
+    """Whatever the run makes of it, it is no defect, nothing is lost, and the run after it finishes."""
+    inputs = 40 if EVERYTHING else 2
+    wrong: list[str] = []
+    simulator = Lying(clock.epoch, lag="instant")
+    with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
+        world = World(simulator, served.endpoint_url, tmp_path, clock, threads)
+        policy = replace(world.policy, deadline=timedelta(minutes=5))
+        for seed in range(inputs):
+            dice = drawn(operation, seed)
+            arn = world.make_key()
+            earlier = before(simulator, arn)
+            simulator.seen, simulator.lie = 0, (operation, dice.randrange(1, 5), dice)
+            report = world.rotate(arn, policy=policy)
+            simulator.lie = None
+            success = report.status == "finished"
+            found = broken(simulator, arn, earlier, [world.store], success=success)
+            if report.status == "error":
+                found.append(report.message)
+            if not success:
+                world.clock.advance(minutes=20)
+                after = world.rotate(arn)
+                recently = {block.reason for block in after.blocks} == {"recently-rotated"}
+                if after.status != "finished" and not recently:
+                    found.append(f"the run after it: {after.message}; the first: {report.message}")
+                found += broken(simulator, arn, earlier, [world.store], success=True)
+            wrong += [f"{operation} {seed}: {one}" for one in found]
+    record_property("inputs_fuzzed", inputs)
+    count_broken(record_property, [one.split(": ", 1)[-1] for one in wrong])
+    assert not wrong, tell(wrong)
