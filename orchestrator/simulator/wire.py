@@ -34,12 +34,19 @@ def serialised(shape: StructureShape | None, value: dict[str, Any]) -> dict[str,
 
 
 def redacted(params: dict[str, Any]) -> dict[str, Any]:
-    """Return a request's members with every blob replaced by its length."""
+    """Return a request's members with every blob, however deep, replaced by its length."""
     return {name: _hidden(value) for name, value in params.items()}
 
 
 def _hidden(value: Any) -> Any:
-    return f"<{len(value)} bytes>" if isinstance(value, bytes) else value
+    match value:
+        case bytes():
+            return f"<{len(value)} bytes>"
+        case dict():
+            return redacted(value)
+        case list():
+            return [_hidden(item) for item in value]
+    return value
 
 
 def _plain(shape: Shape, value: Any) -> Any:

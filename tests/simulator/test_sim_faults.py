@@ -161,6 +161,12 @@ class TestCalls:
         assert (describe.region, describe.result, describe.at) == (REPLICA, "NotFoundException", cloud.clock())
         assert describe.number == encrypt.number + 1
 
+    def test_a_blob_inside_a_structure_is_no_more_than_its_length(self, cloud: Cloud) -> None:
+        recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b"secret"}
+        assert refusal(cloud.kms().generate_random, NumberOfBytes=1, Recipient=recipient)[0] == "NotSimulatedException"
+        [call] = get(cloud, "calls")["calls"]
+        assert call["parameters"]["Recipient"] == {**recipient, "AttestationDocument": "<6 bytes>"}
+
     def test_calls_are_read_and_cleared_over_http(self, cloud: Cloud) -> None:
         for _ in range(3):
             cloud.key()
