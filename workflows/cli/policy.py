@@ -11,10 +11,12 @@ import typer
 from orchestrator import policy
 from orchestrator.errors import Exit, UsageError
 from orchestrator.kms.calls import WRAPPING_KEY_SPEC
-from orchestrator.model import KeyArn, is_alias
+from orchestrator.model import KeyArn, Region, is_alias
 from orchestrator.perform import PROBE_CONTEXT
 from orchestrator.policy import Statement, Subject, Terms
 from orchestrator.settings import KeySettings, Settings
+from orchestrator.stores.secretsmanager.address import Address
+from orchestrator.stores.secretsmanager.keys import key_in
 from workflows.cli.common import read_settings, write_json
 from workflows.cli.options import ConfigOption, NamesArgument
 from workflows.jobs import named
@@ -66,6 +68,7 @@ def command(
     found = allowed(subjects)
     if principal:
         _alike({one.name: policy.key_policy(allowed([one]), principal) for one in subjects})
+    found += () if principal else _store(settings, subjects, commands or ())
     document = policy.key_policy(found, principal) if principal else policy.identity_policy(found, compact=compact)
     notes = [*_notes(settings, subjects, document, principal), *(_KEY_NOTES if principal else _IDENTITY_NOTES), *_NOTES]
     if as_json:
@@ -122,11 +125,39 @@ def _notes(
     ours = _PRINCIPAL.fullmatch(principal or "")
     if len(accounts) > 1 or (ours and ours["account"] not in accounts):
         yield f"KMS lets nobody import or rotate from another account: use it within {', '.join(accounts)} each"
-    scheme = settings.store.uri.partition(":")[0]
-    held = "needs nothing of AWS" if scheme == "file" else "has permissions of its own, which are not in here"
-    yield f"the store {scheme}: {held}"
+    yield _of_store(settings, principal)
     if settings.aws.role_arn:
         yield f"this is for {settings.aws.role_arn}; whoever runs mrk needs sts:AssumeRole on that role"
+
+
+def _of_store(settings: Settings, principal: str | None) -> str:
+    scheme = settings.store.uri.partition(":")[0]
+    if scheme == "file":
+        return "the store file: needs nothing of AWS"
+    if scheme != "secretsmanager":
+        return f"the store {scheme}: has permissions of its own, which are not in here"
+    if principal:
+        return f"the store {scheme}: needs an IAM policy, too: mrk policy --kind iam"
+    if settings.store.kms_key:
+        return f"the store {scheme}: the policy of its own key {settings.store.kms_key} must let IAM decide, too"
+    return f"the store {scheme}: is encrypted with AWS's own key, which needs no permission"
+
+
+def _store(settings: Settings, subjects: Sequence[Subject], commands: Sequence[str]) -> tuple[Statement, ...]:
+    scheme, _, location = settings.store.uri.partition(":")
+    if scheme != "secretsmanager" or not subjects:
+        return ()
+    address, store = Address.parse(location), settings.store
+    regions = [address.region, *(Region(region) for region in store.replica_regions)]
+    secrets = policy.Secrets(
+        subjects[0].arn.partition,
+        address.region,
+        address.prefix,
+        tuple(sorted({one.arn.account for one in subjects})),
+        {region: key for region in regions if (key := key_in(store.kms_key, region))},
+        replicated=bool(store.replica_regions),
+    )
+    return policy.store_statements(secrets, commands)
 
 
 def _about(one: Statement) -> dict[str, object]:

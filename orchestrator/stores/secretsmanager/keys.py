@@ -10,6 +10,14 @@ _ARN_PARTS = 6
 _REGION_PART = 3
 
 
+def key_in(wanted: str | None, region: Region) -> str | None:
+    """Tell the key for one Region: of an ARN the related key or the alias there, an id or a bare alias as it is."""
+    parts = (wanted or "").split(":", _ARN_PARTS - 1)
+    if len(parts) < _ARN_PARTS:
+        return wanted
+    return ":".join((*parts[:_REGION_PART], region, *parts[_REGION_PART + 1 :]))
+
+
 class EncryptionKeys:
     """Looks at each key once in its lifetime, which is one run: an alias may point elsewhere at the next."""
 
@@ -19,11 +27,8 @@ class EncryptionKeys:
         self._good: set[tuple[Region, str]] = set()
 
     def key_in(self, region: Region) -> str | None:
-        """Tell the key for one Region: of an ARN the related key there, an alias as it is; None for AWS's own."""
-        parts = (self._wanted or "").split(":", _ARN_PARTS - 1)
-        if len(parts) < _ARN_PARTS:
-            return self._wanted
-        return ":".join((*parts[:_REGION_PART], region, *parts[_REGION_PART + 1 :]))
+        """Tell the key for one Region; None for AWS's own."""
+        return key_in(self._wanted, region)
 
     def check(self, region: Region, key: str | None, what: str) -> None:
         """Raise StoreError where a key has imported key material; None and AWS's own key have not."""
