@@ -3,7 +3,8 @@
 `POST /faults` takes a JSON list; each names an `operation`, or "*", a `kind`, `times` (left out: for ever) and `after`,
 how many such calls pass first. Kinds: denied, throttled, internal, decryption, hang (no answer until the client gives
 up), lost (carried out, and the connection is cut instead of an answer), cut (not carried out), garbage, lag (a read
-answers that there is no such secret). `GET /calls` tells the operations in order; `GET /bodies` what was sent.
+answers that there is no such secret), replicating (replicas are InProgress). `GET /calls` tells the operations in
+order, each with the status of its answer; `GET /bodies` what was sent.
 """
 
 import contextlib
@@ -52,11 +53,11 @@ class SecretsServer:
         self._ask("POST", "/faults", list(faults))
 
     def calls(self) -> list[str]:
-        """Tell every operation that was asked for since the last reset."""
+        """Tell every operation that was asked for since the last order of faults, with the status of its answer."""
         return [str(call) for call in self._ask("GET", "/calls")]
 
     def bodies(self) -> list[str]:
-        """Tell the body of every request since the last reset."""
+        """Tell the body of every request since the last order of faults."""
         return [str(body) for body in self._ask("GET", "/bodies")]
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -100,14 +101,14 @@ class Faulty:
         with self._lock:
             kind = self._next_fault(operation)
             if operation:
-                self._calls.append(operation)
                 self._bodies.append(body.decode(errors="replace"))
             if kind in ERRORS:
+                self._calls.append(f"{operation} {ERRORS[kind][0]}")
                 return _error(*ERRORS[kind], start_response)
-            if kind not in {"hang", "cut", "garbage"}:
-                answer = list(self._application(environ, start_response))
+            if kind in {"", "lost", "replicating"}:
+                answered = self._answer(operation, environ)
                 if kind != "lost":
-                    return answer
+                    return _again(*answered, kind, start_response)
         if kind == "garbage":
             start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
             return [b"<html>" + body + b"</html>"]
@@ -115,6 +116,13 @@ class Faulty:
             self._closing.wait(20)
         # An exception before anything is sent makes the server cut the connection.
         raise ConnectionAbortedError
+
+    def _answer(self, operation: str, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+        told: list[Any] = []
+        content = b"".join(self._application(environ, lambda *answer: told.extend(answer)))
+        if operation:
+            self._calls.append(f"{operation} {told[0].partition(' ')[0]}")
+        return told[0], told[1], content
 
     def _next_fault(self, operation: str) -> str:
         for fault in self._faults:
@@ -139,6 +147,16 @@ class Faulty:
     def _tell(self, content: list[str], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(content).encode()]
+
+
+def _again(
+    status: str, headers: list[tuple[str, str]], content: bytes, kind: str, start_response: Any
+) -> Iterable[bytes]:
+    if kind == "replicating":
+        content = content.replace(b"InSync", b"InProgress")
+    kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    start_response(status, [*kept, ("Content-Length", str(len(content)))])
+    return [content]
 
 
 def _error(status: int, code: str, message: str, start_response: Any) -> Iterable[bytes]:

@@ -144,23 +144,27 @@ class FileStand:
 
     def worker(self, **task: Any) -> subprocess.Popen[str]:
         """Start a process of its own on this store, and return once it waits for a line (store_worker.py)."""
-        setting = {"uri": self.uri, "recipients": self.recipients, "identity": str(self.identity)}
-        worker = subprocess.Popen(
-            [sys.executable, WORKER, json.dumps({**setting, **task})],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert worker.stdout
-        assert worker.stdout.readline() == "ready\n"
-        return worker
+        return start_worker(uri=self.uri, recipients=self.recipients, identity=str(self.identity), **task)
 
     def path(self, name: EntryName = FIRST, kind: Kind = Kind.ENTRY) -> Path:
         return path_of(self.root, name, kind)
 
     def files(self) -> list[Path]:
         return sorted(path for path in self.root.rglob("*") if path.is_file())
+
+
+def start_worker(**task: Any) -> subprocess.Popen[str]:
+    """Start a process of its own, and return once it waits for a line (store_worker.py)."""
+    worker = subprocess.Popen(
+        [sys.executable, WORKER, json.dumps(task)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stdout
+    assert worker.stdout.readline() == "ready\n"
+    return worker
 
 
 @dataclass
@@ -197,6 +201,10 @@ class SecretStand:
 
     def open(self, place: Place = PLACE, **changes: Any) -> MaterialStore:
         return open_store(self.uri, place, self.settings(**changes))
+
+    def worker(self, **task: Any) -> subprocess.Popen[str]:
+        """Start a process of its own on this store, and return once it waits for a line (store_worker.py)."""
+        return start_worker(uri=self.uri, **task)
 
     def secret(self, name: EntryName = FIRST, kind: Kind = Kind.ENTRY, turn: int = 1) -> str:
         return Address.parse(self.uri.partition(":")[2]).secret(Slot(name, kind, turn))

@@ -1,4 +1,4 @@
-"""A process of its own on a file: store, told what to do by one JSON argument.
+"""A process of its own on a store, told what to do by one JSON argument.
 
 It says `ready`, waits for a line on standard input, works, and prints one JSON document. The argument's fields:
 `names`, how many entries to deposit; `link`, the id to link the first to; `turns`, how often to discard and reinstate
@@ -12,20 +12,44 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import MrkError
+from orchestrator.kms import KmsFactory, KmsOptions, endpoint_class
 from orchestrator.model import EntryName, KeyIdentity, MaterialId
-from orchestrator.ports import WrappingAlgorithm
-from orchestrator.stores import Place, Wanted
+from orchestrator.ports import MaterialStore, WrappingAlgorithm
+from orchestrator.retry import Retry
+from orchestrator.stores import Cloud, Place, Wanted, open_store
 from orchestrator.stores.opening import open_file_store
 from orchestrator.stores.publish import PublishedFiles
 
+PLACE = Place("aws", "other")
 KEY = KeyIdentity("aws", "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
+
+
+def file_store(task: dict[str, Any], steps: Callable[[str], None]) -> MaterialStore:
+    wanted = Wanted(lambda: datetime.now(UTC), recipients=task["recipients"], identity=Path(task["identity"]))
+    location = task["uri"].removeprefix("file:")
+    return open_file_store(location, PLACE, wanted, files=lambda root: PublishedFiles(root, steps))
+
+
+def secret_store(task: dict[str, Any]) -> MaterialStore:
+    options = KmsOptions(credentials=("AKIA", "secret"))
+    cloud = Cloud(
+        secrets=lambda region: KmsFactory(options, lambda: datetime.now(UTC), lambda _: None).client(
+            "secretsmanager", region
+        ),
+        key_origin=lambda _region, _key: "AWS_KMS",
+        endpoint_class=endpoint_class,
+        retry=Retry(time.sleep),
+    )
+    return open_store(task["uri"], PLACE, Wanted(lambda: datetime.now(UTC), cloud=cloud))
 
 
 def work(task: dict[str, Any]) -> dict[str, Any]:
@@ -36,12 +60,7 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
         if [name, reached[name]] == task.get("die_at"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    store = open_file_store(
-        task["uri"].removeprefix("file:"),
-        Place("aws", "other"),
-        Wanted(lambda: datetime.now(UTC), recipients=task["recipients"], identity=Path(task["identity"])),
-        files=lambda root: PublishedFiles(root, steps),
-    )
+    store = file_store(task, steps) if task["uri"].startswith("file:") else secret_store(task)
     first = EntryName(KEY, None)
     names = [replace(first, attempt=attempt) for attempt in range(1, task["names"] + 1)]
     for name in names:

@@ -1,0 +1,49 @@
+"""The secretsmanager: store under several processes, over HTTP."""
+
+import base64
+import json
+
+import pytest
+from store_kit import SecretStand, WrappingKey
+
+PROCESSES = 8
+NAMES = 200
+
+
+@pytest.mark.timeout(600)
+def test_of_8_processes_that_deposit_200_names_at_once_one_wins_each_and_all_get_its_bytes(
+    secrets: SecretStand, wrapping_key: WrappingKey
+) -> None:
+    """I7, P1: put-if-absent between processes; told by unwrapping what each process wrapped."""
+    secrets.init()
+    secrets.server.faults()
+    public_key = base64.b64encode(wrapping_key.public).decode()
+    workers = [secrets.worker(names=NAMES, public_key=public_key) for _ in range(PROCESSES)]
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    answers = [json.loads(worker.communicate()[0]) for worker in workers]
+    materials = [
+        {name: wrapping_key.unwrap(base64.b64decode(blob)) for name, blob in answer["wrapped"].items()}
+        for answer in answers
+    ]
+    assert secrets.server.calls().count("CreateSecret 200") == NAMES
+    assert len(materials[0]) == NAMES
+    assert len(set(materials[0].values())) == NAMES
+    assert all(material == materials[0] for material in materials)
+
+
+def test_processes_that_discard_and_reinstate_at_once_end_alike(secrets: SecretStand) -> None:
+    """P9: each process ends on a reinstatement, so that is how it ends."""
+    store = secrets.init()
+    workers = [secrets.worker(names=1, turns=5) for _ in range(2)]
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    answers = [json.loads(worker.communicate()[0]) for worker in workers]
+    assert not any("error" in answer for answer in answers)
+    (entry,) = store.entries()
+    assert entry.receipt
+    assert entry.discarded_at is None
