@@ -17,6 +17,8 @@ from .quiet import quiet
 _ABSENT = "ResourceNotFoundException"
 _THERE = "ResourceExistsException"
 _TEXT = "SecretString"
+_PROOFS = {"ARN", "SecretList"}
+"""Every answer of the service has one of these; botocore takes any 200 for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class SecretsManager:
 
     def read(self, secret: str) -> Hidden | None:
         """GetSecretValue; raises EntryError where another version is current than the one it was created with."""
-        answer = self._call("get_secret_value", secret, _ABSENT, SecretId=secret)
+        answer = self._call("get_secret_value", secret, _ABSENT, SecretId=secret, VersionStage="AWSCURRENT")
         if answer is None:
             return None
         found, text = str(answer.get("VersionId")), answer.get(_TEXT)
@@ -156,6 +158,8 @@ class SecretsManager:
             return meaning(error, name, secret, self.region)
         except NO_ANSWER as error:
             return unanswered(error, name, secret, self.region)
+        if not _PROOFS & answer.keys():
+            return unanswered(ValueError(), name, secret, self.region)
         if _TEXT in answer:
             answer[_TEXT] = Hidden(answer[_TEXT])
         return answer
