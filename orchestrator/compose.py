@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from secrets import token_hex
 from orchestrator.clock import SystemClock
 from orchestrator.errors import UsageError
 from orchestrator.kms import KmsFactory, KmsOptions, endpoint_class
-from orchestrator.model import Region, region_of
+from orchestrator.model import Action, Outcome, Region, region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
@@ -22,6 +22,9 @@ from orchestrator.retry import Retry
 from orchestrator.runner import Runner
 from orchestrator.settings import Settings
 from orchestrator.stores import Cloud, Place, Wanted, init_store, open_store
+
+Carrying = Callable[[Action], Outcome]
+"""Whatever carries out one action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Engine:
     clock: Clock
     kms: KmsFactory
     store: MaterialStore
-    perform: Perform
+    observe: Observe
+    perform: Carrying
     runner: Runner
 
 
@@ -54,8 +58,15 @@ def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | N
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def assemble(settings: Settings, kms: KmsFactory, listener: Listener, clock: Clock, executor: Executor) -> Engine:
-    """Put the parts together around KMS, a clock and an executor."""
+def assemble(
+    settings: Settings,
+    kms: KmsFactory,
+    listener: Listener,
+    clock: Clock,
+    executor: Executor,
+    guard: Callable[[Carrying], Carrying] = lambda perform: perform,
+) -> Engine:
+    """Put the parts together around KMS, a clock and an executor; `guard` may refuse to begin an action."""
     retry = Retry(time.sleep)
     store = open_store(
         settings.store.uri,
@@ -63,10 +74,10 @@ def assemble(settings: Settings, kms: KmsFactory, listener: Listener, clock: Clo
         wanted_store(settings, kms, retry, clock, settings.store.recipients),
     )
     parameters = Parameters(kms, retry, clock.now, WrappingAlgorithm(settings.aws.wrapping_algorithm))
-    perform = Perform(kms, store, parameters, retry)
+    perform = guard(Perform(kms, store, parameters, retry))
     observe = Observe(kms, store, retry, clock.now)
     runner = Runner(observe, perform, parameters, clock, executor, listener, jitter=random.random)
-    return Engine(settings, clock, kms, store, perform, runner)
+    return Engine(settings, clock, kms, store, observe, perform, runner)
 
 
 def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:

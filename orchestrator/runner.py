@@ -35,7 +35,6 @@ from orchestrator.model import (
 )
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
-from orchestrator.perform import Perform
 from orchestrator.plan import predict
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Progress, Report, Status, in_good_order, interrupted, named, overdue
@@ -65,7 +64,7 @@ class Runner:
     def __init__(
         self,
         observe: Observe,
-        perform: Perform,
+        perform: Callable[[Action], Outcome],
         parameters: Parameters,
         clock: Clock,
         executor: Executor,

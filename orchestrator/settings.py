@@ -158,10 +158,10 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_config(cls, values: Any) -> Any:
-        """$MRK_CONFIG names the file; it is not a setting in it."""
-        return (
-            {name: value for name, value in values.items() if name != "config"} if isinstance(values, dict) else values
-        )
+        """$MRK_CONFIG names the file, and $MRK_TASK_TOKEN who waits for an answer; they are no settings."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name not in {"config", "task_token"}}
 
     @classmethod
     def settings_customise_sources(
@@ -211,9 +211,12 @@ class Settings(BaseSettings):
         )
 
 
-def load(path: Path, flags: Mapping[str, Any]) -> Settings:
-    """Load the settings; raises UsageError that names the file, the line, the setting, and what is allowed."""
-    text = read_yaml(path)
+def load(path: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Load the settings, without a file from the environment and flags alone.
+
+    Raises UsageError that names the file, the line, the setting, and what is allowed.
+    """
+    text = read_yaml(path) if path else "{}"
     bound = type("Settings", (Settings,), {"file": path, "__module__": __name__})
     try:
         loaded: Settings = bound(**flags)
@@ -221,7 +224,7 @@ def load(path: Path, flags: Mapping[str, Any]) -> Settings:
         hint = "settings with several parts are given as JSON: MRK_STORE__RECIPIENTS='[\"age1...\"]'"
         raise UsageError(f"an MRK_... environment variable cannot be read: {error}", hint) from None
     except ValidationError as error:
-        raise complaint(path, text, os.environ, error, Settings) from None
+        raise complaint(path or Path("MRK_..."), text, os.environ, error, Settings) from None
     return loaded
 
 

@@ -1,6 +1,6 @@
 """Jobs: what each command asks the runner to do for one key."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from orchestrator.decide import name_of_stage
@@ -58,6 +58,22 @@ def renew(name: str, key: KeySettings, policy: Policy) -> Job:
 def verify(name: str, key: KeySettings, policy: Policy) -> Job:
     """Judge one key, and do nothing."""
     return Job(name, KeyArn.parse(key.arn), policy, (), partial(verified, policy=policy))
+
+
+WORKFLOWS: Mapping[str, Sequence[Stage]] = {"rotate": ROTATE, "repair": REPAIR, "run": RUN}
+"""The workflows that a state machine can be rendered from."""
+
+
+def of(workflow: str, name: str, key: KeySettings, policy: Policy, replaces: str | None = None) -> Job:
+    """Make the job of a workflow that is named; raises UsageError where there is none."""
+    if workflow == "rotate":
+        return rotate(name, key, policy, replaces)
+    makers = {"repair": repair, "run": run}
+    if workflow not in makers:
+        raise UsageError(f"there is no workflow {workflow!r}", f"it is one of {', '.join(WORKFLOWS)}")
+    if replaces:
+        raise UsageError(f"`replaces` goes with rotate, not with {workflow}", "leave it out, or rotate")
+    return makers[workflow](name, key, policy)
 
 
 def up_to(stages: Sequence[Stage], until: str | None) -> Sequence[Stage]:

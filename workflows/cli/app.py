@@ -20,6 +20,7 @@ from workflows.cli import (
     status,
     store,
     verify,
+    workflow,
 )
 
 app = typer.Typer(
@@ -62,3 +63,4 @@ app.command("policy")(policy.command)
 app.command("simulator")(simulator.command)
 app.add_typer(config.app, name="config")
 app.add_typer(store.app, name="store")
+app.add_typer(workflow.app, name="workflow")

@@ -1,0 +1,33 @@
+"""The one Lambda function. Handler: workflows.step_functions.handler.handle.
+
+{"op": "look", "state": ...} sees and decides; {"op": "act", "state": ..., "stage": ..., "target": ...} does what that
+stage misses; {"op": "run", "key": ...} takes a whole key to its end within the function's time.
+"""
+
+# Nothing heavy is imported here: what a call needs is imported by that call, and a cold start is short.
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from orchestrator.errors import MrkError
+
+
+class Context(Protocol):
+    """What the Lambda runtime tells of one invocation."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Tell how long this invocation may still take."""
+
+
+def handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Carry out one operation; every error is raised under the name that a state machine can tell it by."""
+    from workflows.step_functions import operations  # noqa: PLC0415 - see above
+
+    try:
+        operation = operations.OPERATIONS.get(str(event.get("op")))
+        if operation is None:
+            raise operations.unknown(event)
+        return operation(event, context)
+    except MrkError as error:
+        raise operations.named(error) from None

@@ -1,0 +1,200 @@
+"""The operations of the function: `look`, `act` and `run`. Each joins its threads before it returns.
+
+Lambda stops a process between two invocations: a thread that still ran would go on at the next one, or never.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.clock import SystemClock
+from orchestrator.compose import Engine, assemble, kms_factory, new_run_id
+from orchestrator.errors import KmsError, MrkError, Trouble, UsageError
+from orchestrator.hardening import offer_no_core_dump
+from orchestrator.kms import KmsFactory
+from orchestrator.logs import event_logger
+from orchestrator.model import Reason
+from orchestrator.ports import Clock, Event, Listener
+from orchestrator.progress import Job, Report
+from orchestrator.settings import AwsSettings, KeySettings, Settings, load
+from workflows import jobs
+from workflows.step_functions import metrics
+from workflows.step_functions.act import LONGEST, act, in_time
+from workflows.step_functions.errors import CallFailed, KeyBlocked, KeyFailed, KeyUnfinished, TooLittleTime
+from workflows.step_functions.look import brief_report, look
+from workflows.step_functions.travel import State
+
+Context = Any
+_SHUTDOWN = timedelta(seconds=60)
+"""What is left of the function's time for calls that are in flight when a whole run ends."""
+
+_DISKS = ("file:",)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One invocation: the settings with the one key that it is about, and the parts around it."""
+
+    engine: Engine
+    executor: ThreadPoolExecutor
+    job: Job
+    listener: Listener
+
+
+def _look(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    state = _state(event)
+    with _call(event, state.asked, context) as call:
+        after, report = look(call.engine, call.job, state, call.executor)
+        _tell(call, "turn", **{name: after.turn.get(name) for name in ("stage", "status", "act", "message")})
+        if report is not None:
+            _ended(call, report)
+    return after.write()
+
+
+def _act(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    state, target = _state(event), event.get("target")
+    with _call(event, state.asked, context) as call:
+        stage, remaining = str(event.get("stage")), partial(_remaining, context)
+        note = act(call.engine, call.job, state, stage, target, call.executor, remaining)
+        _tell(call, "acted", stage=stage, target=target, failed=note["memory"].get("failed"))
+    return note
+
+
+def _run(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    left = timedelta(seconds=_remaining(context)) - _SHUTDOWN
+    if left.total_seconds() < LONGEST:
+        raise TooLittleTime("a whole run wants more time than this function has", "give it a timeout of 15 min")
+    with _call(event, event, context, left) as call:
+        report = call.engine.runner.run([call.job])[0]
+        _ended(call, report)
+    if report.status in {"finished", "idle"}:
+        return brief_report(report)
+    raise _error(report)
+
+
+OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Context], dict[str, Any]]] = {
+    "look": _look,
+    "act": _act,
+    "run": _run,
+}
+
+
+def named(error: MrkError) -> MrkError:
+    """Return an error as a state machine is to know it: by its class's name, with the hint in its message."""
+    if isinstance(error, KmsError) and error.trouble is Trouble.TRANSIENT:
+        error = CallFailed(error.message, error.hint)
+    error.args = ("; ".join(part for part in (error.message, error.hint) if part),)
+    return error
+
+
+def unknown(event: Mapping[str, Any]) -> MrkError:
+    """Say which operations there are."""
+    return UsageError(f"there is no operation {event.get('op')!r}", f"op is one of {', '.join(OPERATIONS)}")
+
+
+def _error(report: Report) -> MrkError:
+    """Name the end of a run that a state machine must not take for success."""
+    cause = json.dumps(brief_report(report), separators=(",", ":"))
+    if report.status == "blocked":
+        return KeyBlocked(cause)
+    late = any(block.reason is Reason.TOO_LATE for block in report.blocks)
+    return KeyUnfinished(cause) if late else KeyFailed(cause)
+
+
+def _state(event: Mapping[str, Any]) -> State:
+    try:
+        return State.read(event["state"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise UsageError("the state is not one of this machine", "start the execution anew") from error
+
+
+@contextmanager
+def _call(
+    event: Mapping[str, Any], asked: Mapping[str, Any], context: Context, longest: timedelta = timedelta.max
+) -> Iterator[Call]:
+    """Put the parts together for one invocation, and join every thread at its end."""
+    offer_no_core_dump()
+    execution = str(event.get("execution") or context.aws_request_id)
+    clock = SystemClock()
+    settings = _settings(asked)
+    name, key = next(iter(settings.keys.items()))
+    listener = partial(_log, event_logger(sys.stdout, "debug"), execution)
+    kms = _clients(settings, execution, listener, clock)
+    with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
+        guard = partial(in_time, remaining=partial(_remaining, context))
+        engine = assemble(settings, kms, listener, clock, executor, guard=guard)
+        workflow = str(asked.get("workflow") or event.get("workflow") or "run")
+        policy = settings.policy(key)
+        policy = replace(policy, deadline=min(policy.deadline, longest))
+        job = jobs.of(workflow, name, key, policy, asked.get("replaces"))
+        yield Call(engine, executor, job, listener)
+
+
+_kept: dict[tuple[str, AwsSettings, int], KmsFactory] = {}
+"""The KMS clients of the last execution: making one for each Region takes longer than the calls do."""
+
+
+def _clients(settings: Settings, execution: str, listener: Listener, clock: Clock) -> KmsFactory:
+    """Return the clients that an earlier call of the same execution made in this process, or new ones."""
+    about = (execution, settings.aws, settings.run.workers)
+    if about not in _kept:
+        _kept.clear()
+        _kept[about] = kms_factory(settings, _run_id(execution) or new_run_id(clock.now()), listener, clock)
+    return _kept[about]
+
+
+def _settings(asked: Mapping[str, Any]) -> Settings:
+    """Read the settings, from the file that MRK_CONFIG names or from the environment, for the one key that is asked."""
+    file = os.environ.get("MRK_CONFIG")
+    settings = load(Path(file) if file else None, {})
+    if settings.store.uri.startswith(_DISKS):
+        raise UsageError(f"store.uri {settings.store.uri} is on a disk, and Lambda keeps none", "use secretsmanager:")
+    return settings.model_copy(update={"keys": _key(asked.get("key"), settings)})
+
+
+def _key(asked: Any, settings: Settings) -> dict[str, KeySettings]:
+    """Find a key by its name or ARN in the config, or take its settings from the input."""
+    if isinstance(asked, str):
+        return jobs.named(settings, [asked])
+    if not isinstance(asked, Mapping) or not isinstance(asked.get("name"), str):
+        hint = 'write {"key": "payments"}, or {"key": {"name": "payments", "arn": "arn:aws:kms:..."}}'
+        raise UsageError("the input names no key", hint)
+    given = {name: value for name, value in asked.items() if name != "name"}
+    try:
+        return {asked["name"]: KeySettings.model_validate(given)}
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise UsageError(f"the key {asked['name']} in the input: {wrong}", "see mrk config schema") from None
+
+
+def _remaining(context: Context) -> float:
+    return float(context.get_remaining_time_in_millis()) / 1000
+
+
+def _run_id(execution: str) -> str:
+    """Shorten the ARN of an execution to its name, which the user agent of every call carries into CloudTrail."""
+    return "".join(letter for letter in execution.rpartition(":")[2] if letter.isalnum() or letter in "-_.")[:80]
+
+
+def _log(listener: Listener, execution: str, event: Event) -> None:
+    """Log every event, with the execution that it belongs to: the log is the journal here."""
+    listener(replace(event, data={**event.data, "execution": execution}))
+
+
+def _tell(call: Call, kind: str, **data: Any) -> None:
+    call.listener(Event(call.engine.clock.now(), kind, call.job.name, data=data))
+
+
+def _ended(call: Call, report: Report) -> None:
+    _tell(call, "run.ended", status=report.status, stage=report.stage, message=report.message)
+    sys.stdout.write(json.dumps(metrics.embedded(report, call.engine.clock.now())) + "\n")

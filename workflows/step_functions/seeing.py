@@ -1,0 +1,31 @@
+"""Look at every target of one key, side by side, within one call of the function."""
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+
+from orchestrator.compose import Engine
+from orchestrator.model import STORE, LookFailure, Region, RegionView, StoreView
+from orchestrator.progress import Progress
+
+
+def everything(engine: Engine, progress: Progress, executor: Executor) -> None:
+    """Look at every member that the goal, the config or a member itself names, and then at the store."""
+    known = progress.run.goal.members if progress.run else ()
+    some(engine, progress, executor, {*known, progress.job.key.region})
+    while unseen := progress.unseen(engine.clock.now()):
+        some(engine, progress, executor, unseen)
+
+
+def some(engine: Engine, progress: Progress, executor: Executor, targets: Iterable[str]) -> None:
+    """Look at some targets."""
+    materials = progress.view(engine.clock.now()).permanent_ids()
+
+    def look(target: str) -> RegionView | StoreView | LookFailure:
+        key = progress.job.key
+        if target == STORE:
+            return engine.observe.store(key, materials)
+        return engine.observe.region(key.within(Region(target)))
+
+    wanted = sorted(set(targets))
+    for target, found in zip(wanted, executor.map(look, wanted), strict=True):
+        progress.fold_look(target, found)
