@@ -43,6 +43,8 @@ lock:                  ## pin every dependency again (needs uv)
 	    pyproject.toml requirements.build.in -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra simulator --group dev \
 	    -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group tools \
+	    -o requirements-tools.lock
 
 clean:                 ## remove what was built
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,256 @@
+"""The machine, executed by an interpreter that is not ours, with the function in real Lambda runtimes."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sfn_cloud import FIVE, TWO, Cloud
+from sfn_engine import Execution
+
+from orchestrator.model import KeyArn
+from orchestrator.simulator import Call
+
+LIMIT = 32 * 1024
+MRK = str(Path(sys.executable).parent / "mrk")
+
+
+def rotations(cloud: Cloud, arn: KeyArn) -> set[int]:
+    return {cloud.true(arn, region).rotations for region in cloud.true(arn).regions}
+
+
+def rotated_once(cloud: Cloud, arn: KeyArn) -> None:
+    """One new material, one rotation, every Region whole, the entry linked and proven."""
+    ending = cloud.ending(arn)
+    whole = ("Enabled", 1, [(0, "NON_CURRENT", True), (1, "CURRENT", True)])
+    assert ending["regions"] == dict.fromkeys(cloud.true(arn).regions, whole)
+    assert ending["store"] == [(-1, 1, 0, True, True), (0, 1, 1, True, True)]
+
+
+def by_hand(cloud: Cloud, arn: KeyArn) -> None:
+    """Rotate a key as a person does, with the same settings and the same store."""
+    key = {"arn": str(arn), "regions": sorted(cloud.true(arn).regions)}
+    config = cloud.directory / "config.yaml"
+    config.write_text(yaml.safe_dump({"keys": {"payments": key}}))
+    command = [MRK, "rotate", "payments", "--yes", "--quiet"]
+    subprocess.run(command, cwd=cloud.directory, env=cloud.environment, check=True, capture_output=True, timeout=100)
+
+
+def secrets_of(cloud: Cloud, arn: KeyArn) -> list[bytes]:
+    """Every key material of a key, as KMS holds it."""
+    found = [cloud.simulator.material(arn.region, str(arn), row.material_id) for row in cloud.true(arn).rows]
+    return [one for one in found if one is not None]
+
+
+def test_a_rotation_over_five_regions_ends_as_by_hand(cloud: Cloud) -> None:
+    """One new material, one rotation, proven everywhere; what was recorded is small, and holds nothing secret."""
+    arn, identical = cloud.make_key(FIVE), cloud.make_key(FIVE)
+
+    execution = cloud.start(arn, name="clean")
+    ended = execution.ended()
+    by_hand(cloud, identical)
+
+    assert ended["status"] == "SUCCEEDED", ended
+    rotated_once(cloud, arn)
+    assert cloud.ending(arn) == cloud.ending(identical)
+    assert json.loads(ended["output"])["message"].startswith("settled in every Region, and proven")
+    assert_small_and_without_secrets(cloud, arn, execution)
+    assert_told(cloud, execution)
+
+
+def assert_small_and_without_secrets(cloud: Cloud, arn: KeyArn, execution: Execution) -> None:
+    recorded = execution.payloads()
+    secrets = secrets_of(cloud, arn)
+    assert len(secrets) == 2
+    assert len(recorded) > 50
+    assert max(len(text.encode()) for text in recorded) < LIMIT
+    told = "".join(recorded) + cloud.logs()
+    for secret in secrets:
+        assert secret.hex() not in told
+        assert repr(secret)[2:-1] not in told
+    for word in ("ImportToken", "EncryptedKeyMaterial", "PublicKey"):
+        assert word not in told
+
+
+def assert_told(cloud: Cloud, execution: Execution) -> None:
+    """Every line of the log names the execution; the last one is CloudWatch's."""
+    lines = [json.loads(line) for line in cloud.logs().splitlines() if line.startswith("{")]
+    ours = [line for line in lines if line.get("execution") == execution.arn]
+    assert {"call", "turn", "acted", "run.ended"} <= {line["event"] for line in ours}
+    (metrics,) = [line for line in lines if "_aws" in line]
+    names = [one["Name"] for one in metrics["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    assert names == ["Healthy", "RotationsLeft", "SecondsUntilDue"]
+    assert [metrics[name] for name in ("Key", "Healthy", "RotationsLeft")] == ["payments", 1.0, 24.0]
+    user_agents = {call.parameters.get("user_agent") for call in cloud.simulator.calls}
+    assert user_agents is not None
+
+
+def test_a_replica_that_fails_twice_is_imported_into_at_last(cloud: Cloud) -> None:
+    """What may pass is looked at again, after a while; nothing is rotated before."""
+    arn = cloud.make_key()
+    replica = TWO[1]
+    cloud.simulator.faults.add(
+        operation="ImportKeyMaterial", region=replica, times=2, error="KMSInvalidStateException", message="not yet"
+    )
+
+    execution = cloud.start(arn)
+    ended = execution.ended()
+
+    assert ended["status"] == "SUCCEEDED", ended
+    rotated_once(cloud, arn)
+    assert execution.states().count("ReplicasImported") == 3
+
+
+def test_what_needs_a_person_ends_in_blocked_with_its_reason(cloud: Cloud) -> None:
+    """I9: what, which key, which Region, why, and the way out."""
+    arn = cloud.make_key()
+    cloud.client(TWO[1]).disable_key(KeyId=arn.key_id)
+
+    execution = cloud.start(arn)
+    ended = execution.ended()
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "KeyBlocked")
+    report = json.loads(ended["cause"])
+    assert [(one["reason"], one["region"]) for one in report["blocks"]] == [("disabled", TWO[1])]
+    assert "aws kms enable-key" in report["blocks"][0]["way_out"]
+    assert execution.states()[-1] == "Blocked"
+    assert rotations(cloud, arn) == {0}
+
+
+def test_killed_in_every_kind_of_act_the_engine_begins_again(cloud: Cloud) -> None:
+    """I6: the runtime dies when KMS has done its part; the same material, one rotation, the same end."""
+    arn = cloud.make_key()
+    moments = [("ImportKeyMaterial", TWO[0]), ("ImportKeyMaterial", TWO[1]), ("RotateKeyOnDemand", TWO[0])]
+    killed: list[int] = []
+
+    def kill(call: Call, when: str) -> None:
+        if moments and when == "after" and (call.operation, call.region) == moments[0]:
+            moments.pop(0)
+            killed.append(cloud.runtimes.kill_busy())
+
+    cloud.simulator.hooks.append(kill)
+    execution = cloud.start(arn)
+    ended = execution.ended()
+
+    assert ended["status"] == "SUCCEEDED", ended
+    assert killed == [1, 1, 1]
+    rotated_once(cloud, arn)
+    assert "RotationInDoubt" in execution.states()
+    assert "Runtime.ExitError" in json.dumps(execution.history(), default=str)
+
+
+def test_two_executions_at_once_on_one_key_rotate_once(cloud: Cloud) -> None:
+    """I7: whoever comes second uses the first one's bytes; both end well."""
+    arn = cloud.make_key()
+
+    both = [cloud.start(arn), cloud.start(arn)]
+    ended = [execution.ended() for execution in both]
+
+    assert [one["status"] for one in ended] == ["SUCCEEDED", "SUCCEEDED"], ended
+    rotated_once(cloud, arn)
+
+
+def test_every_state_run_twice_and_redriven_after_the_end_changes_nothing_more(cloud: Cloud) -> None:
+    """A state derives anew what is missing: a duplicate, or a redrive of any state, finds nothing to do."""
+    arn = cloud.make_key()
+    cloud.doubled = True
+
+    ended = cloud.start(arn).ended()
+    cloud.doubled = False
+    before, sent = cloud.ending(arn), len(cloud.calls(arn, "RotateKeyOnDemand"))
+    again = [cloud.ask(**event) for event in list(cloud.events)]
+
+    assert ended["status"] == "SUCCEEDED", ended
+    rotated_once(cloud, arn)
+    assert cloud.ending(arn) == before
+    assert (sent, len(cloud.calls(arn, "RotateKeyOnDemand"))) == (1, 1)
+    assert not [answer for answer in again if "errorType" in answer]
+
+
+def test_run_does_what_is_due_and_nothing_where_nothing_is(cloud: Cloud) -> None:
+    """P5: idle is a success, with a clean view only."""
+    arn = cloud.make_key()
+
+    nothing = cloud.start(arn, workflow="run").ended()
+
+    assert nothing["status"] == "SUCCEEDED", nothing
+    assert json.loads(nothing["output"])["status"] == "idle"
+    assert rotations(cloud, arn) == {0}
+
+
+def test_repair_brings_back_what_a_region_lost(cloud: Cloud) -> None:
+    """The same bytes again, from the store; nothing is rotated."""
+    arn = cloud.make_key()
+    replica = TWO[1]
+    cloud.client(replica).delete_imported_key_material(KeyId=arn.key_id, KeyMaterialId=str(cloud.true(arn).current))
+
+    ended = cloud.start(arn, workflow="repair", rendered="repair").ended()
+
+    assert ended["status"] == "SUCCEEDED", ended
+    assert cloud.true(arn, replica).key_state == "Enabled"
+    assert rotations(cloud, arn) == {0}
+
+
+def test_a_rotation_waits_for_the_approval_of_another_person(cloud: Cloud) -> None:
+    """Two-person control: the token goes to a topic; an approval that the input claims counts for nothing."""
+    arn = cloud.make_key()
+    topic, queue = cloud.make_topic()
+
+    execution = cloud.start(arn, approval={"Approval": "required", "ApprovalTopicArn": topic}, approved="all of them")
+    asked = cloud.receive(queue)
+    assert rotations(cloud, arn) == {0}
+    assert "cannot be undone" in asked["question"]
+    cloud.engine.client("stepfunctions").send_task_success(taskToken=asked["task_token"], output="{}")
+    ended = execution.ended()
+
+    assert ended["status"] == "SUCCEEDED", ended
+    rotated_once(cloud, arn)
+    assert asked["task_token"] not in cloud.logs()
+
+
+def test_a_rotation_that_is_not_approved_is_not_made(cloud: Cloud) -> None:
+    """No is an answer: the material stays pending, and another execution may ask again."""
+    arn = cloud.make_key()
+    topic, queue = cloud.make_topic()
+    execution = cloud.start(arn, approval={"Approval": "required", "ApprovalTopicArn": topic})
+
+    token = cloud.receive(queue)["task_token"]
+    cloud.engine.client("stepfunctions").send_task_failure(taskToken=token, error="NotApproved", cause="not today")
+    ended = execution.ended()
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "NotApproved")
+    assert rotations(cloud, arn) == {0}
+
+
+def key_of(cloud: Cloud, arn: KeyArn) -> dict[str, Any]:
+    return {"name": "payments", "arn": str(arn), "regions": sorted(cloud.true(arn).regions)}
+
+
+def test_a_whole_key_as_one_task(cloud: Cloud) -> None:
+    """{"op": "run"}: the report is the task's output, and what is not well is an error by its name."""
+    arn = cloud.make_key()
+
+    report = cloud.ask(op="run", workflow="rotate", key=key_of(cloud, arn))
+
+    assert report["status"] == "finished", report
+    rotated_once(cloud, arn)
+    cloud.client(TWO[1]).disable_key(KeyId=arn.key_id)
+    blocked = cloud.ask(op="run", key=key_of(cloud, arn))
+    assert blocked["errorType"] == "KeyBlocked"
+    assert json.loads(blocked["errorMessage"])["blocks"][0]["reason"] == "disabled"
+
+
+def test_the_function_joins_its_threads(cloud: Cloud) -> None:
+    """Lambda stops a process between two calls: what still ran would go on at the next one, or never."""
+    arn = cloud.make_key()
+    cloud.simulator.faults.add(operation="ListKeyRotations", region=TWO[1], delay=1.0, times=1)
+
+    begun = time.monotonic()
+    answer = cloud.ask(op="look", state={"asked": {"key": key_of(cloud, arn)}})
+
+    assert time.monotonic() - begun >= 1
+    assert answer["turn"]["status"] == "idle", answer
+    assert not [call for call in cloud.simulator.calls if call.result is None]

@@ -1,0 +1,92 @@
+"""The machines are rendered from the stages: what is committed is what is rendered, and every stage has its state."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workflows.step_functions
+from orchestrator.decide import name_of_stage
+from orchestrator.errors import Exit
+from orchestrator.retry import RetryPolicy
+from workflows.cli import run
+from workflows.jobs import WORKFLOWS
+from workflows.step_functions.machine import MAY_PASS, NOT_BEGUN, machine, state_name
+
+HERE = Path(workflows.step_functions.__file__).parent
+
+
+def rendered(capsys: pytest.CaptureFixture[str], name: str) -> str:
+    assert run(["workflow", "render", name]) == Exit.OK
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["run", "fleet"])
+def test_the_committed_machine_is_the_rendered_one(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Who changes a stage renders anew: mrk workflow render NAME > workflows/step_functions/NAME.asl.json."""
+    assert (HERE / f"{name}.asl.json").read_text() == rendered(capsys, name)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_every_stage_has_its_state_and_comes_back_to_look(workflow: str) -> None:
+    """Hub and spoke: position is derived at Look, and nowhere else."""
+    states = machine(workflow, WORKFLOWS[workflow])["States"]
+
+    for stage in WORKFLOWS[workflow]:
+        state = states[state_name(name_of_stage(stage))]
+        assert state["Next"] == "Look", stage
+    assert [name for name, state in states.items() if state.get("Next") == "Turn"] == ["Look"]
+
+
+def test_a_machine_for_run_serves_rotate_and_repair_too() -> None:
+    """One machine is deployed; the input names the workflow."""
+    served = {name_of_stage(stage) for stage in WORKFLOWS["run"]}
+
+    assert {name_of_stage(stage) for stage in WORKFLOWS["rotate"]} <= served
+
+
+def test_the_rotation_is_never_sent_again_by_the_engine_itself() -> None:
+    """I4: only errors that say that nothing was begun are retried; after any other the machine looks."""
+    rotated = machine("run", WORKFLOWS["run"])["States"]["Rotated"]
+
+    assert [error for retry in rotated["Retry"] for error in retry["ErrorEquals"]] == list(NOT_BEGUN)
+    assert rotated["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.acted", "Next": "RotationInDoubt"}]
+    assert "Runtime.ExitError" in MAY_PASS
+
+
+def test_the_patience_with_one_call_is_that_of_the_command_line() -> None:
+    """One policy for both engines."""
+    retry = machine("run", WORKFLOWS["run"])["States"]["Look"]["Retry"][0]
+
+    assert retry["MaxAttempts"] + 1 == RetryPolicy().attempts
+    assert retry["MaxDelaySeconds"] == RetryPolicy().longest_pause
+
+
+def test_no_state_has_a_place_for_an_approval_that_the_input_claims() -> None:
+    """Two-person control: whoever starts an execution cannot approve it by its input."""
+    begin = machine("run", WORKFLOWS["run"])["States"]["Begin"]
+
+    assert begin["Parameters"] == {"asked.$": "$", "approval": "${Approval}"}
+
+
+def test_a_workflow_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """I9: what is wrong, and what there is."""
+    assert run(["workflow", "render", "nope"]) == Exit.USAGE
+
+    assert "rotate, repair, run, fleet" in capsys.readouterr().err
+
+
+def tasks(definition: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every task of a definition, those within maps included."""
+    found = []
+    for state in definition["States"].values():
+        found += [state] if state["Type"] == "Task" else []
+        found += tasks(state["ItemProcessor"]) if "ItemProcessor" in state else []
+    return found
+
+
+def test_every_call_of_the_function_outlives_its_timeout() -> None:
+    """A state that ended before its function would begin a second one beside it."""
+    for task in tasks(json.loads((HERE / "run.asl.json").read_text())):
+        assert task["TimeoutSeconds"] > 300, task

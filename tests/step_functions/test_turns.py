@@ -1,0 +1,350 @@
+"""`look` and `act`, turn by turn and by our own clock: what an engine may do with them at its worst does no harm."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.model import EntryName, KeyArn
+from orchestrator.parameters import Parameters
+from orchestrator.perform import Perform
+from orchestrator.ports import WrappingAlgorithm
+from orchestrator.progress import Job
+from workflows.step_functions.act import LONGEST, act
+from workflows.step_functions.errors import TooLittleTime
+from workflows.step_functions.look import look
+from workflows.step_functions.machine import EVERYWHERE
+from workflows.step_functions.travel import State
+from worlds import REGIONS, World
+
+DIED = {"Error": "Sandbox.Timedout", "Cause": "..."}
+TWO = REGIONS[:2]
+_TURNS = 200
+
+
+@dataclass
+class Turns:
+    """Takes the turns of a machine; `act` may be told to die before or after its call."""
+
+    world: World
+    job: Job
+    state: State
+    remaining: float = 900
+
+    def __post_init__(self) -> None:
+        kms, retry, now = self.world.kms(), self.world.retry(), self.world.clock.now
+        parameters = Parameters(kms, retry, now, WrappingAlgorithm.RSAES_OAEP_SHA_256)
+        perform = Perform(kms, self.world.store, parameters, retry)
+        self.engine: Any = SimpleNamespace(observe=self.world.observe(), perform=perform, clock=self.world.clock)
+
+    @property
+    def turn(self) -> Any:
+        return self.state.turn
+
+    def look(self) -> str:
+        """Look, pass the state on as JSON, and return the stage."""
+        after, _ = look(self.engine, self.job, self.state, self.world.executor)
+        self.state = State.read(after.write())
+        return str(self.turn["stage"])
+
+    def act(self, stage: str | None = None, target: str | None = None) -> Any:
+        stage = stage or self.turn["stage"]
+        return act(self.engine, self.job, self.state, stage, target, self.world.executor, lambda: self.remaining)
+
+    def spoke(self) -> None:
+        """Do what the turn says: act, or wait."""
+        if self.turn["status"] == "waiting":
+            self.world.clock.advance(seconds=self.turn["wait"])
+            return
+        targets = self.turn["act"] if self.turn["stage"] in EVERYWHERE else [None]
+        self.answered(*[self.act(target=target) for target in targets])
+
+    def answered(self, *notes: Any) -> None:
+        self.state = replace(self.state, acted=notes)
+
+    def until(self, stage: str) -> None:
+        """Go on until this stage acts."""
+        for _ in range(_TURNS):
+            if self.look() == stage and self.turn["status"] == "acting":
+                return
+            assert self.turn["status"] in {"acting", "waiting"}, self.turn
+            self.spoke()
+        raise AssertionError(self.turn)
+
+    def to_the_end(self) -> str:
+        """Go on to the end, and return the status."""
+        for _ in range(_TURNS):
+            self.look()
+            if self.turn["status"] not in {"acting", "waiting"}:
+                return str(self.turn["status"])
+            self.spoke()
+        raise AssertionError(self.turn)
+
+
+@pytest.fixture
+def begin(world: World) -> Callable[..., Turns]:
+    """Begin a rotation."""
+
+    def begin(arn: KeyArn, **asked: Any) -> Turns:
+        return Turns(world, world.job(arn), State({"key": "payments", **asked}))
+
+    return begin
+
+
+Begin = Callable[..., Turns]
+
+
+def rotations(world: World, arn: KeyArn) -> set[int]:
+    return {key.rotations for key in world.everywhere(arn).values()}
+
+
+def test_a_rotation_takes_its_turns(world: World, begin: Begin) -> None:
+    """One new material, one rotation, the same end as a run's."""
+    arn = world.make_key(TWO)
+
+    assert begin(arn).to_the_end() == "finished"
+
+    assert rotations(world, arn) == {1}
+    assert [entry.proven for entry in world.store.entries()] == [True, True]
+
+
+def test_every_act_delivered_twice_ends_alike(world: World, begin: Begin) -> None:
+    """A state may be run twice: the second time there is nothing to do."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+
+    while turns.look() and turns.turn["status"] in {"acting", "waiting"}:
+        if turns.turn["status"] == "acting":
+            turns.act()
+        turns.spoke()
+
+    assert turns.turn["status"] == "finished"
+    assert rotations(world, arn) == {1}
+    assert len(world.calls("RotateKeyOnDemand")) == 1
+    assert len(world.store.entries()) == 2
+
+
+@pytest.mark.parametrize("stage", ["deposited", "primary_imported", "replicas_imported", "rotated", "proven"])
+def test_an_act_out_of_turn_does_nothing(world: World, begin: Begin, stage: str) -> None:
+    """An action is never taken from the input: what stands first is derived anew."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("deposited")
+    turns.spoke()
+    turns.until("primary_imported")
+    changing = ("ImportKeyMaterial", "RotateKeyOnDemand")
+    before = [len(world.calls(operation)) for operation in changing]
+
+    if stage != "primary_imported":
+        note = turns.act(stage, REGIONS[1] if stage in EVERYWHERE else None)
+        assert note == {"mended": [], "memory": {}}
+        assert [len(world.calls(operation)) for operation in changing] == before
+
+    assert turns.to_the_end() == "finished"
+    assert rotations(world, arn) == {1}
+
+
+def test_a_state_that_is_run_a_day_late_rotates_nothing_more(world: World, begin: Begin) -> None:
+    """P4: the goal is about one material; once that is past, an old state finds nothing to do."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("rotated")
+    old = turns.state
+    assert turns.to_the_end() == "finished"
+    world.clock.advance(days=2)
+
+    late = begin(arn)
+    late.state = old
+
+    assert late.act("rotated")["memory"] == {}
+    assert rotations(world, arn) == {1}
+
+
+def test_a_rotation_whose_answer_is_lost_is_looked_for_and_not_sent_again(world: World, begin: Begin) -> None:
+    """I4: the rotation was accepted; the look that follows sees it."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("rotated")
+    turns.act()
+    turns.answered(DIED)
+
+    assert turns.to_the_end() == "finished"
+
+    assert len(world.calls("RotateKeyOnDemand")) == 1
+    assert rotations(world, arn) == {1}
+
+
+def test_a_rotation_that_was_never_sent_is_sent_after_a_minute_of_looking(world: World, begin: Begin) -> None:
+    """I4: its act died before the call; nobody can know that, so nothing is sent for a minute."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("rotated")
+    died = world.clock.now()
+    turns.answered(DIED)
+    turns.look()
+    assert turns.turn["status"] == "waiting"
+    turns.spoke()
+
+    turns.until("rotated")
+
+    assert (world.clock.now() - died).total_seconds() >= 60
+    assert not world.calls("RotateKeyOnDemand")
+    assert turns.to_the_end() == "finished"
+    assert rotations(world, arn) == {1}
+
+
+MOMENTS = [("deposited", True), ("primary_imported", True), ("replicas_imported", True), ("replicas_imported", False)]
+
+
+@pytest.mark.parametrize(("stage", "done"), MOMENTS)
+def test_an_act_that_dies_costs_time_only(world: World, begin: Begin, stage: str, done: bool) -> None:
+    """I6: whatever it did or did not do is seen at the next look, which waits before it acts again."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until(stage)
+    if done:
+        for target in turns.turn["act"] if stage in EVERYWHERE else [None]:
+            turns.act(target=target)
+    turns.answered(DIED)
+    turns.look()
+    assert turns.turn["status"] in {"waiting", "finished"}
+
+    assert turns.to_the_end() == "finished"
+
+    assert rotations(world, arn) == {1}
+    assert len(world.store.entries()) == 2
+
+
+def test_memory_that_is_lost_costs_time_only(world: World, begin: Begin) -> None:
+    """One idea: position is derived from the world."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("proven")
+    turns.state = State(turns.state.asked)
+
+    assert turns.to_the_end() == "finished"
+    assert rotations(world, arn) == {1}
+
+
+def test_one_region_that_fails_for_good_does_not_stop_the_others_and_is_told(world: World, begin: Begin) -> None:
+    """I10: the others have the new material; nothing is rotated; the end says where and why."""
+    arn = world.make_key()
+    world.simulator.faults.add(operation="ImportKeyMaterial", region=REGIONS[1], error="AccessDeniedException")
+    turns = begin(arn)
+
+    assert turns.to_the_end() == "failed"
+
+    report = turns.turn["report"]
+    assert [(one["reason"], one["region"]) for one in report["blocks"]] == [("call-failed", REGIONS[1])]
+    assert "AccessDeniedException" in report["message"]
+    assert len(world.true(arn, REGIONS[2]).rows) == 2
+    assert rotations(world, arn) == {0}
+
+
+def test_a_replica_is_imported_into_while_another_cannot_be_seen(world: World, begin: Begin) -> None:
+    """I10: an act in one Region looks at that one, the primary and the store."""
+    arn = world.make_key()
+    turns = begin(arn)
+    turns.until("replicas_imported")
+    world.simulator.faults.add(operation="DescribeKey", region=REGIONS[2], error="ThrottlingException")
+
+    turns.act(target=REGIONS[1])
+
+    usable = {region: world.true(arn, region).rows[-1].usable for region in REGIONS}
+    assert usable == {REGIONS[0]: True, REGIONS[1]: True, REGIONS[2]: False}
+
+
+def test_nothing_is_rotated_while_a_region_cannot_be_seen(world: World, begin: Begin) -> None:
+    """I3, P7: the act judges everything once more, right before the point of no return."""
+    arn = world.make_key()
+    turns = begin(arn)
+    turns.until("rotated")
+    world.simulator.faults.add(operation="ListKeyRotations", region=REGIONS[2], error="ThrottlingException")
+
+    assert turns.act()["memory"] == {}
+
+    assert not world.calls("RotateKeyOnDemand")
+
+
+@pytest.mark.parametrize(("stage", "seconds"), [("primary_imported", LONGEST - 1), ("rotated", 29)])
+def test_what_cannot_be_taken_back_is_not_begun_with_too_little_time(
+    world: World, begin: Begin, stage: str, seconds: float
+) -> None:
+    """I4: the error's name says that nothing was begun, and the machine begins again."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until(stage)
+    turns.remaining = seconds
+    before = len(world.calls("ImportKeyMaterial"))
+
+    with pytest.raises(TooLittleTime):
+        turns.act()
+
+    assert len(world.calls("ImportKeyMaterial")) == before
+    assert not world.calls("RotateKeyOnDemand")
+    turns.remaining = LONGEST + 1
+    assert turns.to_the_end() == "finished"
+
+
+def test_an_approval_is_for_one_rotation(world: World, begin: Begin) -> None:
+    """Two-person control: the turn says whether this rotation is the approved one."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("rotated")
+    assert turns.turn["approved"] is False
+    entry = turns.turn["entry"]
+
+    for approved, expected in ((entry, True), (str(EntryName(arn.identity, None)), False)):
+        again = begin(arn)
+        again.state = State(again.state.asked, approved=approved)
+        again.until("rotated")
+        assert again.turn["approved"] is expected
+
+
+def test_other_hands_that_rotate_in_between_are_noticed(world: World, begin: Begin) -> None:
+    """P4: CURRENT has moved on when the act looks: nothing is sent."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("rotated")
+    world.client().rotate_key_on_demand(KeyId=str(arn))
+    world.clock.advance(minutes=10)
+
+    assert turns.act()["memory"] == {}
+
+    assert turns.to_the_end() == "finished"
+    assert rotations(world, arn) == {1}
+
+
+def test_a_region_that_was_killed_in_two_calls_is_imported_once_more_and_is_the_same(
+    world: World, begin: Begin, executor: Executor
+) -> None:
+    """Two acts of one Region at once: both import the same bytes, and both are answered."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("replicas_imported")
+
+    both = list(executor.map(lambda _: turns.act(target=REGIONS[1]), range(2)))
+
+    assert [note["memory"] for note in both] == [{}, {}]
+    assert turns.to_the_end() == "finished"
+    assert rotations(world, arn) == {1}
+
+
+def test_nothing_secret_travels(world: World, begin: Begin) -> None:
+    """I2: no state and no note holds key material, a token or wrapped bytes."""
+    arn = world.make_key(TWO)
+    turns, told = begin(arn), []
+
+    while turns.look() and turns.turn["status"] in {"acting", "waiting"}:
+        turns.spoke()
+        told += [str(turns.state.write()), str(turns.state.acted)]
+
+    assert world.calls("GetParametersForImport")
+    secrets = [world.simulator.material(arn.region, str(arn), row.material_id) for row in world.true(arn).rows]
+    assert len(secrets) == 2
+    for secret in secrets:
+        assert secret is not None
+        assert not any(secret.hex() in text or repr(secret)[2:-1] in text for text in told)
