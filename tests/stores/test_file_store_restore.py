@@ -2,10 +2,11 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from store_kit import FIRST, NEXT, NOW, FileStand, WrappingKey, stock
+from store_kit import FIRST, NEXT, NOW, FileStand, SecretStand, WrappingKey, stock
 
 DOCS = Path(__file__).parents[2] / "docs" / "store.md"
 TOOLS = ("age", "base64", "jq", "sed", "python3", "openssl")
@@ -21,7 +22,8 @@ def documented(title: str) -> str:
 def run(lines: str, folder: Path, **variables: str) -> None:
     for tool in TOOLS:
         stock(tool)
-    environment = {"PATH": "/usr/bin:/bin", **variables}
+    # The aws command is the virtual environment's.
+    environment = {"PATH": f"/usr/bin:/bin:{Path(sys.executable).parent}", **variables}
     ran = subprocess.run(["sh", "-eu", "-c", lines], cwd=folder, env=environment, capture_output=True, text=True)  # noqa: PLW1510 - judged below, with what it said
     assert ran.returncode == 0, ran.stderr
 
@@ -37,6 +39,19 @@ def test_the_age_command_restores_an_entry_byte_for_byte(
     identity: Path = getattr(stand, who)
     run(documented(f"restore with {tool}"), tmp_path, IDENTITY=str(identity), ENTRY=str(stand.path(NEXT)))
     assert (tmp_path / "key-material.bin").read_bytes() == wrapping_key.material(store, NEXT)
+
+
+def test_the_aws_command_restores_an_entry_from_secrets_manager_in_any_of_its_regions(
+    secrets: SecretStand, wrapping_key: WrappingKey, tmp_path: Path
+) -> None:
+    store = secrets.init(replica_regions=("eu-west-1",))
+    store.deposit(NEXT)
+    aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "HOME": str(tmp_path)}
+    aws["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = secrets.server.url
+    for region in ("us-east-1", "eu-west-1"):
+        run(documented("restore from Secrets Manager"), tmp_path, SECRET=secrets.secret(NEXT), REGION=region, **aws)
+        assert (tmp_path / "key-material.bin").read_bytes() == wrapping_key.material(store, NEXT)
+        (tmp_path / "key-material.bin").unlink()
 
 
 def test_a_restored_entry_is_wrapped_by_openssl_as_kms_wants_it(

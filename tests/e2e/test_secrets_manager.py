@@ -1,0 +1,102 @@
+"""A rotation with its key material in AWS Secrets Manager: real processes of mrk, a simulator, and moto's server."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+from e2e.machine import Machine
+from secrets_server import SecretsServer, secrets_server
+
+STORE = {"uri": "secretsmanager:us-east-1/mrk", "replica_regions": ["eu-west-1"]}
+
+
+@pytest.fixture
+def service() -> Iterator[SecretsServer]:
+    with secrets_server() as running:
+        yield running
+
+
+@dataclass
+class InSecretsManager(Machine):
+    """A machine whose store is in Secrets Manager."""
+
+    secrets_url: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.secrets_url}
+
+
+@pytest.fixture
+def away(machine: Machine, service: SecretsServer) -> InSecretsManager:
+    made = InSecretsManager(
+        machine.directory, machine.endpoint_url, machine.simulator, machine.past, secrets_url=service.url
+    )
+    made.more["store"] = dict(STORE)
+    made.write_config()
+    return made
+
+
+def secrets_in(service: SecretsServer, region: str) -> set[str]:
+    client = boto3.client(
+        "secretsmanager",
+        region_name=region,
+        endpoint_url=service.url,
+        aws_access_key_id="111122223333",
+        aws_secret_access_key="made-up",
+    )
+    return {one["Name"] for page in client.get_paginator("list_secrets").paginate() for one in page["SecretList"]}
+
+
+@pytest.mark.e2e
+def test_a_rotation_with_its_store_in_secrets_manager_and_every_verb_of_the_store(
+    away: InSecretsManager, service: SecretsServer
+) -> None:
+    """I1, I8: adopted, rotated over every Region, proven, and found healthy; every secret in both Regions."""
+    arn, material = away.make_key_quickly()
+    assert "encrypted with AWS's own key, replicated to eu-west-1" in away.run("mrk", "store", "init")
+    away.run("mrk", "adopt", "payments", str(material))
+    away.run("mrk", "rotate", "payments", "--yes")
+    away.run("mrk", "verify", "payments")
+
+    entries: list[dict[str, Any]] = away.json("mrk", "store", "list", "--json")["entries"]
+    assert [entry["proven"] for entry in entries] == [True, True]
+    new = next(entry for entry in entries if ".1001" not in entry["entry"])
+    truth = away.simulator.material("us-east-1", arn, new["material_id"])
+    there = arn.replace("us-east-1", "eu-west-1")
+    assert truth == away.simulator.material("eu-west-1", there, new["material_id"]) != material.read_bytes()
+    assert secrets_in(service, "us-east-1") == secrets_in(service, "eu-west-1")
+    assert len(secrets_in(service, "us-east-1")) == 1 + 2 * len(("entry", "link", "probe", "proven"))
+
+    away.run("mrk", "store", "discard", new["entry"], code=4)
+
+
+@pytest.mark.e2e
+def test_a_store_key_with_imported_material_is_refused_by_every_command(
+    away: InSecretsManager, service: SecretsServer
+) -> None:
+    """The alias is resolved at each run, in the store's Region and in its replica's."""
+    arn, material = away.make_key_quickly(("us-east-1", "eu-west-1"))
+    for region in ("us-east-1", "eu-west-1"):
+        client = away.client(region)
+        key = client.create_key()["KeyMetadata"]["KeyId"]
+        client.create_alias(AliasName="alias/mrk-store", TargetKeyId=key)
+    away.more["store"]["kms_key"] = "alias/mrk-store"
+    away.write_config()
+    away.run("mrk", "store", "init")
+    away.run("mrk", "adopt", "payments", str(material))
+
+    there = arn.replace("us-east-1", "eu-west-1")
+    away.client("eu-west-1").update_alias(AliasName="alias/mrk-store", TargetKeyId=there)
+    before = secrets_in(service, "us-east-1")
+    process = away.start("mrk", "rotate", "payments", "--yes")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "alias/mrk-store in eu-west-1" in err
+    assert "Origin=EXTERNAL" in err
+    assert "Traceback" not in err
+    away.run("mrk", "store", "list", code=4)
+    assert secrets_in(service, "us-east-1") == before
