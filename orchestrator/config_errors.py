@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.errors import UsageError
 
 _EXAMPLE = "config.example.yaml explains every setting"
+_LONGEST = 300
+"""Characters told of one thing that is wrong."""
 
 
 def read_yaml(path: Path) -> str:
@@ -23,7 +25,7 @@ def read_yaml(path: Path) -> str:
         raise UsageError(f"there is no config file {path}", hint) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         hint = "indent with spaces, and quote values that begin with @ or %"
         raise UsageError(_not_yaml(path, error), hint) from None
     if content is None:
@@ -35,8 +37,15 @@ def read_yaml(path: Path) -> str:
 
 def _not_yaml(path: Path, error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it is not UTF-8 text"
+    problem = getattr(error, "problem", None) or _without_mark(error)
     return f"{path}:{mark.line + 1}: not YAML: {problem}" if mark else f"{path}: not YAML: {problem}"
+
+
+def _without_mark(error: Exception) -> str:
+    """Say what the parser meets with the errors of plain Python, such as the 30th of February."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return "it is nested too deep" if isinstance(error, RecursionError) else f"{error!s:.{_LONGEST}}"
 
 
 def complaint(
@@ -55,7 +64,8 @@ def _lines(
         where = [str(part) for part in problem["loc"]]
         line, variable = _line_of(root, where), f"MRK_{'__'.join(where).upper()}"
         place = variable if variable in environment else f"{path}:{line}" if line else str(path)
-        yield f"{place}: {_sentence('.'.join(where) or 'the file', problem, model)}"
+        said = _sentence(".".join(where) or "the file", problem, model)
+        yield f"{place}: {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
 
 
 def _line_of(node: Any, where: Sequence[str]) -> int | None:

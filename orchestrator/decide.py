@@ -9,6 +9,7 @@ from orchestrator.model import (
     Act,
     Action,
     Block,
+    KeepProbe,
     Reason,
     Region,
     Run,
@@ -72,7 +73,9 @@ def _backoff(action: Action, run: Run) -> Wait:
     failure = run.memory.failed[name_of(action)]
     patience = run.goal.policy.deadline
     region = Region(action.target) if action.target in run.goal.members else None
-    return Wait(Reason.CALL_FAILED, failure.message, region, patience, look=(action.target,))
+    # A probe goes into the store, but why it could not be made shows in its Region.
+    asked = (action.arn.region,) if isinstance(action, KeepProbe) else ()
+    return Wait(Reason.CALL_FAILED, failure.message, region, patience, look=(action.target, *asked))
 
 
 def _given_up(action: Action, run: Run) -> Block:

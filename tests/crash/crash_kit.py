@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from e2e.machine import Machine, Past
+from orchestrator.clock import SystemClock
 from orchestrator.model import EntryName, KeyArn
 from orchestrator.report.journal import Chain
 from orchestrator.simulator import Call, Simulator, serve
 from orchestrator.simulator.faults import ConnectionDropped
-from orchestrator.stores import Place, init_store
+from orchestrator.stores import Place, Wanted, init_store
 from verdict import Before, before, broken
 
 FOUR = ("us-east-1", "eu-west-1", "ap-southeast-2", "sa-east-1")
@@ -107,9 +107,7 @@ def scene(directory: Path, workflow: Workflow) -> Iterator[Scene]:
         store = init_store(
             f"file:{directory / 'store'}",
             Place("aws", "other"),
-            recipients=machine.identities,
-            identity=directory / "identity.txt",
-            clock_now=lambda: datetime.now(UTC),
+            Wanted(SystemClock().now, recipients=tuple(machine.identities), identity=directory / "identity.txt"),
         )
         first = EntryName(arn.identity, None)
         store.adopt(first, file)

@@ -59,6 +59,9 @@ FETCHED_AGAIN = Ends("finished", "failed", "failed")
 TWICE_ENDS_IT = Ends("finished", "failed", "failed")
 """It is believed only when it is repeated."""
 
+HAS_HAPPENED = Ends("finished", "finished", "finished")
+"""It had its effect, which shows without any answer."""
+
 BY_CODE: dict[str, Ends] = {
     "ThrottlingException": PASSES,
     "KMSInternalException": PASSES,
@@ -96,6 +99,10 @@ BY_CODE: dict[str, Ends] = {
 }
 
 BY_CALL: dict[tuple[str, str, str], Ends] = {
+    ("RotateKeyOnDemand", PRIMARY, "reset after the effect"): HAS_HAPPENED,
+    ("RotateKeyOnDemand", PRIMARY, "KMSInternalException after the effect"): HAS_HAPPENED,
+    ("ImportKeyMaterial", REPLICA, "reset after the effect"): HAS_HAPPENED,
+    ("ImportKeyMaterial", REPLICA, "KMSInternalException after the effect"): HAS_HAPPENED,
     # KMS says that NEW is there already, or that a slot is not: look, wait, send again.
     ("ImportKeyMaterial", PRIMARY, "IncorrectKeyMaterialException"): PASSES,
     # KMS says that the bytes are not those of the id: believed when it says so twice.

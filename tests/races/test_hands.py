@@ -1,0 +1,200 @@
+"""A run races with other hands on the same key: whatever they do, at whichever call of the run they do it.
+
+The hand acts while a call of the run is held, before its effect or after it, so that every order is tried, not met.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from orchestrator.model import EntryName, ImportType, KeyArn
+from orchestrator.progress import Report
+from orchestrator.simulator import Call, Lag, Simulator, serve
+from sizes import EVERYTHING
+from verdict import Count, before, broken, count_broken, held, tell
+from worlds import REGIONS, ManualClock, World
+
+pytestmark = pytest.mark.timeout(1800)
+
+PRIMARY, REPLICA = REGIONS[0], REGIONS[2]
+ADDED = "sa-east-1"
+
+
+@dataclass
+class Other:
+    """Somebody else with rights on the key, and a store of their own; `acted` tells whether KMS let them."""
+
+    world: World
+    arn: KeyArn
+    store: Any
+    acted: bool = False
+
+    def client(self, region: str = PRIMARY) -> Any:
+        return self.world.client(region)
+
+
+def adds_a_replica(other: Other) -> None:
+    other.client().replicate_key(KeyId=str(other.arn), ReplicaRegion=ADDED)
+
+
+def schedules_a_replica_for_deletion(other: Other) -> None:
+    other.client(REPLICA).schedule_key_deletion(KeyId=other.arn.key_id, PendingWindowInDays=7)
+
+
+def disables_a_replica(other: Other) -> None:
+    other.client(REPLICA).disable_key(KeyId=other.arn.key_id)
+
+
+def moves_the_primary(other: Other) -> None:
+    other.client().update_primary_region(KeyId=str(other.arn), PrimaryRegion=REPLICA)
+
+
+def imports_foreign_material(other: Other) -> None:
+    name = EntryName(other.arn.identity, other.world.true(other.arn).current)
+    other.store.deposit(name)
+    other.world.send(other.store, other.arn, name, ImportType.NEW)
+
+
+def rotates(other: Other) -> None:
+    other.client().rotate_key_on_demand(KeyId=str(other.arn))
+
+
+def deletes_what_is_pending(other: Other) -> None:
+    true = other.world.true(other.arn)
+    if true.pending:
+        other.client().delete_imported_key_material(KeyId=str(other.arn), KeyMaterialId=true.pending)
+
+
+def replaces_what_is_pending(other: Other) -> None:
+    if other.world.true(other.arn).pending:
+        deletes_what_is_pending(other)
+        imports_foreign_material(other)
+
+
+def deletes_current_in_a_replica(other: Other) -> None:
+    current = other.world.true(other.arn).current
+    other.client(REPLICA).delete_imported_key_material(KeyId=other.arn.key_id, KeyMaterialId=current)
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What somebody does, which Regions that alone makes unusable, and how the run after it may end."""
+
+    act: Callable[[Other], None]
+    dead: frozenset[str] = frozenset()
+    again: tuple[str, ...] = ("finished",)
+
+    def __str__(self) -> str:
+        return self.act.__name__
+
+
+ALL = ("finished", "blocked", "failed")
+HANDS = (
+    Hand(adds_a_replica, again=("blocked",)),
+    Hand(schedules_a_replica_for_deletion, frozenset({REPLICA}), ("blocked",)),
+    Hand(disables_a_replica, frozenset({REPLICA}), ("blocked",)),
+    Hand(moves_the_primary),
+    Hand(imports_foreign_material, again=("finished", "blocked")),
+    Hand(rotates),
+    Hand(deletes_what_is_pending, again=("finished", "blocked")),
+    # In mid-rotation KMS rotates in whatever stands there then, and no replica has it.
+    Hand(replaces_what_is_pending, frozenset(REGIONS[1:]), ("finished", "blocked")),
+    Hand(deletes_current_in_a_replica, frozenset({REPLICA}), ("blocked",)),
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path, clock: ManualClock) -> Iterator[World]:
+    """A world whose rotations take half a minute, so that there is a time in which one is under way."""
+    simulator = Simulator(clock.epoch, lag=Lag.instant().with_rotation(30))
+    with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
+        yield World(simulator, served.endpoint_url, tmp_path, clock, threads)
+
+
+def rotate(world: World, arn: KeyArn) -> Report:
+    return world.rotate(arn, policy=replace(world.policy, deadline=timedelta(minutes=10)))
+
+
+def at_call(world: World, number: int, moment: str, act: Callable[[], None]) -> None:
+    """Have something done while the so-manieth call from now on is held."""
+    lock, seen = Lock(), 0
+
+    def hook(_: Call, when: str) -> None:
+        nonlocal seen
+        with lock:
+            seen += when == moment
+            mine = seen == number and when == moment
+            seen += mine
+        if mine:
+            world.simulator.hooks.clear()
+            act()
+
+    world.simulator.hooks.append(hook)
+
+
+def race(world: World, hand: Hand, number: int, moment: str) -> list[str]:
+    """Let a run and a hand race; say what is wrong in the end, and after one more run."""
+    arn = world.make_key()
+    other = Other(world, arn, world.open_store(f"file:{world.directory / 'other'}"))
+    earlier = before(world.simulator, arn)
+    earlier = replace(earlier, enabled=earlier.enabled - hand.dead)
+
+    def act() -> None:
+        try:
+            hand.act(other)
+            other.acted = True
+        except ClientError:
+            pass
+        except Exception as error:  # noqa: BLE001 - KMS refused it through our own adapter
+            other.acted = type(error).__name__ != "KmsError"
+
+    at_call(world, number, moment, act)
+    begun = world.clock.now()
+    report = rotate(world, arn)
+    took = world.clock.now() - begun
+    world.simulator.hooks.clear()
+    known = held(other.store)
+    wrong = []
+    if report.status not in ALL:
+        wrong.append(f"{report.status}: {report.message}")
+    if took > timedelta(minutes=12):
+        wrong.append(f"it took {took}")
+    wrong += judged(world, arn, earlier, known, report)
+    world.clock.advance(minutes=20)
+    again = rotate(world, arn)
+    recently = {block.reason for block in again.blocks} <= {"recently-rotated"}
+    if again.status not in hand.again and not (again.status == "blocked" and recently):
+        wrong.append(f"the run after it {again.status}: {again.message}; the first: {report.message}")
+    if not all(block.way_out for block in (*report.blocks, *again.blocks)):
+        wrong.append("a block without a way out")
+    wrong += judged(world, arn, earlier, known, again)
+    return [f"{hand} {moment} call {number}: {one}" for one in wrong]
+
+
+def judged(world: World, arn: KeyArn, earlier: Any, known: set[bytes], report: Report) -> list[str]:
+    """Judge the promises; a success is judged by what this run could see: what came after its last look is not it."""
+    found = broken(world.simulator, arn, earlier, [world.store], success=False, known=known)
+    true = world.true(arn)
+    if report.status == "finished":
+        ours = {entry.linked for entry in world.store.entries() if entry.proven}
+        if true.current == earlier.current or true.current not in ours:
+            found.append("false_success: CURRENT is not proven material of ours")
+    return found
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("hand", HANDS, ids=str)
+def test_whatever_others_do_and_whenever(world: World, record_property: Count, hand: Hand, moment: str) -> None:
+    """I3, I4, I7, I10, P13: at most one rotation, nothing lost, no key made unusable by us; and the way out is said."""
+    numbers = range(1, 100, 2) if EVERYTHING else [20 + 7 * (len(str(hand)) % 9)]
+    wrong = [one for number in numbers for one in race(world, hand, number, moment)]
+    record_property("races_run", len(numbers))
+    count_broken(record_property, [one.split(": ", 1)[-1] for one in wrong])
+    assert not wrong, tell(wrong)
