@@ -178,11 +178,9 @@ def main() -> None:
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def run_wsgi(self) -> None:
-            try:
-                super().run_wsgi()
-            except ConnectionAbortedError:
-                self.close_connection = True
+        def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002
+            """Cut the connection after ConnectionAbortedError, which werkzeug leaves open."""
+            self.close_connection = True
 
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     application = Faulty(DomainDispatcherApplication(create_backend_app))

@@ -286,9 +286,9 @@ def test_what_is_denied_is_told_once_with_the_action_and_the_resource(secrets: S
         store.entries() if operation == "ListSecrets" else store.deposit(FIRST)
     assert caught.value.trouble is Trouble.PERMANENT
     assert caught.value.code == "AccessDeniedException"
-    assert f"grant secretsmanager:{operation} on arn:aws:secretsmanager:us-east-1:ACCOUNT:secret:mrk/" in told(
-        caught.value
-    )
+    secret = f"arn:aws:secretsmanager:us-east-1:ACCOUNT:secret:{secrets.secret()}"
+    where = {"ListSecrets": "*", "GetSecretValue": secret.removesuffix("first.1")}.get(operation, secret)
+    assert f"grant secretsmanager:{operation} on {where}" in told(caught.value)
     assert len([call for call in secrets.server.calls() if call.startswith(operation)]) == 1
 
 

@@ -155,7 +155,7 @@ class SecretsManager:
         except ClientError as error:
             if expected and error.response.get("Error", {}).get("Code") == expected:
                 return None
-            return meaning(error, name, secret, self.region)
+            return meaning(error, name, secret, self.region, self.partition)
         except NO_ANSWER as error:
             return unanswered(error, name, secret, self.region)
         if not _PROOFS & answer.keys():

@@ -43,7 +43,7 @@ _SERVER_ERRORS = 500
 _LONGEST_MESSAGE = 300
 
 
-def meaning(error: ClientError, operation: str, secret: str, region: str) -> MrkError:
+def meaning(error: ClientError, operation: str, secret: str, region: str, partition: str) -> MrkError:
     """Judge an error that Secrets Manager answered with."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     said = str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST_MESSAGE] or "no message"
@@ -57,7 +57,9 @@ def meaning(error: ClientError, operation: str, secret: str, region: str) -> Mrk
         return StoreError(message, "see that the KMS key in store.kms_key is enabled, and that its policy allows this")
     return KmsError(
         message,
-        _denied(operation, secret, region) if code in _DENIED else _HINTS.get(code, ""),
+        _denied(operation, secret, f"arn:{partition}:secretsmanager:{region}")
+        if code in _DENIED
+        else _HINTS.get(code, ""),
         trouble=Trouble.TRANSIENT if code in _TRANSIENT or status >= _SERVER_ERRORS else Trouble.PERMANENT,
         operation=operation,
         region=region,
@@ -79,7 +81,7 @@ def unanswered(error: Exception, operation: str, secret: str, region: str) -> Km
     unreadable = not isinstance(error, BotoCoreError)
     passing = unreadable or isinstance(error, BotoConnectionError | HTTPClientError)
     passing = passing and not isinstance(error, ProxyConnectionError)
-    hint = ""
+    hint = "check the network, and endpoints in the environment; then run again" if passing else ""
     if isinstance(error, NoCredentialsError | TokenRetrievalError):
         hint = "give credentials as for the aws command: a profile, AWS_... variables, or a role"
     return KmsError(
@@ -104,8 +106,8 @@ def unseen(secret: str, region: str) -> KmsError:
     )
 
 
-def _denied(operation: str, secret: str, region: str) -> str:
-    arn = f"arn:aws:secretsmanager:{region}:ACCOUNT:secret:{secret}-??????"
+def _denied(operation: str, secret: str, place: str) -> str:
+    arn = "*" if operation == "ListSecrets" else f"{place}:ACCOUNT:secret:{secret}-??????"
     return f"grant secretsmanager:{operation} on {arn} (mrk policy prints the statements), then run again"
 
 
