@@ -198,10 +198,11 @@ def pending_is_ours(view: View, run: Run) -> list[Step]:
     whose = f"which is of attempt {held.name.attempt}, not of this one" if held else "which is not in this store"
     message = f"{primary.region} holds pending key material {short(pending.material_id)}, {whose}"
     way = (
-        "if it is yours, adopt it: mrk adopt NAME FILE; if nobody wants it, delete it: aws kms "
-        f"delete-imported-key-material --region {primary.region} --key-id {primary.arn.key_id} "
-        f"--key-material-id {pending.material_id}"
+        "if it is yours, adopt it: mrk adopt NAME FILE; "
+        f"if nobody wants it, withdraw it: mrk abort NAME --material-id {pending.material_id}"
     )
+    if held is not None and held.discarded_at is not None:
+        way = "that attempt was given up: finish that first: mrk abort NAME"
     if rotation_seen(view, run):
         way = "a rotation is under way: delete nothing; once it is over, adopt its material: mrk adopt NAME FILE"
     return [Block(Reason.FOREIGN_PENDING, message, way, primary.region)]
@@ -291,6 +292,9 @@ def store_holds(view: View, policy: Policy) -> list[Step]:
             message = f"the store does not hold key material {short(material)}: no copy would be left to repair the key"
             way = "adopt it (mrk adopt NAME FILE), or set `missing_old: allow` and keep your own copy safe"
             found.append(Block(Reason.STORE_LACKS, message, way))
+        elif entry is not None and entry.discarded_at is not None:
+            message = f"key material {short(material)}, which the key needs, is of an attempt that was given up"
+            found.append(Block(Reason.DISCARDED, message, "take that back, as KMS rotated it in: mrk abort NAME"))
         elif entry is not None and entry.receipt is None:
             message = f"the store cannot read key material {short(material)} back: {entry.problem}"
             found.append(Block(Reason.STORE_UNREADABLE, message, "restore the store from its copy before rotating"))

@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.model import (
     Action,
     AdoptMaterial,
+    DeletePendingMaterial,
     DepositMaterial,
     DiscardMaterial,
     Entry,
@@ -29,6 +30,7 @@ from orchestrator.model import (
     Receipt,
     Region,
     RegionView,
+    ReinstateMaterial,
     Result,
     RotateOnDemand,
     View,
@@ -47,7 +49,7 @@ def outcome(action: Action) -> Outcome:
 
 def material_of(action: Action) -> MaterialId | None:
     """Tell which material an action is about; NEW_ID where only KMS can tell."""
-    if isinstance(action, DepositMaterial | AdoptMaterial | DiscardMaterial):
+    if isinstance(action, DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial):
         return None
     return action.material_id or NEW_ID
 
@@ -57,8 +59,11 @@ def after(view: View, action: Action) -> View:
     match action:
         case DepositMaterial() | AdoptMaterial():
             return _with_entry(view, Entry(action.entry, Receipt(action.entry, view.at)))
-        case DiscardMaterial():
-            return _marked(view, action.entry, discarded_at=action.at)
+        case DiscardMaterial() | ReinstateMaterial() | KeepProbe() | MarkProven():
+            return _marked(view, action.entry, **_marks(action))
+        case DeletePendingMaterial():
+            regions = {region: seen.without(action.material_id) for region, seen in view.regions.items()}
+            return replace(view, regions=regions)
         case ImportMaterial(import_type=ImportType.NEW):
             return _linked(_new_pending(view, action), action.entry, NEW_ID)
         case ImportMaterial():
@@ -66,10 +71,6 @@ def after(view: View, action: Action) -> View:
         case RotateOnDemand():
             rows = {region: _rotated(seen, view.at) for region, seen in view.regions.items()}
             return replace(view, regions=rows)
-        case KeepProbe():
-            return _marked(view, action.entry, probe=True)
-        case MarkProven():
-            return _marked(view, action.entry, proven=True)
         case ProveRegion():
             return view
 
@@ -81,6 +82,18 @@ def _with_entry(view: View, entry: Entry) -> View:
 def _marked(view: View, name: EntryName, **marks: Any) -> View:
     entry = view.store.get(name) if view.store else None
     return view if entry is None else _with_entry(view, replace(entry, **marks))
+
+
+def _marks(action: DiscardMaterial | ReinstateMaterial | KeepProbe | MarkProven) -> dict[str, Any]:
+    match action:
+        case DiscardMaterial():
+            return {"discarded_at": action.at}
+        case ReinstateMaterial():
+            return {"discarded_at": None}
+        case KeepProbe():
+            return {"probe": True}
+        case MarkProven():
+            return {"proven": True}
 
 
 def _linked(view: View, name: EntryName, material: MaterialId) -> View:

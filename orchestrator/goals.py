@@ -81,7 +81,7 @@ def _not_finished(view: View, name: EntryName) -> list[Step]:
 def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
     """Name the entry that the next, or the unfinished, rotation is about."""
     if view.primary is None or view.store is None:
-        return [checks.not_seen(view, _unseen(view))]
+        return [checks.not_seen(view, unseen(view))]
     if wrong := [*checks.right_kind(view), *checks.listed(view, policy)]:
         return wrong
     if view.current is None:
@@ -106,7 +106,8 @@ def _pending_entry(view: View, store: StoreView, name: EntryName) -> EntryName |
     return held.name if held and goes_on else None
 
 
-def _unseen(view: View) -> str:
+def unseen(view: View) -> str:
+    """Name what must be looked at before anything can be pinned."""
     if view.store is None:
         return STORE
     primaries = sorted({seen.primary for seen in view.regions.values()})

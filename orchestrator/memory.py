@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.model import (
     Action,
+    DeletePendingMaterial,
     Failed,
     Memory,
     Outcome,
@@ -36,8 +37,10 @@ def saw(run: Run, view: View, region: Region) -> Run:
     settled = {**_without(memory, region), **({region: streak} if streak else {})}
     memory = replace(memory, settled=settled)
     if seen.is_primary:
-        quiet = _longer(memory.quiet, run, seen.seen_at) if seen.rotation_started_at is None else None
-        memory = replace(memory, quiet=quiet)
+        if seen.rotation_started_at is None:
+            memory = replace(memory, quiet=_longer(memory.quiet, run, seen.seen_at))
+        else:
+            memory = replace(memory, quiet=None, rotation_seen=seen.seen_at)
     return replace(run, memory=memory)
 
 
@@ -65,10 +68,12 @@ def wait_name(stage: str, wait: Wait) -> str:
 
 
 def sending(run: Run, action: Action, now: datetime) -> Run:
-    """Note that a rotation is about to be sent: from now on it may be under way (P6)."""
-    if not isinstance(action, RotateOnDemand):
-        return run
-    return replace(run, memory=replace(run.memory, rotation_sent=now))
+    """Note that a rotation (P6), or a deletion (P9), is about to be sent: from now on it may be under way."""
+    if isinstance(action, RotateOnDemand):
+        return replace(run, memory=replace(run.memory, rotation_sent=now))
+    if isinstance(action, DeletePendingMaterial):
+        return replace(run, memory=replace(run.memory, deletion_sent=now))
+    return run
 
 
 def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
@@ -77,14 +82,22 @@ def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
     failed = {name: failure for name, failure in memory.failed.items() if name != name_of(action)}
     if outcome.result is Result.FAILED:
         failed[name_of(action)] = _failure(run, action, outcome, now)
-        sent = None if isinstance(action, RotateOnDemand) else memory.rotation_sent
-        return replace(run, memory=replace(memory, failed=failed, rotation_sent=sent))
+        return replace(run, memory=_not_sent(replace(memory, failed=failed), action, outcome))
     memory = replace(memory, failed=failed)
     if isinstance(action, ProveRegion):
         proofs = {**memory.proofs, action.arn.region: action.material_id}
         unopened = tuple(dict.fromkeys((*memory.unopened, *outcome.skipped)))
         memory = replace(memory, proofs=proofs, unopened=unopened)
     return replace(run, memory=memory)
+
+
+def _not_sent(memory: Memory, action: Action, outcome: Outcome) -> Memory:
+    """Forget what was refused. A deletion in doubt stays sent; a rotation waits out its doubt otherwise."""
+    if isinstance(action, RotateOnDemand):
+        return replace(memory, rotation_sent=None)
+    if isinstance(action, DeletePendingMaterial) and not outcome.doubt:
+        return replace(memory, deletion_sent=None)
+    return memory
 
 
 def _failure(run: Run, action: Action, outcome: Outcome, now: datetime) -> Failed:

@@ -7,6 +7,7 @@ from orchestrator.errors import KmsError, StoreError, Trouble, UsageError
 from orchestrator.model import (
     Action,
     AdoptMaterial,
+    DeletePendingMaterial,
     DepositMaterial,
     DiscardMaterial,
     ImportMaterial,
@@ -16,6 +17,7 @@ from orchestrator.model import (
     MaterialId,
     Outcome,
     ProveRegion,
+    ReinstateMaterial,
     Result,
     RotateOnDemand,
     short,
@@ -60,15 +62,11 @@ class Perform:
 
     def _perform(self, action: Action) -> Outcome:
         match action:
-            case DepositMaterial():
-                self._store.deposit(action.entry)
-                return Outcome(Result.DONE)
-            case AdoptMaterial():
-                self._store.adopt(action.entry, Path(action.source))
-                return Outcome(Result.DONE)
-            case DiscardMaterial():
-                self._store.discard(action.entry, action.at)
-                return Outcome(Result.DONE)
+            case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial():
+                return self._keep(action)
+            case DeletePendingMaterial():
+                self._kms(action.arn.region).delete_pending_material(action.arn, action.material_id)
+                return Outcome(Result.DONE, material_id=action.material_id)
             case ImportMaterial(import_type=ImportType.NEW):
                 return self._import_new(action)
             case ImportMaterial():
@@ -84,6 +82,18 @@ class Perform:
                 evidence = {"material_id": action.material_id, "regions": list(action.regions)}
                 self._store.mark_proven(action.entry, evidence)
                 return Outcome(Result.DONE, material_id=action.material_id)
+
+    def _keep(self, action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial) -> Outcome:
+        match action:
+            case DepositMaterial():
+                self._store.deposit(action.entry)
+            case AdoptMaterial():
+                self._store.adopt(action.entry, Path(action.source))
+            case DiscardMaterial():
+                self._store.discard(action.entry, action.at)
+            case ReinstateMaterial():
+                self._store.reinstate(action.entry, action.at)
+        return Outcome(Result.DONE)
 
     def _import_new(self, action: ImportMaterial) -> Outcome:
         """Send NEW once; parameters that KMS refuses are fetched anew, as nothing was imported then."""
@@ -182,6 +192,8 @@ def _failed(error: KmsError, action: Action) -> Outcome:
     final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}
     refused = error.code == "IncorrectKeyMaterialException" and isinstance(action, ImportMaterial)
     doubt = error.trouble is Trouble.TRANSIENT and error.code not in _NOTHING_DONE
+    if isinstance(action, DeletePendingMaterial) and error.code == "ValidationException":
+        final = False  # KMS has never heard of pending material that is gone
     return Outcome(
         Result.FAILED,
         error.message,

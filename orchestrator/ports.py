@@ -70,6 +70,9 @@ class KmsPort(Protocol):
     def rotate_key_on_demand(self, arn: KeyArn) -> None:
         """RotateKeyOnDemand: accepted, not done."""
 
+    def delete_pending_material(self, arn: KeyArn, material_id: MaterialId) -> None:
+        """DeleteImportedKeyMaterial, always with the id: without it KMS deletes CURRENT material (I5)."""
+
     def encrypt(self, arn: KeyArn, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Encrypt a probe."""
 

@@ -170,7 +170,7 @@ def _not_new(goal: Goal) -> Sequence[Step]:
     """KMS has these bytes: pending since a lost reply, and about to show; if never, they are no new material (P2)."""
     message = "KMS says that it has these bytes already; the primary does not list them as pending yet"
     old = f"KMS says that it has the bytes of attempt {goal.entry.attempt} already, but lists nothing as pending"
-    way = f"run again; if it says so again, give this attempt up: mrk store discard {goal.entry}"
+    way = "run again; if it says so again, give this attempt up: mrk abort NAME"
     over = Block(Reason.NOT_NEW, old, way, goal.primary)
     return [Wait(Reason.SLOT, message, goal.primary, LAG, look=(goal.primary, STORE), over=over)]
 
@@ -179,8 +179,8 @@ def _vanished(run: Run, linked: MaterialId) -> Sequence[Step]:
     primary = run.goal.primary
     gone = f"pending key material {short(linked)} was deleted by somebody else"
     way = (
-        "find out who and why; then give this attempt up: mrk store discard "
-        f"{run.goal.entry} (the next run waits until no rotation can be under way, and begins another)"
+        "find out who and why; then give this attempt up: mrk abort NAME "
+        "(the next run waits until no rotation can be under way, and begins another)"
     )
     message = f"the primary does not list the imported material {short(linked)} yet"
     over = Block(Reason.PENDING_VANISHED, gone, way, primary)
@@ -316,6 +316,8 @@ def _lacking(seen: RegionView) -> str:
 
 def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
     """Say what one look at a Region does not confirm of the end state; nothing where it confirms all of it."""
+    if run.goal.aborting:
+        return f"pending key material {short(seen.pending.material_id)} is listed still" if seen.pending else ""
     if (closed := checks.importable(seen)) and isinstance(closed[0], Wait | Block):
         return closed[0].message
     if seen.current is None or seen.current.material_id == run.goal.replaces:

@@ -32,11 +32,12 @@ def restored(view: View, run: Run) -> Sequence[Step]:
         step
         for _, seen in sorted(view.regions.items())
         for material in view.permanent_ids()
-        for step in _restored_in(view, run, seen, material)
+        for step in restored_in(view, run, seen, material)
     ]
 
 
-def _restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) -> Sequence[Step]:
+def restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) -> Sequence[Step]:
+    """Import one permanent material into one Region if that lacks it."""
     row = seen.row(material)
     if row is None:
         message = f"{seen.region} does not list key material {short(material)} yet"

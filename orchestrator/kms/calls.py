@@ -119,6 +119,10 @@ class Kms:
         """RotateKeyOnDemand: accepted, not done."""
         self._call("rotate_key_on_demand", arn, KeyId=str(arn))
 
+    def delete_pending_material(self, arn: KeyArn, material_id: MaterialId) -> None:
+        """DeleteImportedKeyMaterial, always with the id."""
+        self._call("delete_imported_key_material", arn, KeyId=str(arn), KeyMaterialId=material_id)
+
     def encrypt(self, arn: KeyArn, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Encrypt a probe."""
         answer = self._call("encrypt", arn, KeyId=str(arn), Plaintext=plaintext, EncryptionContext=dict(context))

@@ -57,6 +57,34 @@ class DiscardMaterial:
 
 
 @dataclass(frozen=True, slots=True)
+class ReinstateMaterial:
+    """Take the mark of a given-up attempt back: KMS rotated its bytes in, and the key needs them for ever (P9)."""
+
+    entry: EntryName
+    at: datetime
+    kind: Literal["reinstate"] = "reinstate"
+
+    @property
+    def target(self) -> str:
+        """The store keeps the mark."""
+        return STORE
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePendingMaterial:
+    """Delete pending key material by its id, on the primary; KMS then drops it in every Region (I5)."""
+
+    arn: KeyArn
+    material_id: MaterialId
+    kind: Literal["delete-pending"] = "delete-pending"
+
+    @property
+    def target(self) -> str:
+        """The Region that this is sent to."""
+        return self.arn.region
+
+
+@dataclass(frozen=True, slots=True)
 class ImportMaterial:
     """Import one entry into the key in one Region; on the primary a success also links the entry (P2)."""
 
@@ -142,6 +170,8 @@ Action = (
     DepositMaterial
     | AdoptMaterial
     | DiscardMaterial
+    | ReinstateMaterial
+    | DeletePendingMaterial
     | ImportMaterial
     | RotateOnDemand
     | KeepProbe
@@ -157,9 +187,9 @@ def name_of(action: Action) -> str:
     match action:
         case ImportMaterial():
             what = f"{action.import_type}:{action.material_id or action.entry.attempt}"
-        case RotateOnDemand() | ProveRegion() | MarkProven() | KeepProbe():
+        case RotateOnDemand() | ProveRegion() | MarkProven() | KeepProbe() | DeletePendingMaterial():
             what = action.material_id
-        case DepositMaterial() | AdoptMaterial() | DiscardMaterial():
+        case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial():
             what = str(action.entry.attempt)
     return f"{action.kind}:{action.target}:{what}"
 

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     RECENTLY_ROTATED = "recently-rotated"
     REGION_LACKING = "region-lacking"
     REGION_UNLISTED = "region-unlisted"
+    ROTATED_IN = "rotated-in"
     ROTATING = "rotating"
     SETTLING = "settling"
     SLOT = "slot-not-listed"
@@ -123,7 +124,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What one run is for, pinned once at its start: it rotates at most once (P4), within the topology seen (P13)."""
+    """What one run is for, pinned once at its start: it rotates at most once (P4), within the topology seen (P13).
+
+    `aborting` tells that it is to withdraw what is pending; `named` is the foreign material that a person named for it.
+    """
 
     key: KeyArn
     entry: EntryName
@@ -132,6 +136,13 @@ class Goal:
     valid_to: datetime | None
     deadline: datetime
     policy: Policy
+    aborting: bool = False
+    named: MaterialId | None = None
+
+    @property
+    def began(self) -> datetime:
+        """When the run was pinned."""
+        return self.deadline - self.policy.deadline
 
     @property
     def replaces(self) -> MaterialId | None:
@@ -186,6 +197,8 @@ class Memory:
     proofs: Mapping[Region, MaterialId] = field(default_factory=dict)
     unopened: tuple[str, ...] = ()
     rotation_sent: datetime | None = None
+    rotation_seen: datetime | None = None
+    deletion_sent: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

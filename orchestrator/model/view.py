@@ -103,6 +103,10 @@ class RegionView:
         """Return the row of one material, or None where this Region does not list it."""
         return next((row for row in self.rows if row.material_id == material), None)
 
+    def without(self, material: MaterialId) -> "RegionView":
+        """Return this view without one row."""
+        return replace(self, rows=tuple(row for row in self.rows if row.material_id != material))
+
     def with_row(self, row: MaterialRow) -> "RegionView":
         """Return this view with one row put in the place of its like, or at the end."""
         known = any(old.material_id == row.material_id for old in self.rows)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from orchestrator.model import (
     Action,
     AdoptMaterial,
+    DeletePendingMaterial,
     DepositMaterial,
     DiscardMaterial,
     ImportMaterial,
     KeepProbe,
     MarkProven,
     ProveRegion,
+    ReinstateMaterial,
     RotateOnDemand,
 )
 
@@ -49,8 +51,11 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
             return (PlannedCall("store", "deposit", {"bytes": "32 new random bytes", "entry": _entry(action)}),)
         case AdoptMaterial():
             return (PlannedCall("store", "adopt", {"entry": _entry(action), "file": action.source}),)
-        case DiscardMaterial():
-            return (PlannedCall("store", "discard", {"entry": _entry(action)}),)
+        case DiscardMaterial() | ReinstateMaterial() | MarkProven():
+            return (PlannedCall("store", action.kind.replace("-", " "), {"entry": _entry(action)}),)
+        case DeletePendingMaterial():
+            named = {"KeyId": str(action.arn), "KeyMaterialId": action.material_id}
+            return (PlannedCall(action.target, "DeleteImportedKeyMaterial", named),)
         case ImportMaterial():
             return _import(action, algorithm)
         case RotateOnDemand():
@@ -63,11 +68,9 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
                 asked,
                 *(_under(action, "Decrypt", probe=f"{name.replaces or 'first'}"[:8]) for name in action.probes),
             )
-        case MarkProven():
-            return (PlannedCall("store", "mark proven", {"entry": _entry(action)}),)
 
 
-def _entry(action: DepositMaterial | AdoptMaterial | DiscardMaterial | MarkProven) -> str:
+def _entry(action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven) -> str:
     return f"{(action.entry.replaces or 'first')[:8]}.{action.entry.attempt}"
 
 

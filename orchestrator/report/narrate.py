@@ -12,7 +12,9 @@ _DONE = {
     "adopt": "adopted the file's bytes, sealed, and read them back",
     "keep-probe": "kept a small ciphertext under CURRENT, to be opened later as a proof",
     "mark-proven": "marked as proven",
-    "discard": "set the refused bytes aside; they are never used",
+    "discard": "gave the attempt up; its bytes stay, and no rotation uses them",
+    "reinstate": "took that back: KMS uses the bytes",
+    "delete-pending": "deleted the pending key material; KMS drops it in every Region",
     "rotate": "accepted the rotation: from here on there is no way back",
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.model import (
+    DeletePendingMaterial,
     DepositMaterial,
     EntryName,
     ImportMaterial,
@@ -99,6 +100,10 @@ def _lines(name: str, step: Planned, means: Means) -> Iterable[str]:
             yield f"wait_for PENDING_ROTATION {arn.region} {arn} {_id(material)}"
             yield "# ===== point of no return: this cannot be undone, and costs one of 25 rotations for life ====="
             yield f"aws kms rotate-key-on-demand --region {arn.region} --key-id {arn}"
+        case DeletePendingMaterial(arn=arn, material_id=material):
+            yield "# wait until no rotation can be under way (15 min since any sign of one), then:"
+            key = f"--region {arn.region} --key-id {arn} --key-material-id {material}"
+            yield f"aws kms delete-imported-key-material {key}"
         case ProveRegion(arn=arn, material_id=material):
             yield f"wait_for CURRENT {arn.region} {arn} {_id(material)}"
             asked = (

@@ -11,6 +11,7 @@ from orchestrator.model import (
     Action,
     AdoptMaterial,
     Block,
+    DeletePendingMaterial,
     DepositMaterial,
     DiscardMaterial,
     Entry,
@@ -31,6 +32,7 @@ from orchestrator.model import (
     Receipt,
     Region,
     RegionView,
+    ReinstateMaterial,
     RotateOnDemand,
     Run,
     Stage,
@@ -213,12 +215,12 @@ def told(turn: Turn) -> list[str]:
 def sentence(action: Action) -> str:
     """An action as a sentence."""
     match action:
-        case DepositMaterial():
-            return f"deposit {_entry(action.entry)}"
         case AdoptMaterial():
             return f"adopt {action.source} as {_entry(action.entry)}"
-        case DiscardMaterial():
-            return f"discard {_entry(action.entry)}"
+        case DeletePendingMaterial():
+            return f"delete {_letter(action.material_id)} from {action.arn.region}"
+        case DepositMaterial() | DiscardMaterial() | ReinstateMaterial():
+            return f"{action.kind} {_entry(action.entry)}"
         case ImportMaterial():
             return f"import {action.import_type.name} {_letter(action.material_id)} into {action.arn.region}"
         case RotateOnDemand():

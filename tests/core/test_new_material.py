@@ -287,13 +287,13 @@ def test_the_question_is_asked_about_what_the_primary_shows_not_about_the_replac
 
 
 def test_foreign_pending_material_is_named_with_both_ways_out() -> None:
-    """P2, I9: adopt it, or delete it by id; the command is whole."""
+    """P2, I9: adopt it, or withdraw it by its id; the command is whole."""
     [block] = deciding(a_view(a_key([current("a"), pending("b")]))).blocks
 
     assert "us-east-1" in block.message
     assert "bbbbbbbb" in block.message
     assert "mrk adopt NAME FILE" in block.way_out
-    assert f"--region us-east-1 --key-id mrk-1234abcd12ab34cd56ef1234567890ab --key-material-id {B}" in block.way_out
+    assert f"mrk abort NAME --material-id {B}" in block.way_out
 
 
 def test_nobody_is_told_to_delete_pending_material_while_a_rotation_runs() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from workflows.cli import (
+    abort,
     adopt,
     config,
     demo,
@@ -58,6 +59,7 @@ app.command("verify")(verify.command)
 app.command("repair")(repair.command)
 app.command("renew")(renew.command)
 app.command("adopt")(adopt.command)
+app.command("abort")(abort.command)
 app.command("report")(report.command)
 app.command("policy")(policy.command)
 app.command("simulator")(simulator.command)

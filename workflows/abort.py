@@ -1,0 +1,225 @@
+"""Abort: give a rotation up that was begun and not accepted. Its bytes stay in the store; KMS forgets what is pending.
+
+KMS takes a deletion also while an accepted rotation runs, and would rotate in whatever is imported next; so nothing is
+deleted before no rotation can be under way any more (P9).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from orchestrator import checks
+from orchestrator.goals import Pinned, full_id, unseen
+from orchestrator.model import (
+    STORE,
+    Act,
+    Block,
+    DeletePendingMaterial,
+    DiscardMaterial,
+    Entry,
+    EntryName,
+    Goal,
+    Idle,
+    KeyArn,
+    MaterialId,
+    Policy,
+    Reason,
+    Region,
+    ReinstateMaterial,
+    Run,
+    Step,
+    StoreView,
+    View,
+    Wait,
+    short,
+)
+from orchestrator.progress import Job
+from orchestrator.stages import LAG, ROTATION, proof_of
+from workflows.repair import restored_in
+
+
+def abort(name: str, key: KeyArn, policy: Policy, material: MaterialId | None = None) -> Job:
+    """Give up what is begun of one key; foreign pending material only where a person names its id."""
+    pin = partial(whatever_is_begun, policy=policy, material=material)
+    return Job(name, key, policy, ABORT, pin, "aborted: nothing is pending in any Region; the store keeps the bytes")
+
+
+# ---- the stages ---------------------------------------------------------------------------------------------------
+
+
+def located(view: View, run: Run) -> Sequence[Step]:
+    """See the primary key, where it was when the run began, and the store."""
+    goal, primary = run.goal, view.primary
+    if view.store is None or primary is None:
+        return [checks.not_seen(view, goal.primary if view.store else STORE)]
+    if primary.region != goal.primary:
+        message = f"the primary key moved from {goal.primary} to {primary.region} during the run"
+        return [Block(Reason.TOPOLOGY, message, "run again: the next run follows it", person=False)]
+    return checks.right_kind(view)
+
+
+def rescued(view: View, run: Run) -> Sequence[Step]:
+    """Where KMS has rotated the material in after all, bring its bytes wherever they lack, and keep the attempt."""
+    entry, material = _entry(view, run), _withdrawn(view, run)
+    if material is None or material not in view.permanent_ids():
+        return []
+    lacking = [step for _, seen in sorted(view.regions.items()) for step in restored_in(view, run, seen, material)]
+    if lacking:
+        return lacking
+    if entry is not None and entry.discarded_at is not None:
+        return [Act(ReinstateMaterial(entry.name, view.at))]
+    message = f"key material {short(material)} was rotated in before it could be withdrawn: the key needs it for ever"
+    way = "finish the rotation: mrk run NAME" if entry else "keep its bytes: mrk adopt NAME FILE"
+    return [Block(Reason.ROTATED_IN, message, way, run.goal.primary)]
+
+
+def discarded(view: View, run: Run) -> Sequence[Step]:
+    """Mark the attempt in the store first, so that every other run stops."""
+    entry = _entry(view, run)
+    return [] if entry is None or entry.discarded_at is not None else [Act(DiscardMaterial(entry.name, view.at))]
+
+
+def owned(view: View, run: Run) -> Sequence[Step]:
+    """Know whose the pending material is: linked, named by a person, or proven by KMS to be the entry's (P2)."""
+    pending, primary, entry = view.pending, view.primary, _entry(view, run)
+    if pending is None or primary is None or pending.material_id == _withdrawn(view, run):
+        return []
+    if entry is None or entry.linked is not None or checks.refused(run, primary.arn, pending.material_id):
+        return checks.store_behind(view, primary) or [_foreign(pending.material_id, primary.arn)]
+    if checks.rotation_seen(view, run):
+        return []
+    return checks.importable(primary, healing=True) or [Act(proof_of(primary, entry, pending, view, run))]
+
+
+def quiet(view: View, run: Run) -> Sequence[Step]:
+    """Wait until no rotation of what is pending can be under way: 15 min since any sign of one, and K looks (P8)."""
+    goal, memory = run.goal, run.memory
+    if view.pending is None:
+        return []
+    until = _last_sign(view, run) + ROTATION
+    enough = memory.quiet is not None and memory.quiet.count >= goal.policy.looks
+    if enough and view.at >= until and not checks.rotation_seen(view, run):
+        return []
+    message = f"waiting until no rotation can be under way: not before {until:%H:%M} UTC"
+    return [Wait(Reason.ROTATING, message, goal.primary, ROTATION * 2, look=(goal.primary,))]
+
+
+def withdrawn(view: View, run: Run) -> Sequence[Step]:
+    """Delete the pending material on the primary, once, by its id, on a fresh look (I5)."""
+    pending, primary = view.pending, view.primary
+    if pending is None or primary is None or pending.material_id != _withdrawn(view, run):
+        return []
+    if run.memory.deletion_sent is not None:
+        message = f"{primary.region} lists the deleted key material {short(pending.material_id)} still"
+        return [Wait(Reason.INCONSISTENT, message, primary.region, LAG, look=(primary.region,))]
+    if view.at - primary.seen_at > checks.FRESH:
+        message = "a last look before the deletion"
+        return [Wait(Reason.LOOKING, message, primary.region, LAG, look=(primary.region,))]
+    return [Act(DeletePendingMaterial(primary.arn, pending.material_id))]
+
+
+def gone(view: View, run: Run) -> Sequence[Step]:
+    """See nothing pending in every Region, several times in a row (I8, P8)."""
+    return [step for region in sorted(view.members) for step in _gone_in(view, run, region)]
+
+
+def _gone_in(view: View, run: Run, region: Region) -> Sequence[Step]:
+    streak, looks = run.memory.settled.get(region), run.goal.policy.looks
+    count = streak.count if streak else 0
+    if region not in view.regions:
+        return [checks.not_seen(view, region)]
+    if count >= looks:
+        return []
+    message = f"{region} confirmed {count} of {looks} times that nothing is pending"
+    return [Wait(Reason.SETTLING, message, region, LAG, look=(region,))]
+
+
+ABORT = (located, rescued, discarded, owned, quiet, withdrawn, gone)
+
+
+# ---- what it is about ---------------------------------------------------------------------------------------------
+
+
+def _entry(view: View, run: Run) -> Entry | None:
+    """Find the attempt that is given up; none where a person named material of nobody's."""
+    goal = run.goal
+    entry = view.store.get(goal.entry) if view.store else None
+    return entry if entry is None or goal.named in {None, entry.linked} else None
+
+
+def _withdrawn(view: View, run: Run) -> MaterialId | None:
+    entry = _entry(view, run)
+    return run.goal.named or (entry.linked if entry else None)
+
+
+def _last_sign(view: View, run: Run) -> datetime:
+    """Tell when a rotation may last have been begun: before the mark that stops every run, or when one was seen."""
+    entry = _entry(view, run)
+    marked = entry.discarded_at if entry else None
+    return max(filter(None, (marked or run.goal.began, run.memory.rotation_seen)))
+
+
+def _foreign(material: MaterialId, arn: KeyArn) -> Block:
+    message = f"{arn.region} holds pending key material {short(material)}, which is not in this store"
+    way = f"if nobody wants it, name it: mrk abort NAME --material-id {material}"
+    return Block(Reason.FOREIGN_PENDING, message, way, arn.region)
+
+
+# ---- pinning ------------------------------------------------------------------------------------------------------
+
+
+def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -> Pinned:
+    """Pin the attempt to give up: what is pending, or deposited, or was given up and yet rotated in; else Idle."""
+    primary, store = view.primary, view.store
+    if primary is None or store is None:
+        return [checks.not_seen(view, unseen(view))]
+    if wrong := checks.right_kind(view):
+        return wrong
+    pending = view.pending.material_id if view.pending else None
+    named = full_id(view, material) if material else None
+    if named not in {None, pending}:
+        message = f"{short(named)} is not pending: only what is pending can be withdrawn"
+        return [Block(Reason.INCONSISTENT, message, "see the ids with mrk status", primary.region)]
+    if entry := _rotated_in(view, store) or store.holding(pending):
+        return _goal(view, policy, entry.name)
+    if named is not None:
+        return _goal(view, policy, EntryName(view.key.identity, None), named) if _long_enough(policy) else [_TOO_SHORT]
+    if entry := _unfinished(view, store):
+        return _goal(view, policy, entry.name)
+    return Idle("nothing is begun: there is nothing to abort") if pending is None else [_foreign(pending, primary.arn)]
+
+
+def _rotated_in(view: View, store: StoreView) -> Entry | None:
+    """Find an attempt that was given up, and whose material KMS rotated in all the same."""
+    needed = view.permanent_ids()
+    return next((entry for entry in store.entries if entry.discarded_at and entry.linked in needed), None)
+
+
+def _unfinished(view: View, store: StoreView) -> Entry | None:
+    """Find the attempt to replace CURRENT: the one that goes on; where something is pending, also one given up."""
+    if view.current is None:
+        return None
+    name = EntryName(view.key.identity, view.current.material_id)
+    goes_on = store.get(store.first_attempt(name))
+    given_up = [e for e in store.entries if e.name.replaces == name.replaces and e.discarded_at and not e.linked]
+    if goes_on is not None and not (view.pending and goes_on.linked):
+        return goes_on
+    return given_up[-1] if view.pending and given_up else None
+
+
+def _goal(view: View, policy: Policy, name: EntryName, named: MaterialId | None = None) -> Goal:
+    primary = view.primary.region if view.primary else view.key.region
+    deadline = view.at + policy.deadline
+    return Goal(view.key, name, primary, view.members, None, deadline, policy, aborting=True, named=named)
+
+
+def _long_enough(policy: Policy) -> bool:
+    """Whether one run can see 15 min without a sign: nothing in the store tells since when foreign material is left."""
+    return policy.deadline > ROTATION
+
+
+_TOO_SHORT = Block(
+    Reason.TOO_LATE,
+    "foreign material is deleted only after 15 min without any sign of a rotation",
+    "give one run that long: run.deadline above 15m",
+)
