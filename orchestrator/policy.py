@@ -23,8 +23,8 @@ _IMPORTING = ("run", "rotate", "repair", "renew", "adopt")
 _PRIMARY: Conditions = {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "Observe": _LOOKING,
-    "ImportParameters": _IMPORTING,
-    "Import": _IMPORTING,
+    "ImportParameters": (*_IMPORTING, "abort"),
+    "Import": (*_IMPORTING, "abort"),
     "Rotate": ("run", "rotate"),
     "Prove": _IMPORTING,
     "ProveOlder": _IMPORTING,

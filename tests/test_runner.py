@@ -10,6 +10,7 @@ from orchestrator import goals
 from orchestrator.model import Goal, Memory, Reason, Run, Turn, from_json, to_json
 from orchestrator.progress import Job
 from orchestrator.simulator import Call
+from workflows.abort import abort
 from workflows.repair import REPAIR
 from workflows.rotate import ROTATE
 from worlds import REGIONS, World
@@ -220,18 +221,18 @@ def test_a_run_under_lag_and_flapping_reads_ends_as_without(make_world: Callable
 def test_after_pending_material_was_deleted_the_attempt_is_given_up_and_another_one_rotates(world: World) -> None:
     """P6, P9: nothing is imported again until the attempt is discarded, and then only after 15 quiet minutes."""
     arn = world.make_key()
-    stopped = world.rotate(arn, stages=ROTATE[:4])
+    world.rotate(arn, stages=ROTATE[:4])
     vanished = world.true(arn).pending
     world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=vanished)
 
     blocked = world.rotate(arn)
-    world.store.discard(stopped.run.goal.entry, world.clock.now())
+    aborted = world.runner().run([abort("payments", arn, world.policy)])[0]
     before = world.clock.now()
     report = world.rotate(arn)
 
     assert [block.reason for block in blocked.blocks] == [Reason.PENDING_VANISHED]
-    assert f"mrk store discard {stopped.run.goal.entry}" in blocked.blocks[0].way_out
-    assert report.status == "finished", report
+    assert "mrk abort payments" in blocked.blocks[0].way_out
+    assert (aborted.status, report.status) == ("finished", "finished"), report
     assert report.run.goal.entry.attempt == 2
     assert world.clock.now() - before >= timedelta(minutes=15)
     assert vanished not in {row.material_id for row in world.true(arn).rows}

@@ -99,19 +99,20 @@ def test_the_plan_as_a_script_of_plain_commands_comes_to_the_same_end(machine: M
 
 
 def test_an_attempt_that_was_not_finished_is_given_up_and_a_finished_one_is_not(adopted: tuple[Machine, str]) -> None:
-    """The way out of a deleted pending material: the mark, never the bytes."""
+    """The mark, never the bytes; what was not imported is given up at once."""
     machine, _ = adopted
     machine.run("mrk", "rotate", "payments", "--until", "deposited", "--quiet")
     entries = {entry["proven"]: entry["entry"] for entry in machine.json("mrk", "store", "list", "--json")["entries"]}
 
-    machine.run("mrk", "store", "discard", entries[True], code=4)
-    machine.run("mrk", "store", "discard", "nothing", code=2)
-    machine.run("mrk", "store", "discard", entries[False])
+    machine.run("mrk", "abort", "payments", code=2)
+    machine.run("mrk", "abort", "--yes", code=2)
+    machine.run("mrk", "abort", "payments", "--yes")
 
     marks = {
         entry["entry"]: entry["discarded_at"] for entry in machine.json("mrk", "store", "list", "--json")["entries"]
     }
     assert [entry for entry, discarded in marks.items() if discarded] == [entries[False]]
+    assert "nothing is begun" in machine.run("mrk", "abort", "payments", "--yes")
 
 
 def test_adopted_material_that_the_key_needs_is_never_given_up(adopted: tuple[Machine, str]) -> None:
@@ -122,4 +123,7 @@ def test_adopted_material_that_the_key_needs_is_never_given_up(adopted: tuple[Ma
     (entry,) = machine.json("mrk", "store", "list", "--json")["entries"]
     assert not entry["proven"]
 
-    machine.run("mrk", "store", "discard", entry["entry"], code=4)
+    machine.run("mrk", "abort", "payments", "--yes")
+    machine.run("mrk", "abort", "payments", "--yes", "--material-id", entry["material_id"], code=4)
+
+    assert [one["discarded_at"] for one in machine.json("mrk", "store", "list", "--json")["entries"]] == [None]

@@ -71,7 +71,7 @@ def test_a_rotation_with_its_store_in_secrets_manager_and_every_verb_of_the_stor
     assert secrets_in(service, "us-east-1") == secrets_in(service, "eu-west-1")
     assert len(secrets_in(service, "us-east-1")) == 1 + 2 * len(("entry", "link", "probe", "proven"))
 
-    away.run("mrk", "store", "discard", new["entry"], code=4)
+    away.run("mrk", "abort", "payments", "--yes", "--material-id", new["material_id"], code=4)
 
 
 @pytest.mark.e2e

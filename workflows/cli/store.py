@@ -1,21 +1,16 @@
-"""mrk store: make the store, list what it holds, give an attempt up."""
-
-from typing import Annotated
+"""mrk store: make the store, list what it holds."""
 
 import typer
 from rich.table import Table
 
 from orchestrator.compose import make_store
-from orchestrator.errors import BlockedError, Exit, UsageError
-from orchestrator.model import Entry, KeyArn, MaterialId, short
+from orchestrator.errors import Exit
+from orchestrator.model import Entry, short
 from orchestrator.settings import StoreSettings
-from workflows import jobs
-from workflows.cli.common import Invocation, looking, opened, read_settings, write, write_json
+from workflows.cli.common import opened, read_settings, write, write_json
 from workflows.cli.options import Options, with_options
 
-app = typer.Typer(
-    help="The store of key material: make it, list it, give an attempt up.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="The store of key material: make it, list it.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("init")
@@ -41,48 +36,11 @@ def list_entries(*, options: Options) -> int:
     return Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
 
 
-@app.command("discard")
-@with_options
-def discard(
-    entry: Annotated[str, typer.Argument(help="An entry: key/material that it replaces.attempt, as messages name it.")],
-    *,
-    options: Options,
-) -> int:
-    """Give up one attempt of a rotation that was not finished. Its bytes stay; no rotation uses them."""
-    with opened(options) as called:
-        store = called.engine.store
-        found = next((one for one in store.entries() if str(one.name) == entry), None)
-        if found is None:
-            raise UsageError(f"the store has no entry {entry}", "see the entries with mrk store list --json")
-        if found.proven or found.linked in _needed(called, found):
-            hint = "only an attempt that was not finished can be given up"
-            raise BlockedError(f"the key needs the material of {entry} for ever", hint)
-        store.discard(found.name, called.engine.clock.now())
-    write(f"discarded {entry}; its bytes stay in the store, and no rotation uses them")
-    return Exit.OK
-
-
 def _protection(store: StoreSettings) -> str:
     if store.recipients:
         return f"sealed to {len(store.recipients)} recipients"
     key = store.kms_key or "AWS's own key"
     return ", ".join([f"encrypted with {key}", *(f"replicated to {region}" for region in store.replica_regions)])
-
-
-def _needed(called: Invocation, entry: Entry) -> tuple[MaterialId, ...]:
-    """Ask KMS which materials the key of an entry needs for ever."""
-    keys = {name: key for name, key in called.keys([]).items() if KeyArn.parse(key.arn).identity == entry.name.key}
-    if not keys:
-        raise UsageError(
-            f"the config has no key {entry.name.key}", "add it under `keys`: what it needs must be looked at"
-        )
-    name, key = next(iter(keys.items()))
-    (report, *_) = called.run([looking(jobs.run(name, key, called.settings.policy(key)))])
-    if report.view is None or report.view.failures or not report.view.regions:
-        raise BlockedError(
-            f"{name} cannot be looked at everywhere, so what it needs is not known", "mrk status tells why"
-        )
-    return report.view.permanent_ids()
 
 
 def _table(entries: tuple[Entry, ...]) -> Table:
