@@ -24,6 +24,12 @@ install: $(VENV)/.run  ## mrk and its simulator in .venv
 demo: $(VENV)/.run     ## a rotation over five Regions, proven, with no AWS account
 	$(BIN)/mrk demo
 
+lambda: $(VENV)/.run   ## the Lambda function of workflows/step_functions, in build/lambda
+	rm -rf build/lambda
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock --target build/lambda \
+	    --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --python-version 3.13 --only-binary=:all:
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/lambda .
+
 test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 	$(BIN)/python tests/prerequisites.py
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=
@@ -31,6 +37,9 @@ test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 
 prove: $(VENV)/.dev    ## every proof in full; writes docs/reliability.md (takes about an hour)
 	$(BIN)/python bench/prove.py
+
+bench: $(VENV)/.dev    ## how long a cold start of the Lambda function takes, beside that of boto3
+	$(BIN)/python bench/imports.py
 
 lint: $(VENV)/.dev     ## style, types and the direction of imports
 	$(BIN)/ruff check .

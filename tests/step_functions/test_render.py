@@ -12,7 +12,7 @@ from orchestrator.errors import Exit
 from orchestrator.retry import RetryPolicy
 from workflows.cli import run
 from workflows.jobs import WORKFLOWS
-from workflows.step_functions.machine import MAY_PASS, NOT_BEGUN, machine, state_name
+from workflows.step_functions.machine import FUNCTION_SECONDS, MAY_PASS, NOT_BEGUN, machine, state_name
 
 HERE = Path(workflows.step_functions.__file__).parent
 
@@ -89,4 +89,4 @@ def tasks(definition: dict[str, Any]) -> list[dict[str, Any]]:
 def test_every_call_of_the_function_outlives_its_timeout() -> None:
     """A state that ended before its function would begin a second one beside it."""
     for task in tasks(json.loads((HERE / "run.asl.json").read_text())):
-        assert task["TimeoutSeconds"] > 300, task
+        assert task["TimeoutSeconds"] > FUNCTION_SECONDS, task

@@ -23,7 +23,7 @@ EVERYWHERE = ("replicas_imported", "proven", "repaired", "restored", "renewed")
 ONCE = "rotated"
 """The stage that is never sent again before a look (I4)."""
 
-FUNCTION_SECONDS = 300
+FUNCTION_SECONDS = 900
 """The function's timeout that the machine reckons with: a state outlives the call that it waits for."""
 
 REGIONS_AT_ONCE = 10
@@ -63,7 +63,7 @@ def states(workflow: str, stages: Sequence[Stage]) -> Json:
         **{state_name(stage): state for stage in names for state in [_state(workflow, stage)]},
         **({"RotationInDoubt": _in_doubt(), "Approve": _approve(), "Approved": _approved()} if ONCE in names else {}),
         "Waiting": _wait("Something was begun, and only time or another look can show what came of it"),
-        "Done": {"Type": "Succeed", "OutputPath": "$.turn.report"},
+        "Done": {"Type": "Pass", "InputPath": "$.turn.report", "End": True},
         "Blocked": _fail(KeyBlocked, "A person must look: the cause says why, and the way out"),
         "Failed": _fail(KeyFailed, "The run failed; a new execution goes on where the key stands"),
         "OtherWorkflow": {

@@ -123,21 +123,24 @@ def _call(
     event: Mapping[str, Any], asked: Mapping[str, Any], context: Context, longest: timedelta = timedelta.max
 ) -> Iterator[Call]:
     """Put the parts together for one invocation, and join every thread at its end."""
-    offer_no_core_dump()
     execution = str(event.get("execution") or context.aws_request_id)
     clock = SystemClock()
     settings = _settings(asked)
-    name, key = next(iter(settings.keys.items()))
+    job = _job(str(asked.get("workflow") or event.get("workflow") or "run"), settings, asked.get("replaces"), longest)
     listener = partial(_log, event_logger(sys.stdout, "debug"), execution)
+    offer_no_core_dump()
     kms = _clients(settings, execution, listener, clock)
     with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
         guard = partial(in_time, remaining=partial(_remaining, context))
         engine = assemble(settings, kms, listener, clock, executor, guard=guard)
-        workflow = str(asked.get("workflow") or event.get("workflow") or "run")
-        policy = settings.policy(key)
-        policy = replace(policy, deadline=min(policy.deadline, longest))
-        job = jobs.of(workflow, name, key, policy, asked.get("replaces"))
         yield Call(engine, executor, job, listener)
+
+
+def _job(workflow: str, settings: Settings, replaces: str | None, longest: timedelta) -> Job:
+    """Make the job of the one key that the settings hold."""
+    ((name, key),) = settings.keys.items()
+    policy = settings.policy(key)
+    return jobs.of(workflow, name, key, replace(policy, deadline=min(policy.deadline, longest)), replaces)
 
 
 _kept: dict[tuple[str, AwsSettings, int], KmsFactory] = {}

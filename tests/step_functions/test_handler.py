@@ -1,0 +1,114 @@
+"""The function at its edge: what it refuses, and under which names, so that a machine can tell errors apart."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import KmsError, MrkError, StoreError, Trouble, UsageError
+from workflows.step_functions import operations
+from workflows.step_functions.errors import CallFailed, TooLittleTime
+from workflows.step_functions.handler import handle
+from workflows.step_functions.machine import MAY_PASS, NOT_BEGUN
+
+ARN = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+KEY = {"name": "payments", "arn": ARN}
+
+
+class Context:
+    aws_request_id = "request"
+
+    def __init__(self, seconds: float = 900) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._seconds * 1000)
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that is configured as the template does it; nothing answers where it points to."""
+    monkeypatch.setenv("MRK_STORE__URI", "secretsmanager:us-east-1/mrk")
+    monkeypatch.setenv("MRK_KEYS", json.dumps({"payments": {"arn": ARN}}))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:9")
+
+
+def refused(event: Any, seconds: float = 900) -> MrkError:
+    with pytest.raises(MrkError) as raised:
+        handle(event, Context(seconds))
+    return raised.value
+
+
+@pytest.mark.parametrize("uri", ["file:/tmp/store", "file:///tmp/store"])
+def test_a_store_on_a_disk_is_refused(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    """Lambda's disk is gone with the function, and with it every key."""
+    monkeypatch.setenv("MRK_STORE__URI", uri)
+
+    error = refused({"op": "run", "key": "payments"})
+
+    assert type(error) is UsageError
+    assert "Lambda" in str(error)
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "no operation": ({}, "there is no operation None"),
+    "another operation": ({"op": "delete"}, "there is no operation 'delete'"),
+    "no key": ({"op": "run"}, "names no key"),
+    "a key that the config lacks": ({"op": "run", "key": "salaries"}, "no key 'salaries'"),
+    "a key without an ARN": ({"op": "run", "key": {"name": "payments"}}, "arn: Field required"),
+    "a key with a setting that there is not": ({"op": "run", "key": {**KEY, "regoins": []}}, "regoins"),
+    "a workflow that there is not": ({"op": "run", "key": KEY, "workflow": "destroy"}, "no workflow 'destroy'"),
+    "no state": ({"op": "look"}, "start the execution anew"),
+    "a state that is none": (
+        {"op": "act", "state": {"asked": {"key": KEY}, "goal": {"key": 1}}},
+        "start the execution",
+    ),
+    "a memory that is none": ({"op": "look", "state": {"asked": {"key": KEY}, "memory": {"failed": {"a": 1}}}}, "anew"),
+}
+
+
+@pytest.mark.parametrize(("event", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_input_is_told_as_such(event: Any, said: str) -> None:
+    """I9: what is wrong, and what to do; never retried."""
+    error = refused(event)
+
+    assert type(error) is UsageError
+    assert said in str(error)
+    assert type(error).__name__ not in MAY_PASS
+
+
+def test_wrong_settings_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I9: the variable's name, and what is allowed."""
+    monkeypatch.setenv("MRK_DEFAULTS", '{"proof": "maybe"}')
+
+    error = refused({"op": "run", "key": "payments"})
+
+    assert type(error) is UsageError
+    assert "proof" in str(error)
+
+
+def test_a_whole_run_is_not_begun_with_too_little_time() -> None:
+    """The machine may begin it again: nothing was done."""
+    error = refused({"op": "run", "key": "payments"}, seconds=100)
+
+    assert type(error) is TooLittleTime
+    assert "TooLittleTime" in NOT_BEGUN
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (KmsError("x", trouble=Trouble.TRANSIENT), "CallFailed"),
+        (KmsError("x", trouble=Trouble.PERMANENT), "KmsError"),
+        (StoreError("x"), "StoreError"),
+        (UsageError("x", "do y"), "UsageError"),
+    ],
+)
+def test_errors_keep_their_names_and_tell_what_to_do(error: MrkError, name: str) -> None:
+    """What may pass has a name that the machine retries; the others end the execution."""
+    told = operations.named(error)
+
+    assert type(told).__name__ == name
+    assert (name in MAY_PASS) is (type(told) is CallFailed)
+    assert str(told) == "; ".join(part for part in (error.message, error.hint) if part)
