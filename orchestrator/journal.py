@@ -4,12 +4,14 @@ It is never an input to a decision, and holds ids, Regions, times, error codes a
 No secret reaches an event (I2).
 """
 
+import fcntl
 import json
 import os
 import pwd
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -131,9 +133,25 @@ def _redacted(word: str) -> str:
 def _create(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageError(_unwritable(path, error), _HINT) from error
+    with suppress(OSError):
+        # So that a journal that is still written can be told from one that a dead run left; not every disk has locks.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def under_way(file: int) -> bool:
+    """Whether a run on this machine still writes the journal that is open as `file`; a dead one does not."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
 
 
 def _write(file: int, line: bytes) -> None:

@@ -19,24 +19,28 @@ MANAGED_POLICY_LIMIT = 6144
 """Characters that AWS allows in a managed policy, white space not counted."""
 
 _LOOKING = ("plan", "run", "rotate", "status", "verify", "repair", "renew", "adopt", "abort")
-_IMPORTING = ("run", "rotate", "repair", "renew", "adopt")
+_PROVING = ("run", "rotate", "repair", "adopt")
+_IMPORTING = (*_PROVING, "renew", "abort")
 _PRIMARY: Conditions = {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "Observe": _LOOKING,
     "ImportParameters": (*_IMPORTING, "abort"),
     "Import": (*_IMPORTING, "abort"),
     "Rotate": ("run", "rotate"),
-    "Prove": _IMPORTING,
-    "ProveOlder": _IMPORTING,
-    "KeepProbe": _IMPORTING,
+    "Prove": _PROVING,
+    "ProveOlder": _PROVING,
+    "KeepProbe": _PROVING,
     "BreakGlassAbort": ("abort",),
     "StoreRead": (*_LOOKING, "store"),
-    "StoreWrite": (*_IMPORTING, "abort", "store"),
+    "StoreWrite": (*_IMPORTING, "store"),
     "StoreList": ("store",),
     "StoreKeyCheck": (*_LOOKING, "store"),
     "StoreKeyUse": (*_LOOKING, "store"),
 }
-"""Which commands need which statements; the names of statements begin with these words."""
+"""Which commands need which statements; the names of statements begin with these words.
+
+Abort imports, too: where a rotation took the material that was deleted, it brings that back at once (P9).
+"""
 COMMANDS = tuple(dict.fromkeys(command for commands in NEEDED_BY.values() for command in commands))
 
 
@@ -99,8 +103,9 @@ class Statement:
 def statements(
     subjects: Sequence[Subject], terms: Terms, *, commands: Sequence[str] = (), break_glass: bool = False
 ) -> tuple[Statement, ...]:
-    """Return what must be allowed for some commands, or for all; what may delete is left out unless asked for."""
+    """Return what must be allowed for some commands, or for all; what deletes only by `break_glass`, or for abort."""
     wanted = set(commands or COMMANDS)
+    break_glass = break_glass or "abort" in commands
     found = [*_looking(subjects), *_importing(subjects, terms), *_rotating(subjects), *_proving(subjects, terms)]
     found += _deleting(subjects) if break_glass else ()
     return tuple(

@@ -136,6 +136,12 @@ class AwsSettings(_Strict):
     dual_stack: bool = False
     wrapping_algorithm: Literal["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] = "RSAES_OAEP_SHA_256"
 
+    @model_validator(mode="after")
+    def _one_way(self) -> "AwsSettings":
+        if self.endpoint_url is not None and (self.fips or self.dual_stack):
+            raise ValueError("endpoint_url does not go together with fips or dual_stack: those choose AWS's endpoints")
+        return self
+
 
 class Settings(BaseSettings):
     """All settings of one invocation."""

@@ -334,7 +334,23 @@ def test_the_policy_goes_to_stdout_and_what_is_said_of_it_to_stderr(capsys: pyte
         assert re.search(rf"^{sid}: to .+\n  needed by: .+$", err, re.MULTILINE)
     assert "`regions` is not configured for far: any Region (*) is allowed" in err
     assert "no condition for the kind of import" in err
-    assert "the store file: needs nothing of AWS" in err
+
+
+@pytest.mark.usefixtures("config")
+def test_what_is_said_is_about_the_command_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing of imports, promotions or deletions with status; abort deletes, and names who should not."""
+    notes = {}
+    for name in ("status", "abort"):
+        assert run(["policy", "payments", "--for", name, "--json"]) == Exit.OK
+        printed = json.loads(capsys.readouterr().out)
+        notes[name] = " ".join(printed["notes"])
+        actions = json.dumps(printed["policy"])
+        assert ("kms:DeleteImportedKeyMaterial" in actions) is (name == "abort")
+
+    for words in ("import", "promotion", "delete"):
+        assert words not in notes["status"]
+        assert words in notes["abort"]
+    assert "a role that no schedule uses" in notes["abort"]
 
 
 def test_the_policy_has_what_a_store_in_secrets_manager_needs(

@@ -5,7 +5,7 @@ from functools import partial
 
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import UsageError
-from orchestrator.goals import as_it_stands, rotate_now, verified
+from orchestrator.goals import as_it_stands, rotate_now
 from orchestrator.model import KeyArn, MaterialId, Policy, Stage
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings, Settings
@@ -13,6 +13,7 @@ from workflows.renew import RENEW, whatever_expires
 from workflows.repair import REPAIR
 from workflows.rotate import ROTATE
 from workflows.run import RUN, whatever_is_wanted
+from workflows.verify import judged
 
 
 def named(settings: Settings, names: Sequence[str]) -> dict[str, KeySettings]:
@@ -57,7 +58,7 @@ def renew(name: str, key: KeySettings, policy: Policy) -> Job:
 
 def verify(name: str, key: KeySettings, policy: Policy) -> Job:
     """Judge one key, and do nothing."""
-    return Job(name, KeyArn.parse(key.arn), policy, (), partial(verified, policy=policy))
+    return Job(name, KeyArn.parse(key.arn), policy, (), partial(judged, policy=policy))
 
 
 WORKFLOWS: Mapping[str, Sequence[Stage]] = {"rotate": ROTATE, "repair": REPAIR, "run": RUN}

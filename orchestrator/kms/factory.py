@@ -17,10 +17,11 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from orchestrator.errors import UsageError
 from orchestrator.kms.calls import Client, Kms
+from orchestrator.kms.meaning import meaning, unanswered
 from orchestrator.model import Region
 from orchestrator.ports import Listener
 
@@ -91,6 +92,7 @@ class KmsFactory:
                 f"no {service} client for {region}: {error}", "check the aws settings and profile"
             ) from error
         refuse_clear_text(client.meta.endpoint_url)
+        _refuse_two_ways(options, client.meta.endpoint_url)
         if client.meta.endpoint_url.startswith("http:") and not direct:
             proxyless = config.merge(Config(proxies={}))
             client = self._session.client(service, region_name=region, config=proxyless)  # type: ignore[call-overload]
@@ -122,15 +124,40 @@ def _assuming(options: KmsOptions, role_arn: str, region: Region) -> boto3.Sessi
     fetcher = AssumeRoleCredentialFetcher(client, source, role_arn, extra_args=name)
     assumed = botocore.session.Session()
     # boto3 offers no public way to hand credentials that renew themselves to a session.
-    renewing = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    renewing = DeferredRefreshableCredentials(partial(_assumed, fetcher, role_arn), "assume-role")
     assumed._credentials = renewing  # type: ignore[attr-defined]  # noqa: SLF001
     return boto3.Session(botocore_session=assumed)
 
 
+def _assumed(fetcher: AssumeRoleCredentialFetcher, role_arn: str) -> dict[str, str]:
+    """Ask STS; raises KmsError that names the role, not the call to KMS that happened to need it."""
+    try:
+        found: dict[str, str] = fetcher.fetch_credentials()
+    except ClientError as error:
+        refused = meaning(error, "AssumeRole", role_arn, new=False)
+        hint = "whoever runs mrk needs sts:AssumeRole on this role, and the role's trust policy must name them"
+        refused.hint = hint if refused.code.startswith("AccessDenied") else refused.hint
+        raise refused from None
+    except BotoCoreError as error:
+        raise unanswered(error, "AssumeRole", role_arn) from None
+    return found
+
+
 def _in_clear(endpoint_url: str | None) -> bool:
     """Whether calls go to this machine in clear: then no proxy may be asked, which would take them off it (P12)."""
-    named = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_KMS") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    return named.startswith("http:")
+    return _named(endpoint_url).startswith("http:")
+
+
+def _named(endpoint_url: str | None) -> str:
+    return endpoint_url or os.environ.get("AWS_ENDPOINT_URL_KMS") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def _refuse_two_ways(options: KmsOptions, url: str) -> None:
+    """Refuse an endpoint of one's own beside the choice among AWS's: the SDK would drop the latter without a word."""
+    chosen = [name for name, on in (("aws.fips", options.fips), ("aws.dual_stack", options.dual_stack)) if on]
+    if chosen and (_named(options.endpoint_url) or endpoint_class(url) == "other"):
+        message = f"{chosen[0]} chooses among AWS's endpoints, but the endpoint is set to {url}"
+        raise UsageError(message, f"leave one of them out: {chosen[0]}, or aws.endpoint_url and AWS_ENDPOINT_URL...")
 
 
 def endpoint_class(url: str) -> Literal["aws", "other"]:

@@ -18,6 +18,8 @@ from orchestrator.model import (
 )
 
 _ID = re.compile("[0-9a-f]{64}")
+_SAID_ELSEWHERE = frozenset({"KeyId", "WrappingKeySpec", "entry"})
+_BEFORE = {"probe": "probe of", "replaces": "to replace", "attempt": "attempt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +33,29 @@ class PlannedCall:
     @property
     def line(self) -> str:
         """The call on one line, without what a plan says elsewhere: the key."""
-        shown = (value for name, value in self.parameters.items() if name not in {"KeyId", "WrappingKeySpec"})
-        return " ".join((self.operation, *(_brief(value) for value in shown)))
+        shown = ((name, value) for name, value in self.parameters.items() if name not in _SAID_ELSEWHERE)
+        return " ".join((self.operation, *(_brief(name, value) for name, value in shown)))
 
 
-def _brief(value: str) -> str:
+def _brief(name: str, value: str) -> str:
     words = {
         "KEY_MATERIAL_DOES_NOT_EXPIRE": "never expires",
         "KEY_MATERIAL_EXPIRES": "expires",
-        "new": "(its new id)",
+        "new": "(its new id)" if name == "KeyMaterialId" else "the new key material",
     }
-    return value[:8] if _ID.fullmatch(value) else words.get(value, value)
+    told = value[:8] if _ID.fullmatch(value) else words.get(value, value)
+    return f"{_BEFORE[name]} {told}" if name in _BEFORE else told
 
 
 def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
     """Name the calls of one action, in order."""
     match action:
         case DepositMaterial():
-            return (PlannedCall("store", "deposit", {"bytes": "32 new random bytes", "entry": _entry(action)}),)
+            return (PlannedCall("store", "deposit", {"bytes": "32 new random bytes", **_entry(action)}),)
         case AdoptMaterial():
-            return (PlannedCall("store", "adopt", {"entry": _entry(action), "file": action.source}),)
-        case DiscardMaterial() | ReinstateMaterial() | MarkProven():
-            return (PlannedCall("store", action.kind.replace("-", " "), {"entry": _entry(action)}),)
+            return (PlannedCall("store", "adopt", {"file": action.source, "entry": str(action.entry)}),)
+        case DiscardMaterial() | ReinstateMaterial():
+            return (PlannedCall("store", f"{action.kind} the material made", _entry(action)),)
         case DeletePendingMaterial():
             named = {"KeyId": str(action.arn), "KeyMaterialId": action.material_id}
             return (PlannedCall(action.target, "DeleteImportedKeyMaterial", named),)
@@ -61,17 +64,20 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
         case RotateOnDemand():
             return (PlannedCall(action.target, "RotateKeyOnDemand", {"KeyId": str(action.arn)}),)
         case KeepProbe():
-            return (_under(action, "Encrypt"), _under(action, "Decrypt"))
+            return tuple(_under(action, operation, probe=action.material_id) for operation in ("Encrypt", "Decrypt"))
         case ProveRegion():
-            asked = _under(action, "GenerateDataKeyWithoutPlaintext")
-            return (
-                asked,
-                *(_under(action, "Decrypt", probe=f"{name.replaces or 'first'}"[:8]) for name in action.probes),
-            )
+            opened = (_under(action, "Decrypt", probe=material) for material in action.generations)
+            return (_under(action, "GenerateDataKeyWithoutPlaintext"), *opened)
+        case MarkProven():
+            of = {"material": str(action.material_id), "entry": str(action.entry)}
+            return (PlannedCall("store", "mark as proven:", of),)
 
 
-def _entry(action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven) -> str:
-    return f"{(action.entry.replaces or 'first')[:8]}.{action.entry.attempt}"
+def _entry(action: DepositMaterial | DiscardMaterial | ReinstateMaterial) -> dict[str, str]:
+    """Say what an entry is for: its name names the material that it replaces, not the one that it holds."""
+    name = action.entry
+    about = {"replaces": str(name.replaces)} if name.replaces else {}
+    return about | ({"attempt": str(name.attempt)} if name.attempt > 1 else {}) | {"entry": str(name)}
 
 
 def _under(action: KeepProbe | ProveRegion, operation: str, **more: str) -> PlannedCall:

@@ -23,11 +23,12 @@ class Chain:
     """What the lines of one journal, read once from first to last, show of themselves.
 
     `run` is the run id that the file's name promises, and `sought` the final hash that was printed when the run ended;
-    empty where they are not known.
+    empty where they are not known. `under_way` tells that a run still writes it.
     """
 
     run: str = ""
     sought: str = ""
+    under_way: bool = False
     header: Mapping[str, Any] = field(default_factory=dict)
     begun: str = ""
     last: str = ""
@@ -43,6 +44,11 @@ class Chain:
     def intact(self) -> bool:
         """Whether every line fits its neighbours, and the last one has the hash that was sought."""
         return not self.breaks and self.matches is not False
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the end is missing, and nobody is about to write it: the run was killed, or lines were cut off."""
+        return not self.ended and not self.under_way
 
     @property
     def matches(self) -> bool | None:
@@ -66,6 +72,10 @@ class Chain:
         if self.breaks:
             more = f" (and {len(self.breaks) - 1} more)" if len(self.breaks) > 1 else ""
             return f"line {self.breaks[0].line} {self.breaks[0].message}{more}"
+        return self.mismatch()
+
+    def mismatch(self) -> str:
+        """Say how the final hash differs from the one that was sought, or nothing."""
         if self.matches is not False:
             return ""
         if self.sought_at:

@@ -35,8 +35,10 @@ def document(path: str, chain: Chain, story: Story) -> dict[str, Any]:
             "intact": chain.intact,
             "ended": chain.ended,
             "torn": chain.torn,
+            "under_way": chain.under_way,
             "matches": chain.matches,
             "breaks": [asdict(one) for one in chain.breaks],
+            "problem": chain.problem() or None,
         },
         "calls": {"sent": story.calls, "failed": story.failed_calls},
         "keys": [asdict(key) for key in story.keys.values()],
@@ -93,13 +95,16 @@ def _call(call: Sent) -> Text:
 
 def _foot(path: str, chain: Chain, story: Story) -> Iterable[Text]:
     yield Text(f"\n{story.calls} calls to AWS, {story.failed_calls} failed")
-    ends = "" if chain.ended else ", without an end: the run was killed or is under way, or lines were cut off"
-    torn = ", a torn last line left out" if chain.torn else ""
     if chain.breaks:
-        yield Text(f"journal {path}: THE CHAIN IS BROKEN, {chain.lines} lines{ends}{torn}", style="bold red")
+        yield Text(f"journal {path}: THE CHAIN IS BROKEN, {chain.lines} lines", style="bold red")
         yield Text("\n").join(Text(f"  line {one.line} {one.message}") for one in chain.breaks[:10])
     else:
-        yield Text(f"journal {path}: {chain.lines} lines, each fits the one before it{ends}{torn}")
+        yield Text(f"journal {path}: {chain.lines} lines, each fits the one before it")
+    if chain.under_way:
+        yield Text("The run is under way: more lines will follow.")
+    elif chain.cut_short:
+        torn = "the last line is torn, and left out" if chain.torn else "it has no end"
+        yield Text(f"It is CUT SHORT: {torn}.", style="bold red")
     yield Text(f"final hash {chain.hash}")
     if chain.matches is None:
         hint = "Compare it with the one printed when the run ended (--hash): without that, lines that were cut off or"
@@ -107,4 +112,4 @@ def _foot(path: str, chain: Chain, story: Story) -> Iterable[Text]:
     elif chain.matches:
         yield Text("It is the hash given: nothing was changed since that was printed.", style="green")
     else:
-        yield Text(f"It is NOT the hash given: {chain.problem()}", style="bold red")
+        yield Text(f"It is NOT the hash given: {chain.mismatch()}", style="bold red")

@@ -49,7 +49,7 @@ class LiveLine:
             self._status.stop()
             return
         name, key = next(iter(self._keys.items()))
-        others = f"  (and {len(self._keys) - 1} more keys)" if len(self._keys) > 1 else ""
+        others = f"  (and {len(self._keys) - 1} more)" if len(self._keys) > 1 else ""
         self.shown = f"{name}: {line(key)}{others}"
         self._status.update(Text(self.shown, no_wrap=True, overflow="ellipsis"))
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import checks, goals
-from orchestrator.model import Block, MaterialId, MaterialState, Policy, RegionView, View, short
+from orchestrator.model import Block, MaterialId, MaterialState, Policy, Reason, RegionView, View, short
 from orchestrator.plan import Plan, Planned
 from orchestrator.progress import Report
 from orchestrator.report.calls import PlannedCall, calls
@@ -58,8 +58,13 @@ def _region_cells(seen: RegionView, at: datetime) -> tuple[str, ...]:
         short(seen.current.material_id if seen.current else None),
         short(seen.pending.material_id) if seen.pending else "",
         f"{usable} of {len(seen.rows)}",
-        f"{(min(expiries) - at).days} days" if expiries else "never",
+        counted((min(expiries) - at).days, "day") if expiries else "never",
     )
+
+
+def counted(number: int, what: str) -> str:
+    """Say how many there are of something: 1 key, 2 keys."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _materials(view: View) -> Table:
@@ -120,7 +125,8 @@ def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType
         table.add_row(str(number), call.where, call.line)
     view = report.view
     why = Text(goals.due_sentence(view, report.job.policy)) if view and view.regions else Text("")
-    return Group(head, why, table, blocks(planned.end.blocks))
+    steps = [table] if planned.steps else []
+    return Group(head, why, *steps, blocks(planned.end.blocks))
 
 
 def _numbered(planned: Plan, algorithm: str) -> Iterable[tuple[Planned, PlannedCall]]:
@@ -137,8 +143,14 @@ def budget(report: Report) -> str:
 def ending(report: Report) -> RenderableType:
     """Say how the run of one key ended, and what to do next."""
     colour = {"finished": "green", "idle": "green", "blocked": "yellow"}.get(report.status, "red")
-    line = Text.assemble((report.status, colour), f"  {report.message}" if not report.blocks else "")
+    line = Text.assemble((_word(report), colour), f"  {report.message}" if not report.blocks else "")
     return Group(line, blocks(report.blocks))
+
+
+def _word(report: Report) -> str:
+    """Say how it ended; what was begun and only waits for the next run has not failed."""
+    begun = report.blocks and all(block.reason is Reason.NOT_PROVEN for block in report.blocks)
+    return "unfinished" if begun and report.status == "failed" else report.status
 
 
 def blocks(found: Sequence[Block]) -> RenderableType:

@@ -43,6 +43,8 @@ class Machine:
     keys: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
+    given: dict[str, str] = field(default_factory=dict)
+    account: str = "111122223333"
 
     def __post_init__(self) -> None:
         self.identities = [self._identity("identity.txt"), self._identity("recovery.txt")]
@@ -86,7 +88,7 @@ class Machine:
             "AWS_CONFIG_FILE": str(self.directory / "no-aws-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "no-aws-credentials"),
         }
-        seen = kept | coverage | made_up
+        seen = kept | coverage | made_up | self.given
         return {name: value for name, value in seen.items() if name not in self.without}
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
@@ -144,8 +146,8 @@ class Machine:
         return arn, material
 
     def client(self, region: str = REGIONS[0]) -> Any:
-        """The stock boto3 client of a Region."""
-        credentials = {"aws_access_key_id": "111122223333", "aws_secret_access_key": "made-up"}
+        """The stock boto3 client of a Region, in the account that the keys are made in."""
+        credentials = {"aws_access_key_id": self.account, "aws_secret_access_key": "made-up"}
         return boto3.client("kms", region_name=region, endpoint_url=self.endpoint_url, **credentials)
 
     def import_quickly(self, arn: str, material: Path, kind: str, region: str = REGIONS[0]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from machine import REGIONS, Machine
+from machine import BIN, REGIONS, Machine
 
 from orchestrator.simulator import Simulator
 
@@ -206,6 +206,84 @@ def test_credentials_that_expire_in_mid_run_are_told_and_the_next_run_resumes(ad
     told(machine, ["run", "--quiet"], {0}, ["finished"])
 
     assert rotations(machine, arn) == 1
+
+
+@pytest.mark.e2e
+def test_a_region_that_is_not_opted_in_is_told_and_the_others_are_no_excuse(adopted: tuple[Machine, str]) -> None:
+    machine, _ = adopted
+    machine.simulator.faults.add(region=REGIONS[2], error="OptInRequired", status=403)
+
+    told(machine, ["run", "--quiet"], {3}, [REGIONS[2], "OptInRequired"])
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("damage", ["truncated", "tampered", "swapped"])
+def test_an_entry_that_is_not_as_it_was_written_stops_a_rotation_before_anything_is_made(
+    adopted: tuple[Machine, str], damage: str
+) -> None:
+    """Swapped: the whole, sound entry of another key of the same store."""
+    machine, _ = adopted
+    ours, bytes_ = the_entry(machine), the_entry(machine).read_bytes()
+    if damage == "swapped":
+        _, material = machine.make_key_quickly(REGIONS[:1], name="orders")
+        machine.run("mrk", "adopt", "orders", str(material), "-q")
+        (other,) = (path for path in (machine.directory / "store").rglob("*.age") if path != ours)
+    ours.chmod(0o600)
+    swapped = other.read_bytes() if damage == "swapped" else b""
+    ours.write_bytes({"truncated": bytes_[:-20], "tampered": bytes_[:-20] + bytes(20), "swapped": swapped}[damage])
+    before = writes(machine.simulator)
+
+    told(machine, ["rotate", "payments", "--yes", "--quiet"], {4}, ["cannot read", "restore the store from its copy"])
+
+    assert writes(machine.simulator) == before
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("way", ["adopt", "delete"])
+def test_each_way_out_of_foreign_pending_material_leads_to_one_rotation(adopted: tuple[Machine, str], way: str) -> None:
+    """As the message says: adopt it, and it is rotated in; delete it by its id, and a new one is."""
+    machine, arn = adopted
+    foreign_pending(machine, arn)
+    listed = machine.client().list_key_rotations(KeyId=arn, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+    pending = listed[-1]["KeyMaterialId"]
+    told(machine, ["rotate", "payments", "--yes", "-q"], {4}, [f"--key-material-id {pending}", "adopt payments FILE"])
+
+    if way == "adopt":
+        machine.run("mrk", "adopt", "payments", str(machine.directory / "other.bin"), "-q")
+    else:
+        machine.aws("delete-imported-key-material", "--key-id", arn, "--key-material-id", pending)
+    told(machine, ["rotate", "payments", "--yes", "-q"], {0}, ["finished"])
+
+    current = machine.client().describe_key(KeyId=arn)["KeyMetadata"]["CurrentKeyMaterialId"]
+    assert (current == pending) is (way == "adopt")
+    assert rotations(machine, arn) == 1
+
+
+@pytest.mark.e2e
+def test_a_disk_that_takes_nothing_is_told_and_nothing_reaches_kms(adopted: tuple[Machine, str]) -> None:
+    """No file may grow, neither the journal nor the store's; a later run goes on."""
+    machine, arn = adopted
+    before = writes(machine.simulator)
+    limited = "trap '' XFSZ; ulimit -f 0; exec mrk rotate payments --yes -q --json"
+    process = machine.start("bash", "-c", f"export PATH={BIN}:$PATH; {limited} | cat")
+    out, err = process.communicate(timeout=100)
+
+    assert "Traceback" not in out + err
+    assert "File too large" in out + err
+    assert writes(machine.simulator) == before
+    told(machine, ["rotate", "payments", "--yes", "-q"], {0}, ["finished"])
+    assert rotations(machine, arn) == 1
+
+
+@pytest.mark.e2e
+def test_an_old_journal_that_cannot_be_read_stands_in_no_runs_way(adopted: tuple[Machine, str]) -> None:
+    """A journal is never an input: the run goes on, and only its report says what is wrong."""
+    machine, _ = adopted
+    old = machine.directory / "runs" / "20200101T000000Z-aaaaaa.jsonl"
+    old.write_bytes(b"\xff\x00 no journal\n")
+
+    told(machine, ["run", "--quiet"], {0}, ["nothing is due"])
+    told(machine, ["report", old.stem], {4}, ["is not as the run left it"])
 
 
 @pytest.mark.e2e

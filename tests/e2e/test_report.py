@@ -1,8 +1,10 @@
 """`mrk report` from the shell: what a run did, and whether its journal is as the run left it."""
 
+import fcntl
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,8 +29,10 @@ def test_a_rotation_is_reported_with_its_request_ids_and_the_hash_that_it_printe
         "intact": True,
         "ended": True,
         "torn": False,
+        "under_way": False,
         "matches": True,
         "breaks": [],
+        "problem": None,
     }
     assert told["run"]["command"] == "mrk rotate payments --yes --json"
     (key,) = told["keys"]
@@ -45,6 +49,55 @@ def test_a_rotation_is_reported_with_its_request_ids_and_the_hash_that_it_printe
     path.write_bytes(path.read_bytes().replace(b"RotateKeyOnDemand", b"RotateKeyOnD3mand"))
     assert "THE CHAIN IS BROKEN" in machine.run("mrk", "report", str(path), code=4)
     machine.run("mrk", "report", path.stem, "--hash", "0" * 64, code=4)
+
+
+def test_a_journal_without_its_end_is_told_and_not_taken_for_whole(adopted: tuple[Machine, str]) -> None:
+    """Cut off at a line, or within one: exit 3, without any hash. While the run is under way: 0."""
+    machine, _ = adopted
+    path = Path(machine.json("mrk", "run", "--json")["journal"]["path"])
+    whole = path.read_bytes()
+
+    for left in (whole[:-1], whole[: whole[:-1].rindex(b"\n") + 1]):
+        path.write_bytes(left)
+        process = machine.start("mrk", "report", str(path))
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 3
+        assert "It is CUT SHORT: " in out
+        assert ("the last line is torn" in out) is (left[-1:] != b"\n")
+        assert err.startswith(f"mrk: {path} is cut short: the run was killed, or lines were cut off\nhint: ")
+
+    with path.open("ab") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        assert "The run is under way" in machine.run("mrk", "report", str(path))
+
+
+def test_a_wrong_hash_is_told_once(adopted: tuple[Machine, str]) -> None:
+    machine, _ = adopted
+
+    process = machine.start("mrk", "report", "last", "--hash", "0" * 64)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 4
+    assert out.count("NOT the hash given: its final hash is") == 1
+    assert "hash" not in err
+    assert "is not as the run left it" in err
+
+
+def test_a_journal_is_under_way_as_long_as_its_run(adopted: tuple[Machine, str]) -> None:
+    """Asked in the middle of a run, from another process."""
+    machine, _ = adopted
+    seen: list[str] = []
+
+    def ask(call: Any, when: str) -> None:
+        if not seen and when == "before" and call.operation == "ImportKeyMaterial":
+            seen.append("")
+            seen.append(machine.run("mrk", "report", "last"))
+
+    machine.simulator.hooks.append(ask)
+    machine.run("mrk", "rotate", "payments", "--yes", "-q")
+
+    assert "The run is under way" in seen[1]
+    assert "under way" not in machine.run("mrk", "report", "last")
 
 
 def test_a_run_that_is_not_there_or_not_one_is_told(machine: Machine) -> None:

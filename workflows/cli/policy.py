@@ -29,11 +29,17 @@ _KEY_NOTES = (
     "add these statements to the key's policy in every Region: key policies are not synchronised",
     "put-key-policy replaces the whole policy: keep the statement that lets you administer the key",
 )
-_NOTES = (
-    "KMS has no condition for the kind of import: whoever may import may send NEW and EXISTING key material alike",
-    "which key is the primary follows a promotion, and so does what is allowed on the primary only",
-    "key material that expires otherwise than `expires` says (older material, at adopt) needs both Import statements",
-)
+_NOTES: Mapping[str, Sequence[str]] = {
+    "Import": (
+        "KMS has no condition for the kind of import: whoever may import may send NEW and EXISTING key material alike",
+        "key material that expires otherwise than `expires` says (older material, at adopt) needs both Imports",
+    ),
+    "OnPrimary": ("which key is the primary follows a promotion, and so does what is allowed on the primary only",),
+    "BreakGlassAbort": (
+        "whoever may delete pending key material may delete any other, too: give that to a role that no schedule uses",
+    ),
+}
+"""What is to be known of statements of one kind or variant."""
 
 
 def command(
@@ -49,7 +55,7 @@ def command(
         list[str] | None, typer.Option("--for", metavar="COMMAND", help="Only what this command needs; repeatable.")
     ] = None,
     break_glass: Annotated[
-        bool, typer.Option("--break-glass", help="Also what abort needs: deleting pending key material.")
+        bool, typer.Option("--break-glass", help="Also what only `mrk abort` needs: deleting key material.")
     ] = False,
     compact: Annotated[
         bool, typer.Option("--compact", help="Name the Regions once, in a condition: shorter, and as narrow.")
@@ -70,7 +76,8 @@ def command(
         _alike({one.name: policy.key_policy(allowed([one]), principal) for one in subjects})
     found += () if principal else _store(settings, subjects, commands or ())
     document = policy.key_policy(found, principal) if principal else policy.identity_policy(found, compact=compact)
-    notes = [*_notes(settings, subjects, document, principal), *(_KEY_NOTES if principal else _IDENTITY_NOTES), *_NOTES]
+    particular = _notes(settings, subjects, found, document, principal)
+    notes = [*particular, *(_KEY_NOTES if principal else _IDENTITY_NOTES), *_general(found)]
     if as_json:
         write_json({"policy": document, "statements": [_about(one) for one in found], "notes": notes})
     else:
@@ -110,8 +117,18 @@ def _alike(policies: Mapping[str, object]) -> None:
         raise UsageError("these keys need different key policies: they differ in proof, expiry or kind", alike)
 
 
+def _general(found: Sequence[Statement]) -> Iterable[str]:
+    """Say what is to be known of these statements, and of no others."""
+    words = {word for one in found for word in (one.kind, one.variant)}
+    return [note for about, notes in _NOTES.items() if about in words for note in notes]
+
+
 def _notes(
-    settings: Settings, subjects: Sequence[Subject], document: Mapping[str, Any], principal: str | None
+    settings: Settings,
+    subjects: Sequence[Subject],
+    found: Sequence[Statement],
+    document: Mapping[str, Any],
+    principal: str | None,
 ) -> Iterable[str]:
     """Say what is particular to this config."""
     anywhere = [one.name for one in subjects if one.where == ("*",)]
@@ -123,7 +140,8 @@ def _notes(
         yield f"this policy has {length} characters, {limit}: use --compact, or name fewer keys"
     accounts = sorted({one.arn.account for one in subjects})
     ours = _PRINCIPAL.fullmatch(principal or "")
-    if len(accounts) > 1 or (ours and ours["account"] not in accounts):
+    changes = any(one.kind in {"ImportParameters", "Import", "Rotate", "BreakGlassAbort"} for one in found)
+    if changes and (len(accounts) > 1 or (ours and ours["account"] not in accounts)):
         yield f"KMS lets nobody import or rotate from another account: use it within {', '.join(accounts)} each"
     yield _of_store(settings, principal)
     if settings.aws.role_arn:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.errors import Exit, UsageError
+from orchestrator.journal import under_way
 from orchestrator.report import journals
 from orchestrator.report.journal import Chain
 from orchestrator.report.story import Story
@@ -18,6 +19,8 @@ from workflows.cli.options import ConfigOption
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+")
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _BROKEN = "do not rely on it as evidence: compare a copy, or CloudTrail, where the run id is in every call's userAgent"
+
+_CUT = "what came after is not in it: run again, which goes on where the key stands, and see CloudTrail for the rest"
 
 
 def command(
@@ -39,10 +42,18 @@ def command(
         write_json(journals.document(str(path), chain, story))
     else:
         write(journals.table(str(path), chain, story))
-    if chain.intact:
-        return Exit.OK
-    complain(f"{path} is not as a run left it: {chain.problem()}", _BROKEN)
-    return Exit.BLOCKED
+    return _verdict(path, chain)
+
+
+def _verdict(path: Path, chain: Chain) -> Exit:
+    """Judge the journal; what exactly is wrong stands in the result."""
+    if not chain.intact:
+        complain(f"{path} is not as the run left it", _BROKEN)
+        return Exit.BLOCKED
+    if chain.cut_short:
+        complain(f"{path} is cut short: the run was killed, or lines were cut off", _CUT)
+        return Exit.FAILED
+    return Exit.OK
 
 
 def _told(path: Path, chain: Chain) -> Story:
@@ -50,6 +61,7 @@ def _told(path: Path, chain: Chain) -> Story:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UsageError(f"{path} is not a file", "give a run id, `last`, or the file of a journal")
         with path.open("rb") as lines:
+            chain.under_way = under_way(lines.fileno())
             return Story().told(chain.read(lines))
     except OSError as error:
         hint = "check the path and its permissions"

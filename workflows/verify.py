@@ -1,0 +1,55 @@
+"""Verify: judge a key as it stands, and do nothing.
+
+What needs a person blocks. A rotation that was begun and is not finished needs none, for the next `mrk run` finishes
+it: that is a failure which running again mends, and is never passed over in silence.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeGuard
+
+from orchestrator.goals import Pinned, verified
+from orchestrator.model import Block, EntryName, Policy, Reason, Step, StoreView, View, short
+
+
+def judged(view: View, policy: Policy) -> Pinned:
+    """Pin nothing: Idle is healthy, anything else says what is not."""
+    found = verified(view, policy)
+    if not isinstance(found, Sequence):
+        return found
+    lacking = list(_lacking(view))
+    dead = {block.region for block in lacking}
+    others = [step for step in found if not (_about(step, Reason.MATERIAL_MISSING) and step.region in dead)]
+    begun = _begun(view) or next((step.message for step in others if _about(step, Reason.NOT_PROVEN)), "")
+    way = "the next run finishes it: mrk run NAME"
+    unfinished = [Block(Reason.NOT_PROVEN, begun, way, view.key.region, person=False)] if begun else []
+    return [*lacking, *(step for step in others if not _about(step, Reason.NOT_PROVEN)), *unfinished]
+
+
+def _about(step: Step, reason: Reason) -> TypeGuard[Block]:
+    return isinstance(step, Block) and step.reason is reason
+
+
+def _lacking(view: View) -> Iterable[Block]:
+    """Name what each Region lacks: KMS stops the whole key there, for old ciphertext and new."""
+    for region, seen in sorted(view.regions.items()):
+        for material in view.permanent_ids():
+            row = seen.row(material)
+            if row is not None and not row.usable(view.at):
+                message = f"{region} lacks key material {short(material)}: the key encrypts and decrypts nothing there"
+                yield Block(Reason.MATERIAL_MISSING, message, "import it again: mrk repair NAME", region)
+
+
+def _begun(view: View) -> str:
+    """Say how far a rotation came that was begun and is not finished; nothing where none was."""
+    current, pending, store = view.current, view.pending, view.store or StoreView(view.at)
+    if current is None:
+        return ""
+    if pending is not None:
+        ours = store.holding(pending.material_id) is not None
+        return f"a rotation was begun: key material {short(pending.material_id)} is pending" if ours else ""
+    held = store.holding(current.material_id)
+    if held is not None and not held.proven:
+        return f"a rotation was not finished: CURRENT key material {short(current.material_id)} is not proven yet"
+    if store.get(store.first_attempt(EntryName(view.key.identity, current.material_id))):
+        return "a rotation was begun: the store holds new key material that was not imported yet"
+    return ""
