@@ -69,7 +69,7 @@ def in_good_order(job: Job, run: Run | None) -> str:
     if job.done or not job.stages:
         return job.done or LOOKED
     last = name_of_stage(job.stages[-1])
-    if last != "proven":
+    if last not in {"proven", "clean"}:
         return f"stopped after stage {last}, as asked"
     if run is None or not run.memory.proofs:
         return "settled in every Region; CURRENT was proven before"

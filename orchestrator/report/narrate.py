@@ -70,5 +70,6 @@ def _proved(data: Mapping[str, Any]) -> str:
     """Claim what was tried, and nothing else."""
     opened, skipped = len(data.get("opened", ())), len(data.get("skipped", ()))
     told = f"encrypts under {short(data.get('material_id'))}"
-    told += f", opened what {opened} generations encrypted" if opened else ""
+    generations = "generation" if opened == 1 else "generations"
+    told += f", opened what {opened} {generations} encrypted" if opened else ""
     return told + (f"; {skipped} not tried" if skipped else "")
