@@ -1,0 +1,139 @@
+"""Plaintext stays in the store (I2): with faults everywhere and at level debug, nothing holds it that leaves there."""
+
+import base64
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import traceback
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+from fault_rules import RULES
+
+import orchestrator
+from crash.crash_kit import Scene, Workflow, scene
+from orchestrator.model import EntryName
+from orchestrator.simulator import Simulator
+from sizes import some
+from test_secrets import encodings
+from verdict import Count, held
+from worlds import World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ROTATE = Workflow("rotate", ("rotate", "payments", "--yes", "--log-level", "debug", "--json"))
+
+
+def forms(secret: bytes) -> list[str]:
+    """The encodings of the other test, and more: decimal lists, base 32, 85, backwards."""
+    return [
+        *encodings(secret),
+        base64.b32encode(secret).decode()[:48],
+        base64.b85encode(secret).decode(),
+        ", ".join(str(byte) for byte in secret),
+        ",".join(str(byte) for byte in secret),
+        str(int.from_bytes(secret, "big")),
+        str(int.from_bytes(secret, "little")),
+        secret[::-1].hex(),
+    ]
+
+
+def found_in(text: str | bytes, secrets: set[bytes]) -> list[str]:
+    """Name the forms in which a secret stands in a text; half of one counts as well."""
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    plain = raw.decode("latin-1")
+    found = [form for secret in secrets for form in forms(secret) if form in plain]
+    halves = [half.hex() for secret in secrets for half in (secret[:16], secret[16:])]
+    return [*found, *(half for half in halves if half in plain.lower()), *("raw" for s in secrets if s[:12] in raw)]
+
+
+def written(made: Scene) -> Iterator[tuple[str, bytes]]:
+    """Every file below the machine's directory, sealed entries and all; not the file that the owner made by hand."""
+    for path in made.machine.directory.rglob("*"):
+        if path.is_file() and path.name != "payments.bin":
+            yield str(path), path.read_bytes()
+
+
+@pytest.mark.parametrize("rules", some(list(RULES.items()), 2), ids=lambda rules: rules[0])
+def test_nothing_that_a_process_writes_or_prints_holds_the_material(
+    tmp_path: Path, record_property: Count, rules: tuple[str, list[dict[str, object]]]
+) -> None:
+    """Journal, logs, JSON, lock and config files, stdout, stderr, and every file of the store as it lies there."""
+    with scene(tmp_path / "machine", ROTATE) as made:
+        add(made.simulator, rules[1])
+        texts: list[tuple[str, bytes]] = []
+        for _ in range(2):
+            process: subprocess.Popen[str] = made.start(ROTATE)
+            out, err = process.communicate(timeout=100)
+            texts += [("stdout", out.encode()), ("stderr", err.encode())]
+            made.simulator.faults.clear()
+        texts += written(made)
+        secrets = held(made.store)
+        assert len(secrets) == 2
+        assert any(name.endswith(".jsonl") for name, _ in texts)
+        wrong = {name: hit for name, text in texts if (hit := found_in(text, secrets))}
+    record_property("texts_searched", len(texts))
+    assert not wrong
+
+
+def add(simulator: Simulator, rules: list[dict[str, object]]) -> None:
+    for rule in rules:
+        simulator.faults.add(**rule)  # type: ignore[arg-type]
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    """The tests here can fail."""
+    secret = bytes(range(100, 132))
+    for form in (*forms(secret), secret, secret[:16].hex().upper(), f"x{list(secret)}"):
+        assert found_in(form, {secret}), form
+
+
+def test_no_error_and_no_traceback_holds_the_material(world: World, record_property: Count) -> None:
+    """Whatever the store is asked to do and cannot: the message, the causes, and every local variable's repr."""
+    arn = world.make_key()
+    name, texts = EntryName(arn.identity, None), 0
+    secrets = held(world.store)
+    wrong_key = b"not a wrapping key"
+    attempts = [
+        lambda: world.store.wrap(name, wrong_key, world.runner()._parameters.algorithm),
+        lambda: world.store.link(name, "0" * 64),
+        lambda: world.store.adopt(name, world.identity),
+        lambda: world.store.wrap(EntryName(arn.identity, None, 7), wrong_key, world.runner()._parameters.algorithm),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is of no matter here
+            attempt()
+        within = caught.tb.tb_next  # this test itself knows the secrets
+        told = traceback.TracebackException(caught.type, caught.value, within, capture_locals=True)
+        for text in ("".join(told.format()), repr(caught.value), str(caught.value)):
+            texts += 1
+            assert not found_in(text, secrets)
+    record_property("texts_searched", texts)
+
+
+def modules() -> Iterator[str]:
+    for found in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
+        if not found.name.startswith("orchestrator.simulator"):
+            yield found.name
+
+
+def test_no_value_that_holds_bytes_shows_them(record_property: Count) -> None:
+    """Every dataclass field of bytes, in every module, is left out of its repr."""
+    shown, seen = [], 0
+    for name in modules():
+        for _, kind in inspect.getmembers(importlib.import_module(name), inspect.isclass):
+            if kind.__module__ == name and is_dataclass(kind):
+                holding = [one for one in fields(kind) if "bytes" in str(one.type) and "Callable" not in str(one.type)]
+                seen += len(holding)
+                shown += [f"{name}.{kind.__name__}.{one.name}" for one in holding if one.repr and generated(kind)]
+    record_property("texts_searched", seen)
+    assert seen
+    assert not shown
+
+
+def generated(kind: type) -> bool:
+    """Whether a class is shown as dataclasses are, field by field; a repr of its own has a test of its own."""
+    return hasattr(kind.__repr__, "__wrapped__")
