@@ -3,12 +3,17 @@
 Points are found in a recorded clean run, never listed by hand. `make test` kills at some, `make prove` at all.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from crash_kit import FOUR, Point, Scene, Workflow, crash_and_rerun, discover, kill_at, scene
 
 from e2e.machine import Machine
+from orchestrator.clock import SystemClock
+from orchestrator.kms import KmsFactory, KmsOptions
+from orchestrator.model import EntryName, ImportType, MaterialId, Region
+from orchestrator.ports import WrappingAlgorithm
 from sizes import EVERYTHING, some
 from verdict import Count, count_broken, tell
 
@@ -24,10 +29,33 @@ def lose_a_replica(made: Scene) -> None:
     made.client(region).delete_imported_key_material(KeyId=made.arn.key_id, KeyMaterialId=made.earlier.current)
 
 
+def let_it_expire_soon(made: Scene) -> None:
+    """Import the CURRENT material again in every Region, to expire within three weeks."""
+    first, clock = EntryName(made.arn.identity, None), SystemClock()
+    kms = KmsFactory(
+        KmsOptions(made.machine.endpoint_url, credentials=("111122223333", "x")), clock.now, lambda _: None
+    )
+    for region in FOUR:
+        arn = made.arn.within(Region(region))
+        parameters = kms(Region(region)).get_parameters_for_import(arn, WrappingAlgorithm.RSAES_OAEP_SHA_256)
+        wrapped = made.store.wrap(first, parameters.public_key, parameters.algorithm)
+        until = (clock.now() + timedelta(days=20)).replace(microsecond=0)
+        kms(Region(region)).import_key_material(
+            arn, parameters, wrapped, ImportType.EXISTING, MaterialId(str(made.earlier.current)), until
+        )
+
+
+RENEW = {"expires": "300d", "renew_before": "30d"}
+
 WORKFLOWS = {
     "rotate": (Workflow("rotate", ("rotate", "payments", "--yes"), done=(4,)), 10, 1),
     "run": (Workflow("run", ("run", "payments")), 4, 4),
     "repair": (Workflow("repair", ("repair", "payments"), rotations=0, prepare=lose_a_replica), 4, 1),
+    "renew": (
+        Workflow("renew", ("renew", "payments"), rotations=0, prepare=let_it_expire_soon, settings=RENEW),
+        4,
+        1,
+    ),
 }
 """Each with how many points `make test` tries, and every so-manieth that `make prove` tries."""
 

@@ -1,0 +1,132 @@
+"""`mrk abort` races with a rotation, at every call of either: one of them wins, and no material is lost (P9)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from test_runs import at_call, runner
+
+from orchestrator.model import KeyArn
+from orchestrator.progress import Job, Report
+from orchestrator.simulator import Call, Lag, Simulator, serve
+from sizes import EVERYTHING
+from verdict import Count, before, broken, count_broken, tell
+from workflows.abort import abort
+from worlds import ManualClock, World
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture
+def world(tmp_path: Path, clock: ManualClock) -> Iterator[World]:
+    """A world whose rotations take half a minute, so that there is a time in which one is under way."""
+    simulator = Simulator(clock.epoch, lag=Lag.instant().with_rotation(30))
+    with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
+        yield World(simulator, served.endpoint_url, tmp_path, clock, threads)
+
+
+def rotating(world: World, arn: KeyArn) -> Job:
+    return world.job(arn, policy=replace(world.policy, deadline=timedelta(minutes=40)))
+
+
+def aborting(world: World, arn: KeyArn) -> Job:
+    return abort("payments", arn, replace(world.policy, deadline=timedelta(minutes=60), poll=timedelta(seconds=30)))
+
+
+def begin(world: World, arn: KeyArn) -> None:
+    """Begin a rotation, and leave it with its material pending."""
+    first = runner(world, world.store)
+
+    def stop(call: Call, when: str) -> None:
+        if call.operation == "ImportKeyMaterial" and call.region != arn.region and when == "after":
+            first.stop()
+
+    world.simulator.hooks.append(stop)
+    first.run([rotating(world, arn)])
+    world.simulator.hooks.clear()
+
+
+Jobs = Callable[[World, KeyArn], Job]
+
+
+def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, begun: bool) -> list[str]:
+    """Hold a run at a call while another one begins and ends; then rotate until that ends well."""
+    arn = world.make_key()
+    earlier = before(world.simulator, arn)
+    reports: list[Report] = []
+    if begun:
+        begin(world, arn)
+
+    def act() -> None:
+        reports.extend(runner(world, world.open_store()).run([second(world, arn)]))
+
+    at_call(world, number, moment, act)
+    reports.extend(runner(world, world.store).run([first(world, arn)]))
+    world.simulator.hooks.clear()
+    wrong = broken(world.simulator, arn, earlier, [world.store], success=False)
+    wrong += [f"{one.status}: {one.message}" for one in reports if one.status in {"error", "interrupted"}]
+    for _ in range(3):
+        world.clock.advance(minutes=20)
+        reports.append(runner(world, world.store).run([rotating(world, arn)])[0])
+        if reports[-1].status == "finished":
+            break
+    recently = {str(block.reason) for block in reports[-1].blocks} == {"recently-rotated"}
+    if reports[-1].status != "finished" and not recently:
+        wrong.append("in the end " + "; then ".join(f"{one.status}: {one.message}" for one in reports))
+    wrong += broken(world.simulator, arn, earlier, [world.store], success=True)
+    return [f"{moment} call {number}: {one}" for one in wrong]
+
+
+RACES = {
+    "an abort in a rotation": (rotating, aborting, False),
+    "an abort in a rotation that goes on": (rotating, aborting, True),
+    "a rotation in an abort": (aborting, rotating, True),
+    "an abort in an abort": (aborting, aborting, True),
+}
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("name", RACES)
+def test_one_of_them_wins_and_the_next_rotation_ends_well(
+    world: World, record_property: Count, name: str, moment: str
+) -> None:
+    first, second, begun = RACES[name]
+    numbers = range(1, 90, 3) if EVERYTHING else [len(name) + 9]
+    wrong = [one for number in numbers for one in race(world, number, moment, first, second, begun=begun)]
+    record_property("races_run", len(numbers))
+    count_broken(record_property, [one.split(": ", 1)[-1] for one in wrong])
+    assert not wrong, tell(wrong)
+
+
+def test_an_abort_interrupted_anywhere_goes_on_when_it_is_run_again(world: World, record_property: Count) -> None:
+    """I6 for abort: stopped at any call, run again: nothing is pending, the bytes are kept, the next rotation is whole."""
+    numbers = range(1, 60, 2) if EVERYTHING else (9, 24)
+    wrong: list[str] = []
+    for number in numbers:
+        arn = world.make_key()
+        earlier = before(world.simulator, arn)
+        begin(world, arn)
+        stopped = runner(world, world.store)
+        at_call(world, number, "after", stopped.stop)
+        stopped.run([aborting(world, arn)])
+        world.simulator.hooks.clear()
+        again = runner(world, world.store).run([aborting(world, arn)])[0]
+        if again.status not in {"finished", "idle"} or world.true(arn).pending:
+            wrong.append(f"call {number}: {again.status}: {again.message}")
+        wrong += [
+            f"call {number}: {one}" for one in broken(world.simulator, arn, earlier, [world.store], success=False)
+        ]
+        world.clock.advance(minutes=20)
+        after = runner(world, world.store).run([rotating(world, arn)])[0]
+        wrong += [
+            f"call {number}: {one}"
+            for one in broken(world.simulator, arn, earlier, [world.store], success=after.status == "finished")
+        ]
+        if after.status != "finished":
+            wrong.append(f"call {number}: the next rotation {after.status}: {after.message}")
+    record_property("races_run", len(numbers))
+    count_broken(record_property, [one.split(": ", 1)[-1] for one in wrong])
+    assert not wrong, tell(wrong)
