@@ -49,12 +49,12 @@ RENEW = {"expires": "300d", "renew_before": "30d"}
 
 WORKFLOWS = {
     "rotate": (Workflow("rotate", ("rotate", "payments", "--yes"), done=(4,)), 10, 1),
-    "run": (Workflow("run", ("run", "payments")), 4, 4),
-    "repair": (Workflow("repair", ("repair", "payments"), rotations=0, prepare=lose_a_replica), 4, 1),
+    "run": (Workflow("run", ("run", "payments")), 4, 8),
+    "repair": (Workflow("repair", ("repair", "payments"), rotations=0, prepare=lose_a_replica), 4, 2),
     "renew": (
         Workflow("renew", ("renew", "payments"), rotations=0, prepare=let_it_expire_soon, settings=RENEW),
         4,
-        1,
+        3,
     ),
 }
 """Each with how many points `make test` tries, and every so-manieth that `make prove` tries."""

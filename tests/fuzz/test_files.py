@@ -42,7 +42,7 @@ def test_no_config_makes_the_command_fail_in_a_way_that_is_not_said(
     tmp_path: Path, record_property: Count, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The example config with one thing spoiled, or with bytes torn out: exit 0 or 2."""
-    inputs, wrong = (1500 if EVERYTHING else 80), []
+    inputs, wrong = (1000 if EVERYTHING else 80), []
     config, whole = tmp_path / "config.yaml", yaml.safe_load(EXAMPLE.read_text())
     text = EXAMPLE.read_bytes()
     for seed in range(inputs):
@@ -62,7 +62,7 @@ def test_no_journal_makes_a_report_fail_in_a_way_that_is_not_said(
     world: World, tmp_path: Path, record_property: Count, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A genuine journal with bytes torn out, or a line spoiled: intact (0), no journal at all (2), or changed (4)."""
-    inputs, wrong = (800 if EVERYTHING else 40), []
+    inputs, wrong = (500 if EVERYTHING else 40), []
     journal = Journal(tmp_path / "runs", Header("20260302T080000Z-abcdef", world.clock.now()))
     world.rotate(world.make_key())
     for event in world.events:
@@ -87,7 +87,7 @@ def test_no_journal_makes_a_report_fail_in_a_way_that_is_not_said(
 
 def test_no_store_entry_makes_a_store_fail_in_a_way_that_is_not_said(world: World, record_property: Count) -> None:
     """Bytes torn out of any file of the store: StoreError with a hint, or an entry that says what is wrong with it."""
-    inputs, wrong = (1500 if EVERYTHING else 80), []
+    inputs, wrong = (1000 if EVERYTHING else 80), []
     arn = world.make_key()
     assert world.rotate(arn).status == "finished"
     root, kept = world.directory / "store", world.directory / "kept"

@@ -125,7 +125,7 @@ def test_a_spoiled_answer_is_read_rightly_or_refused_with_a_message(
     """Missing fields, other types, unknown words, huge lists, bodies that are no JSON, errors without a code."""
     (answers, url), (arn, real) = says, genuine
     kms = KmsFactory(KmsOptions(url), world.clock.now, lambda _: None)(Region(arn.region))
-    inputs = 1500 if EVERYTHING else 60
+    inputs = 600 if EVERYTHING else 60
     wrong = []
     for seed in range(inputs):
         dice = drawn(operation, seed)
@@ -174,7 +174,7 @@ def test_one_spoiled_answer_in_a_rotation_breaks_no_promise(
     tmp_path: Path, clock: ManualClock, record_property: Count, operation: str
 ) -> None:
     """Whatever the run makes of it, it is no defect, nothing is lost, and the run after it finishes."""
-    inputs = 40 if EVERYTHING else 2
+    inputs = 25 if EVERYTHING else 2
     wrong: list[str] = []
     simulator = Lying(clock.epoch, lag="instant")
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:

@@ -94,7 +94,7 @@ def test_one_of_them_wins_and_the_next_rotation_ends_well(
     world: World, record_property: Count, name: str, moment: str
 ) -> None:
     first, second, begun = RACES[name]
-    numbers = range(1, 90, 3) if EVERYTHING else [len(name) + 9]
+    numbers = range(1, 90, 6) if EVERYTHING else [len(name) + 9]
     wrong = [one for number in numbers for one in race(world, number, moment, first, second, begun=begun)]
     record_property("races_run", len(numbers))
     count_broken(record_property, [one.split(": ", 1)[-1] for one in wrong])
@@ -102,8 +102,8 @@ def test_one_of_them_wins_and_the_next_rotation_ends_well(
 
 
 def test_an_abort_interrupted_anywhere_goes_on_when_it_is_run_again(world: World, record_property: Count) -> None:
-    """I6 for abort: stopped at any call, run again: nothing is pending, the bytes are kept, the next rotation is whole."""
-    numbers = range(1, 60, 2) if EVERYTHING else (9, 24)
+    """I6: stopped at any call, run again: nothing is pending, the bytes are kept, the next rotation is whole."""
+    numbers = range(1, 60, 4) if EVERYTHING else (9, 24)
     wrong: list[str] = []
     for number in numbers:
         arn = world.make_key()
