@@ -59,7 +59,7 @@ def after(view: View, action: Action) -> View:
     match action:
         case DepositMaterial() | AdoptMaterial():
             return _with_entry(view, Entry(action.entry, Receipt(action.entry, view.at)))
-        case DiscardMaterial() | ReinstateMaterial() | KeepProbe() | MarkProven():
+        case DiscardMaterial() | ReinstateMaterial() | KeepProbe():
             return _marked(view, action.entry, **_marks(action))
         case DeletePendingMaterial():
             regions = {region: seen.without(action.material_id) for region, seen in view.regions.items()}
@@ -71,6 +71,8 @@ def after(view: View, action: Action) -> View:
         case RotateOnDemand():
             rows = {region: _rotated(seen, view.at) for region, seen in view.regions.items()}
             return replace(view, regions=rows)
+        case MarkProven():
+            return _proven(view, action)
         case ProveRegion():
             return view
 
@@ -84,7 +86,7 @@ def _marked(view: View, name: EntryName, **marks: Any) -> View:
     return view if entry is None else _with_entry(view, replace(entry, **marks))
 
 
-def _marks(action: DiscardMaterial | ReinstateMaterial | KeepProbe | MarkProven) -> dict[str, Any]:
+def _marks(action: DiscardMaterial | ReinstateMaterial | KeepProbe) -> dict[str, Any]:
     match action:
         case DiscardMaterial():
             return {"discarded_at": action.at}
@@ -92,8 +94,12 @@ def _marks(action: DiscardMaterial | ReinstateMaterial | KeepProbe | MarkProven)
             return {"discarded_at": None}
         case KeepProbe():
             return {"probe": True}
-        case MarkProven():
-            return {"proven": True}
+
+
+def _proven(view: View, action: MarkProven) -> View:
+    entry = view.store.get(action.entry) if view.store else None
+    proven_in = (entry.proven_in if entry else frozenset()) | set(action.regions)
+    return _marked(view, action.entry, proven=True, proven_in=proven_in)
 
 
 def _linked(view: View, name: EntryName, material: MaterialId) -> View:

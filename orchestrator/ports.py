@@ -118,7 +118,7 @@ class MaterialStore(Protocol):
         """Return the probe ciphertext of an entry."""
 
     def mark_proven(self, name: EntryName, evidence: Mapping[str, Any]) -> None:
-        """Mark the entry as finished, with small evidence: ids, Regions and times."""
+        """Mark the entry as finished, with small evidence: ids, times, `regions`; further Regions are added (P14)."""
 
     def discard(self, name: EntryName, at: datetime) -> None:
         """Mark the attempt as given up (P9); the bytes stay. One that is given up stays as it is."""

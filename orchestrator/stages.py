@@ -68,7 +68,7 @@ def _proof_untried(view: View, run: Run) -> Sequence[Step]:
     replaces = run.goal.replaces
     if run.goal.policy.proof is Proof.OFF or replaces is None:
         return []
-    return _unproven(view, run, replaces)
+    return _unproven(view, run, replaces, run.goal.members)
 
 
 def _kept(entry: Entry) -> Iterable[Step]:
@@ -330,21 +330,25 @@ def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
 
 
 def proven(view: View, run: Run) -> Sequence[Step]:
-    """Let every Region use the new material and open what the old ones encrypted; then mark the entry (P14)."""
+    """Let every Region use the new material and open what the old ones encrypted; then mark the entry (P14).
+
+    A Region that became a member after that is proven by itself, and marked as well.
+    """
     current, primary, store, goal = view.current, view.primary, view.store, run.goal
     if current is None or primary is None or store is None:
         return [checks.not_seen(view, STORE if store is None else goal.primary)]
     entry = store.holding(current.material_id)
     if entry is None:
         return _foreign_current(view, current)
-    if entry.proven:
+    regions = entry.unproven_in(goal.members)
+    if not regions:
         return []
-    if goal.policy.proof is not Proof.OFF and (missing := _unproven(view, run, current.material_id)):
+    if goal.policy.proof is not Proof.OFF and (missing := _unproven(view, run, current.material_id, regions)):
         return missing
     return [Act(MarkProven(entry.name, current.material_id, tuple(sorted(goal.members))))]
 
 
-def _unproven(view: View, run: Run, current: MaterialId) -> Sequence[Step]:
+def _unproven(view: View, run: Run, current: MaterialId, regions: Iterable[Region]) -> Sequence[Step]:
     probe = list(_probe_missing(view, run))
     if probe:
         return probe
@@ -356,7 +360,7 @@ def _unproven(view: View, run: Run, current: MaterialId) -> Sequence[Step]:
     untried = tuple(material for material, entry in held.items() if entry is None or not entry.probe)
     return [
         Act(ProveRegion(run.goal.key.within(region), current, probes, generations, untried))
-        for region in sorted(run.goal.members)
+        for region in sorted(regions)
         if run.memory.proofs.get(region) != current
     ]
 

@@ -136,7 +136,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the store knows of one entry. Without a receipt the entry could not be read back: `problem` says why."""
+    """What the store knows of one entry. Without a receipt the entry could not be read back: `problem` says why.
+
+    `proven_in` names the Regions that were proven; none of them, where the marks do not tell.
+    """
 
     name: EntryName
     receipt: Receipt | None
@@ -145,6 +148,13 @@ class Entry:
     proven: bool = False
     probe: bool = False
     discarded_at: datetime | None = None
+    proven_in: frozenset[Region] = frozenset()
+
+    def unproven_in(self, members: Iterable[Region]) -> frozenset[Region]:
+        """Name the members that a proof lacks: all of them, or those that came after it."""
+        if not self.proven:
+            return frozenset(members)
+        return frozenset(members) - self.proven_in if self.proven_in else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from orchestrator.errors import EntryError
-from orchestrator.model import EntryName, MaterialId
+from orchestrator.model import EntryName, MaterialId, Region
 
 from .fields import read_object, write_object
 from .layout import Kind
@@ -14,6 +14,13 @@ from .shelf import Shelf, Slot
 
 _VERSION = 1
 _T = TypeVar("_T")
+
+
+def _regions(evidence: Mapping[str, Any]) -> tuple[Region, ...]:
+    regions = dict(evidence).get("regions", ())
+    if not all(isinstance(region, str) for region in regions):
+        raise TypeError("regions are words")
+    return tuple(Region(region) for region in regions)
 
 
 class Marks:
@@ -53,9 +60,23 @@ class Marks:
         """Return the probe ciphertext."""
         return self._field(name, Kind.PROBE, "ciphertext", lambda text: base64.b64decode(text, validate=True))
 
-    def proven_at(self, name: EntryName) -> datetime | None:
-        """Tell when the entry was marked as proven."""
-        return self._at(name, Kind.PROVEN)
+    def prove(self, name: EntryName, at: datetime, evidence: Mapping[str, Any]) -> None:
+        """Note that the entry is proven, unless it is, in every Region that the evidence names."""
+        proofs = self._proofs(name)
+        if not proofs or set(_regions(evidence)) - set().union(*proofs):
+            self.keep(name, Kind.PROVEN, {"at": at.isoformat(), "evidence": dict(evidence)}, len(proofs) + 1)
+
+    def proven(self, name: EntryName) -> frozenset[Region] | None:
+        """Tell where the entry was proven: the Regions that its marks name, which may be none."""
+        proofs = self._proofs(name)
+        return frozenset().union(*proofs) if proofs else None
+
+    def _proofs(self, name: EntryName) -> list[tuple[Region, ...]]:
+        """Follow proven, proven.2, proven.3 ... to the last; a Region that came later is in a later one."""
+        found: list[tuple[Region, ...]] = []
+        while (more := self._field(name, Kind.PROVEN, "evidence", _regions, len(found) + 1)) is not None:
+            found.append(more)
+        return found
 
     def discarded_at(self, name: EntryName) -> datetime | None:
         """Tell when the attempt was given up, where that stands."""
@@ -74,7 +95,7 @@ class Marks:
     def _at(self, name: EntryName, kind: Kind, turn: int = 1) -> datetime | None:
         return self._field(name, kind, "at", datetime.fromisoformat, turn)
 
-    def _field(self, name: EntryName, kind: Kind, field: str, parse: Callable[[str], _T], turn: int = 1) -> _T | None:
+    def _field(self, name: EntryName, kind: Kind, field: str, parse: Callable[[Any], _T], turn: int = 1) -> _T | None:
         slot = Slot(name, kind, turn)
         mark = self._read(slot)
         if mark is None:

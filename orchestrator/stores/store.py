@@ -78,7 +78,7 @@ class Store:
         if not (there or problems or self._shelf.marked(name)):
             return None
         linked = _told(problems, self._marks.linked, name)
-        proven_at = _told(problems, self._marks.proven_at, name)
+        proven_in = _told(problems, self._marks.proven, name)
         probe = _told(problems, self._marks.probe, name)
         discarded_at = _told(problems, self._marks.discarded_at, name)
         _told(problems, self._vault.open, name)
@@ -87,9 +87,10 @@ class Store:
             receipt=None if problems else Receipt(name, self._now()),
             problem="; ".join(problems),
             linked=linked,
-            proven=proven_at is not None,
+            proven=proven_in is not None,
             probe=probe is not None,
             discarded_at=discarded_at,
+            proven_in=proven_in or frozenset(),
         )
 
     def entries(self, key: KeyIdentity | None = None) -> tuple[Entry, ...]:
@@ -128,8 +129,12 @@ class Store:
         return self._marks.probe(name)
 
     def mark_proven(self, name: EntryName, evidence: Mapping[str, Any]) -> None:
-        """Mark the entry as finished, with small evidence: ids, Regions and times; the first mark stays."""
-        self._keep(name, Kind.PROVEN, {"at": self._now().isoformat(), "evidence": dict(evidence)})
+        """Mark the entry as finished, with small evidence: ids, Regions and times.
+
+        What is marked stays; a Region that no mark names yet gets a further one.
+        """
+        self._check_there(name)
+        self._marks.prove(name, self._now(), evidence)
 
     def discard(self, name: EntryName, at: datetime) -> None:
         """Mark the attempt as given up (P9), readable or not; the bytes stay, and so does the first mark."""
@@ -170,7 +175,7 @@ class Store:
         if self._vault.holds(name):
             return False
         # Fresh bytes beside the marks of lost ones would pass for the lost ones.
-        if self._marks.linked(name) or self._marks.proven_at(name) or self._marks.probe(name):
+        if self._marks.linked(name) or self._marks.proven(name) is not None or self._marks.probe(name):
             raise self._missing(name)
         return True
 

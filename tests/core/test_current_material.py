@@ -282,6 +282,22 @@ PROVING = [
     Proving("they proved the material before: they do so again", EVERY_REGION, proofs=dict.fromkeys(REGIONS, A)),
     Proving("every Region proved it: mark it", ["mark b proven"], proofs=dict.fromkeys(REGIONS, B)),
     Proving("it is marked: done", [], stored=[first(), entry("a", "b", proven=True)]),
+    Proving(
+        "it is marked, in two Regions: the one that came later proves it",
+        ["prove b in ap-southeast-2"],
+        stored=[first(probe=True), entry("a", "b", probe=True, proven=True, proven_in=frozenset({US, EU}))],
+    ),
+    Proving(
+        "that one proved it, too: mark it again",
+        ["mark b proven"],
+        stored=[first(probe=True), entry("a", "b", probe=True, proven=True, proven_in=frozenset({US, EU}))],
+        proofs={AP: B},
+    ),
+    Proving(
+        "it is marked in every Region, and in one that is no member any more: done",
+        [],
+        stored=[first(), entry("a", "b", proven=True, proven_in=frozenset({*REGIONS, Region("sa-east-1")}))],
+    ),
     Proving("the new material has no probe yet: keep one first", ["keep probe of b"], stored=OURS),
     Proving("ids only: no probe is wanted", EVERY_REGION, Proof.IDS_ONLY, OURS),
     Proving("ids only, proved everywhere: mark it", ["mark b proven"], Proof.IDS_ONLY, OURS, dict.fromkeys(REGIONS, B)),

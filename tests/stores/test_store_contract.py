@@ -24,7 +24,7 @@ from store_kit import (
 )
 
 from orchestrator.errors import EntryError, StoreError, UsageError
-from orchestrator.model import Entry, EntryName, KeyIdentity, Receipt
+from orchestrator.model import Entry, EntryName, KeyIdentity, Receipt, Region
 from orchestrator.ports import MaterialStore, WrappingAlgorithm
 from orchestrator.stores import Place
 
@@ -173,13 +173,27 @@ def test_the_first_probe_stays(any_stand: Stand) -> None:
     assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), probe=True)
 
 
-def test_an_entry_is_marked_proven_once_and_for_all(any_stand: Stand) -> None:
+US, EU = Region("us-east-1"), Region("eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("marks", "regions"),
+    [
+        pytest.param([[]], set(), id="marks that do not tell"),
+        pytest.param([[US], [US]], {US}, id="once"),
+        pytest.param([[US], [EU, US], [EU]], {US, EU}, id="in a Region that came later, too"),
+        pytest.param([[], [US], []], {US}, id="told later"),
+    ],
+)
+def test_an_entry_is_marked_proven_once_and_for_all(
+    any_stand: Stand, marks: list[list[Region]], regions: set[Region]
+) -> None:
     """I6: CURRENT but not marked proven is unfinished; marked, it is finished for every later run."""
     store = any_stand.init()
     store.deposit(FIRST)
-    store.mark_proven(FIRST, {"regions": ["us-east-1"], "at": NOW})
-    store.mark_proven(FIRST, {"regions": ["eu-west-1"], "at": NOW})
-    assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), proven=True)
+    for named in marks:
+        store.mark_proven(FIRST, {"regions": named, "at": NOW})
+    assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), proven=True, proven_in=frozenset(regions))
 
 
 def test_a_discarded_attempt_keeps_its_bytes_and_its_first_mark(any_stand: Stand, wrapping_key: WrappingKey) -> None:
