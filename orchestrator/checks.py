@@ -21,6 +21,7 @@ from orchestrator.model import (
     Reason,
     Region,
     RegionView,
+    Replicate,
     Run,
     Step,
     View,
@@ -64,7 +65,7 @@ def clean(view: View, run: Run) -> list[Step]:
 
 def before_rotate(view: View, run: Run) -> Sequence[Step]:
     """Every check again on a fresh view, and that the pending material is in every Region."""
-    stale = seen_lately(view, run.goal)
+    stale = seen_lately(view, run.goal.members, "a last look before the rotation")
     return stale or [*before_deposit(view, run), *pending_everywhere(view, run.goal)]
 
 
@@ -88,13 +89,13 @@ def not_seen(view: View, target: str) -> Step:
     return Block(Reason.ACCESS, failure.message, failure.hint or "mend the cause and run again", region, person=False)
 
 
-def seen_lately(view: View, goal: Goal) -> list[Step]:
-    """Every Region and the store were seen within the last 10 s."""
+def seen_lately(view: View, members: Iterable[Region], why: str) -> list[Step]:
+    """These Regions and the store were seen within the last 10 s."""
     ages: dict[str, datetime] = {region: seen.seen_at for region, seen in view.regions.items()}
     if view.store is not None:
         ages[STORE] = view.store.seen_at
-    stale = tuple(target for target in (*sorted(goal.members), STORE) if not _fresh(ages.get(target), view.at))
-    message = f"a last look before the rotation: {', '.join(stale)}"
+    stale = tuple(target for target in (*sorted(members), STORE) if not _fresh(ages.get(target), view.at))
+    message = f"{why}: {', '.join(stale)}"
     return [Wait(Reason.LOOKING, message, look=stale)] if stale else []
 
 
@@ -137,11 +138,23 @@ def listed(view: View, policy: Policy) -> Iterable[Step]:
     if not policy.regions:
         return
     for region in sorted(policy.regions - view.members):
-        way = f"replicate the key to {region} and import its material there, or take {region} out of `regions`"
+        way = f"{_replicating(view, policy, region)}, or take {region} out of `regions`"
         yield Block(Reason.REGION_LACKING, f"the config lists {region}, but the key has no member there", way, region)
     for region in sorted(view.members - policy.regions):
         way = f"add {region} to `regions`, or leave `regions` out to follow KMS"
         yield Block(Reason.REGION_UNLISTED, f"the key has a member in {region}, which the config lacks", way, region)
+
+
+def _replicating(view: View, policy: Policy, region: Region) -> str:
+    """Say how a Region becomes a member."""
+    primary = view.primary
+    if primary is not None and not primary.multi_region:
+        return "KMS replicates no single-Region key: make a multi-Region key and move its users"
+    if policy.replicate is Replicate.AUTO:
+        return "replicate the key there: mrk repair NAME"
+    arn = primary.arn if primary else view.key
+    call = f"aws kms replicate-key --region {arn.region} --key-id {arn.key_id} --replica-region {region} --policy ..."
+    return f"set `replicate: auto` and run mrk repair NAME; or replicate it yourself ({call}), then mrk repair NAME"
 
 
 def enabled(seen: Iterable[RegionView]) -> list[Step]:

@@ -31,6 +31,7 @@ from orchestrator.model import (
     Region,
     RegionView,
     ReinstateMaterial,
+    ReplicateKey,
     Result,
     RotateOnDemand,
     View,
@@ -49,7 +50,7 @@ def outcome(action: Action) -> Outcome:
 
 def material_of(action: Action) -> MaterialId | None:
     """Tell which material an action is about; NEW_ID where only KMS can tell."""
-    if isinstance(action, DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial):
+    if isinstance(action, DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | ReplicateKey):
         return None
     return action.material_id or NEW_ID
 
@@ -71,6 +72,8 @@ def after(view: View, action: Action) -> View:
         case RotateOnDemand():
             rows = {region: _rotated(seen, view.at) for region, seen in view.regions.items()}
             return replace(view, regions=rows)
+        case ReplicateKey():
+            return _replicated(view, action)
         case MarkProven():
             return _proven(view, action)
         case ProveRegion():
@@ -147,6 +150,22 @@ def _ready(regions: Mapping[Region, RegionView], material: MaterialId) -> dict[R
         region: seen.with_row(replace(row, state=state)) if (row := seen.row(material)) else seen
         for region, seen in regions.items()
     }
+
+
+def _replicated(view: View, action: ReplicateKey) -> View:
+    """Add a member that lists every material of the key, and holds none."""
+    primary, members = view.regions[action.arn.region], view.members | {action.region}
+    rows = tuple(replace(row, imported=False, valid_to=None) for row in primary.rows)
+    replica = replace(
+        primary, arn=action.arn.within(action.region), key_state=KeyState.PENDING_IMPORT, created_at=view.at, rows=rows
+    )
+    regions = {**view.regions, action.region: replace(replica, rotation_started_at=None)}
+    failures = {target: failure for target, failure in view.failures.items() if target != action.region}
+    return replace(
+        view,
+        regions={region: replace(seen, members=members) for region, seen in regions.items()},
+        failures=failures,
+    )
 
 
 def _rotated(seen: RegionView, at: datetime) -> RegionView:

@@ -11,6 +11,7 @@ from orchestrator.model import (
     Outcome,
     ProveRegion,
     Region,
+    ReplicateKey,
     Result,
     RotateOnDemand,
     Run,
@@ -84,6 +85,8 @@ def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
         failed[name_of(action)] = _failure(run, action, outcome, now)
         return replace(run, memory=_not_sent(replace(memory, failed=failed), action, outcome))
     memory = replace(memory, failed=failed)
+    if isinstance(action, ReplicateKey):
+        memory = replace(memory, replicated=memory.replicated | {action.region})
     if isinstance(action, ProveRegion):
         proofs = {**memory.proofs, action.arn.region: action.material_id}
         unopened = tuple(dict.fromkeys((*memory.unopened, *outcome.skipped)))

@@ -18,6 +18,7 @@ from orchestrator.model import (
     Outcome,
     ProveRegion,
     ReinstateMaterial,
+    ReplicateKey,
     Result,
     RotateOnDemand,
     short,
@@ -62,7 +63,7 @@ class Perform:
 
     def _perform(self, action: Action) -> Outcome:
         match action:
-            case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial():
+            case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial() | MarkProven():
                 return self._keep(action)
             case DeletePendingMaterial():
                 self._kms(action.arn.region).delete_pending_material(action.arn, action.material_id)
@@ -74,16 +75,17 @@ class Perform:
             case RotateOnDemand():
                 self._kms(action.arn.region).rotate_key_on_demand(action.arn)
                 return Outcome(Result.DONE, material_id=action.material_id)
+            case ReplicateKey():
+                return self._replicate(action)
             case KeepProbe():
                 return self._keep_probe(action)
             case ProveRegion():
                 return self._prove(action)
-            case MarkProven():
-                evidence = {"material_id": action.material_id, "regions": list(action.regions)}
-                self._store.mark_proven(action.entry, evidence)
-                return Outcome(Result.DONE, material_id=action.material_id)
 
-    def _keep(self, action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial) -> Outcome:
+    def _keep(
+        self, action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven
+    ) -> Outcome:
+        """Carry out what concerns the store alone."""
         match action:
             case DepositMaterial():
                 self._store.deposit(action.entry)
@@ -93,6 +95,22 @@ class Perform:
                 self._store.discard(action.entry, action.at)
             case ReinstateMaterial():
                 self._store.reinstate(action.entry, action.at)
+            case MarkProven():
+                evidence = {"material_id": action.material_id, "regions": list(action.regions)}
+                self._store.mark_proven(action.entry, evidence)
+                return Outcome(Result.DONE, material_id=action.material_id)
+        return Outcome(Result.DONE)
+
+    def _replicate(self, action: ReplicateKey) -> Outcome:
+        """Send the primary's own key policy with the replica, so that access is never widened (P11)."""
+        kms = self._kms(action.arn.region)
+        policy = self._retry(lambda: kms.get_key_policy(action.arn))
+        try:
+            self._retry(lambda: kms.replicate_key(action.arn, action.region, policy))
+        except KmsError as error:
+            if error.code != "AlreadyExistsException":
+                raise
+            return Outcome(Result.SKIPPED, f"{action.region} has a replica already; looking again")
         return Outcome(Result.DONE)
 
     def _import_new(self, action: ImportMaterial) -> Outcome:

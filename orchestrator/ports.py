@@ -73,6 +73,12 @@ class KmsPort(Protocol):
     def delete_pending_material(self, arn: KeyArn, material_id: MaterialId) -> None:
         """DeleteImportedKeyMaterial, always with the id: without it KMS deletes CURRENT material (I5)."""
 
+    def get_key_policy(self, arn: KeyArn) -> str:
+        """GetKeyPolicy: the key's own policy in this Region, as it was written."""
+
+    def replicate_key(self, arn: KeyArn, region: Region, policy: str) -> None:
+        """ReplicateKey: a replica without key material; always with a policy (P11)."""
+
     def encrypt(self, arn: KeyArn, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Encrypt a probe."""
 

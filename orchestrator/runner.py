@@ -32,6 +32,7 @@ from orchestrator.model import (
     StoreView,
     Turn,
     short,
+    touched,
 )
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
@@ -215,9 +216,9 @@ class Runner:
         return None if turn.wake is None else turn.wake + (turn.wake - now) * self._jitter() / 5
 
     def _free(self, progress: Progress, action: Action) -> bool:
-        """Whether an action may begin: its target is as it was seen; before a rotation, everything is."""
+        """Whether an action may begin: what it touches is as it was seen; before a rotation, everything is."""
         whole = isinstance(action, RotateOnDemand)
-        return not progress.busy if whole else action.target not in progress.busy
+        return not (progress.busy if whole else progress.busy & touched(action))
 
     def _old(self, progress: Progress, target: str, now: datetime) -> bool:
         looked = progress.looked.get(target)
@@ -246,7 +247,8 @@ class Runner:
         """Fetch import parameters for every Region that will import, while other things are done."""
         if progress.run is None:
             return
-        for region in predict(progress.job.stages, progress.view(now), progress.run, now).imports:
+        wanted = predict(progress.job.stages, progress.view(now), progress.run, now).imports
+        for region in (region for region in wanted if region in progress.seen):
             arn = progress.job.key.within(region)
             progress.fetching += 1
             self._submit(progress, partial(self._fetch, progress, arn))
@@ -296,7 +298,7 @@ class Runner:
     def _acted(self, progress: Progress, action: Action, outcome: Outcome) -> None:
         assert progress.run is not None  # noqa: S101 - only a pinned run acts
         del progress.acting[action.target]
-        progress.dirty |= {action.target, STORE}
+        progress.dirty |= touched(action) | {STORE}
         progress.run = memory.learned(progress.run, action, outcome, self._clock.now())
         if outcome.result is Result.DONE:
             progress.done.append(action)

@@ -19,7 +19,7 @@ from pydantic_settings import (
 from orchestrator.config_errors import complaint, read_yaml
 from orchestrator.durations import Duration, render
 from orchestrator.errors import UsageError
-from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, is_alias
+from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, Replicate, is_alias
 
 _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
@@ -95,6 +95,7 @@ class KeyPolicySettings(_Strict):
     proof: Proof = Proof.IDS_ONLY
     missing_old: MissingOld = MissingOld.BLOCK
     repair: Repair = Repair.ASK
+    replicate: Replicate = Replicate.ASK
 
 
 class KeySettings(_Strict):
@@ -109,6 +110,7 @@ class KeySettings(_Strict):
     proof: Proof | None = None
     missing_old: MissingOld | None = None
     repair: Repair | None = None
+    replicate: Replicate | None = None
 
 
 class RunSettings(_Strict):
@@ -211,6 +213,7 @@ class Settings(BaseSettings):
             proof=merged.proof,
             missing_old=merged.missing_old,
             repair=merged.repair,
+            replicate=merged.replicate,
             looks=self.run.looks,
             poll=self.run.poll,
             deadline=self.run.deadline,

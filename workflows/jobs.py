@@ -5,12 +5,12 @@ from functools import partial
 
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import UsageError
-from orchestrator.goals import as_it_stands, rotate_now
+from orchestrator.goals import rotate_now
 from orchestrator.model import KeyArn, MaterialId, Policy, Stage
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings, Settings
 from workflows.renew import RENEW, whatever_expires
-from workflows.repair import REPAIR
+from workflows.repair import REPAIR, whatever_is_broken
 from workflows.rotate import ROTATE
 from workflows.run import RUN, whatever_is_wanted
 from workflows.verify import judged
@@ -47,7 +47,7 @@ def run(name: str, key: KeySettings, policy: Policy) -> Job:
 
 def repair(name: str, key: KeySettings, policy: Policy) -> Job:
     """Import again what a Region lacks."""
-    return Job(name, KeyArn.parse(key.arn), policy, REPAIR, partial(as_it_stands, policy=policy))
+    return Job(name, KeyArn.parse(key.arn), policy, REPAIR, partial(whatever_is_broken, policy=policy))
 
 
 def renew(name: str, key: KeySettings, policy: Policy) -> Job:

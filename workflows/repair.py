@@ -1,14 +1,20 @@
-"""Repair: import again, from the store, whatever material a Region lacks; nothing is rotated."""
+"""Repair: import again, from the store, whatever material a Region lacks, and make replicas that are missing.
+
+Nothing is rotated.
+"""
 
 from collections.abc import Sequence
 
 from orchestrator import checks
+from orchestrator.goals import Pinned, as_it_stands
 from orchestrator.model import (
     Act,
     Block,
     ImportMaterial,
     ImportType,
+    KeyState,
     MaterialId,
+    Policy,
     Reason,
     RegionView,
     Run,
@@ -18,22 +24,42 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.stages import LAG, proven, settled
+from workflows.replicate import foreseen, replicated
 
 
 def sound(view: View, run: Run) -> Sequence[Step]:
     """See every Region, with the members that the run began with."""
     goal = run.goal
-    return [*checks.seen_everywhere(view, goal.members), *checks.right_kind(view), *checks.topology(view, goal)]
+    whole = foreseen(view, goal.policy, goal.members)
+    return [*checks.seen_everywhere(whole, goal.members), *checks.right_kind(whole), *checks.topology(whole, goal)]
+
+
+def whatever_is_broken(view: View, policy: Policy) -> Pinned:
+    """Pin the key as it stands, with the replicas that are to be made."""
+    return as_it_stands(foreseen(view, policy), policy)
 
 
 def restored(view: View, run: Run) -> Sequence[Step]:
     """Import every permanent material that a Region lacks: the same bytes, by their id."""
-    return [
-        step
-        for _, seen in sorted(view.regions.items())
-        for material in view.permanent_ids()
-        for step in restored_in(view, run, seen, material)
-    ]
+    return [step for _, seen in sorted(view.regions.items()) for step in lacking_in(view, run, seen)]
+
+
+def lacking_in(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
+    """Import every permanent material that one Region lacks."""
+    return [step for material in view.permanent_ids() for step in restored_in(view, run, seen, material)]
+
+
+def not_open_yet(seen: RegionView, view: View) -> Sequence[Step]:
+    """A Region that has all its material again may say for a while that it has not."""
+    if seen.key_state is not KeyState.PENDING_IMPORT or not all(row.usable(view.at) for row in seen.permanent):
+        return []
+    message = f"{seen.region} has all its key material, and is {seen.key_state} still"
+    return [Wait(Reason.INCONSISTENT, message, seen.region, LAG, look=(seen.region,))]
+
+
+def rotating(view: View, run: Run) -> bool:
+    """Whether a rotation may be under way, and its end has not shown."""
+    return checks.rotation_seen(view, run) and not view.past(run.goal.replaces)
 
 
 def restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) -> Sequence[Step]:
@@ -58,4 +84,4 @@ def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, w
     return [Act(ImportMaterial(seen.arn, entry.name, ImportType.EXISTING, material, run.goal.valid_to))]
 
 
-REPAIR = (sound, restored, settled, proven)
+REPAIR = (sound, restored, replicated, settled, proven)

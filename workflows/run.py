@@ -1,28 +1,47 @@
-"""Run: what cron calls. Whatever is due: repair where the owner allows it, renew, finish what is unfinished, rotate."""
+"""Run: what cron calls. Whatever is due: repair and replicate where the owner allows it, renew, finish, rotate."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator import checks
 from orchestrator.goals import Pinned, as_it_stands, next_entry, whatever_is_due
-from orchestrator.model import STORE, Block, Goal, KeyState, Policy, Reason, RegionView, Repair, Run, Step, View, Wait
-from orchestrator.stages import LAG
+from orchestrator.model import (
+    STORE,
+    Block,
+    Goal,
+    Idle,
+    Policy,
+    Reason,
+    Repair,
+    Replicate,
+    Run,
+    Step,
+    View,
+    Wait,
+)
 from workflows.renew import renewable, renewed
-from workflows.repair import restored
+from workflows.repair import lacking_in, not_open_yet, restored, rotating
+from workflows.replicate import foreseen, is_new, replicated, unproven_members
 from workflows.rotate import ROTATE
 
 
 def whatever_is_wanted(view: View, policy: Policy) -> Pinned:
-    """Pin what is due; where that is nothing, or blocked, what is to be repaired unattended (P10), or renewed."""
-    pinned = whatever_is_due(view, policy)
+    """Pin what is due; where that is nothing, or blocked, what is to be done unattended to the key as it stands.
+
+    That is to replicate (P11) and to prove in new Regions, to repair (P10), and to renew.
+    """
+    whole = foreseen(view, policy)
+    pinned = whatever_is_due(whole, policy)
     if isinstance(pinned, Goal):
         return pinned
-    standing = as_it_stands(view, policy)
+    standing = as_it_stands(whole, policy)
     if not isinstance(standing, Goal):
         return pinned
+    run = Run(standing)
     lacking = isinstance(pinned, Sequence) and any(_missing(step) for step in pinned)
-    wanted = (lacking and policy.repair is Repair.AUTO) or renewable(view, Run(standing))
-    return standing if wanted else pinned
+    proofless = isinstance(pinned, Idle) and unproven_members(view)
+    wanted = (lacking and policy.repair is Repair.AUTO) or proofless or replicated(view, run) or filled(view, run)
+    return standing if wanted or renewable(view, run) else pinned
 
 
 def _missing(step: Step) -> bool:
@@ -35,19 +54,20 @@ def repaired(view: View, run: Run) -> Sequence[Step]:
     What only time mends is left to the stages that follow; so is everything while a rotation is under way.
     """
     goal = run.goal
-    under_way = checks.rotation_seen(view, run) and not view.past(goal.replaces)
-    if goal.policy.repair is not Repair.AUTO or under_way or checks.topology(view, goal):
+    whole = foreseen(view, goal.policy, goal.members)
+    if goal.policy.repair is not Repair.AUTO or rotating(view, run) or checks.topology(whole, goal):
         return []
     lacking = [step for step in restored(view, run) if not isinstance(step, Wait)]
-    return lacking or [step for seen in view.regions.values() for step in _not_open_yet(seen, view)]
+    return lacking or [step for seen in view.regions.values() for step in not_open_yet(seen, view)]
 
 
-def _not_open_yet(seen: RegionView, view: View) -> Sequence[Step]:
-    """A Region that has all its material again may say for a while that it has not."""
-    if seen.key_state is not KeyState.PENDING_IMPORT or not all(row.usable(view.at) for row in seen.permanent):
+def filled(view: View, run: Run) -> Sequence[Step]:
+    """Import every permanent material into new replicas: that is part of replicating, whatever `repair` says."""
+    if run.goal.policy.replicate is not Replicate.AUTO or rotating(view, run):
         return []
-    message = f"{seen.region} has all its key material, and is {seen.key_state} still"
-    return [Wait(Reason.INCONSISTENT, message, seen.region, LAG, look=(seen.region,))]
+    new = [seen for region, seen in sorted(view.regions.items()) if is_new(view, run, region)]
+    lacking = [step for seen in new for step in lacking_in(view, run, seen)]
+    return lacking or [step for seen in new for step in not_open_yet(seen, view)]
 
 
 def clean(view: View, run: Run) -> Sequence[Step]:
@@ -58,4 +78,4 @@ def clean(view: View, run: Run) -> Sequence[Step]:
     return [*checks.clean(view, as_it_is), *renewed(view, run)]
 
 
-RUN = (repaired, renewable, *ROTATE, clean)
+RUN = (repaired, replicated, filled, renewable, *ROTATE, clean)

@@ -151,6 +151,11 @@ class Kms:
         )
         return read("CreateKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
 
+    def get_key_policy(self, arn: KeyArn) -> str:
+        """GetKeyPolicy: the key's own policy in this Region."""
+        answer = self._call("get_key_policy", arn, KeyId=str(arn), PolicyName="default")
+        return read("GetKeyPolicy", lambda: text(answer["Policy"]))
+
     def replicate_key(self, arn: KeyArn, region: Region, policy: str) -> None:
         """ReplicateKey: a replica without key material; always with a policy (P11)."""
         self._call("replicate_key", arn, KeyId=str(arn), ReplicaRegion=region, Policy=policy)

@@ -43,6 +43,13 @@ _HINTS = {
     "UnrecognizedClientException": "check the credentials, and that the Region is enabled for this account",
     "UnsupportedOperationException": "this key cannot do that",
 }
+_ELSEWHERE = "enable the Region for this account, or take it out of `regions`"
+_HINTS_OF_REPLICATION = {
+    "AccessDeniedException": "allow kms:ReplicateKey on the primary, and kms:CreateKey in the new Region: mrk policy",
+    "LimitExceededException": "the account has as many keys there as it may: raise its quota in that Region",
+    "MalformedPolicyDocumentException": "the primary's key policy names somebody who does not exist any more: mend it",
+    "ValidationException": _ELSEWHERE,
+}
 _SERVER_ERRORS = 500
 _LONGEST_MESSAGE = 300
 _LONGEST_CODE = 80
@@ -53,9 +60,10 @@ def meaning(error: ClientError, operation: str, arn: KeyArn | str, *, new: bool)
     code = _printable(error.response.get("Error", {}).get("Code", ""), _LONGEST_CODE)
     said = _printable(error.response.get("Error", {}).get("Message", "")) or "no message"
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    hints = _HINTS | _HINTS_OF_REPLICATION if operation == "ReplicateKey" else _HINTS
     return KmsError(
         f"{operation} on {arn} failed: {code}: {said}",
-        _HINTS.get(code, ""),
+        hints.get(code, ""),
         trouble=_trouble(code, status, new=new),
         operation=operation,
         region=arn.region if isinstance(arn, KeyArn) else "",

@@ -14,9 +14,11 @@ from .action import (
     Outcome,
     ProveRegion,
     ReinstateMaterial,
+    ReplicateKey,
     Result,
     RotateOnDemand,
     name_of,
+    touched,
 )
 from .codec import from_json, to_json
 from .ids import ADOPTED, EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, region_of, short
@@ -32,6 +34,7 @@ from .run import (
     Proof,
     Reason,
     Repair,
+    Replicate,
     Run,
     Stage,
     Step,
@@ -89,6 +92,8 @@ __all__ = [
     "RegionView",
     "ReinstateMaterial",
     "Repair",
+    "Replicate",
+    "ReplicateKey",
     "Result",
     "RotateOnDemand",
     "Run",
@@ -105,4 +110,5 @@ __all__ = [
     "region_of",
     "short",
     "to_json",
+    "touched",
 ]

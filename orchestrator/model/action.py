@@ -116,6 +116,20 @@ class RotateOnDemand:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicateKey:
+    """Make a replica of the primary key `arn` in one Region, with the primary's key policy; it has no material yet."""
+
+    arn: KeyArn
+    region: Region
+    kind: Literal["replicate"] = "replicate"
+
+    @property
+    def target(self) -> str:
+        """The Region that this makes a member; it is sent to the primary's."""
+        return self.region
+
+
+@dataclass(frozen=True, slots=True)
 class KeepProbe:
     """Encrypt a small fixed text under the CURRENT material and keep the ciphertext in the entry (P14)."""
 
@@ -174,6 +188,7 @@ Action = (
     | DeletePendingMaterial
     | ImportMaterial
     | RotateOnDemand
+    | ReplicateKey
     | KeepProbe
     | ProveRegion
     | MarkProven
@@ -191,7 +206,15 @@ def name_of(action: Action) -> str:
             what = action.material_id
         case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial():
             what = str(action.entry.attempt)
+        case ReplicateKey():
+            what = action.arn.region
     return f"{action.kind}:{action.target}:{what}"
+
+
+def touched(action: Action) -> frozenset[str]:
+    """Name what must be looked at again after an action: its target, and the primary that a new replica shows on."""
+    also = {action.arn.region} if isinstance(action, ReplicateKey) else ()
+    return frozenset({action.target, *also})
 
 
 class Result(StrEnum):

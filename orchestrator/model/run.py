@@ -105,6 +105,13 @@ class Repair(StrEnum):
     AUTO = "auto"
 
 
+class Replicate(StrEnum):
+    """Whether a Region that the config lists and KMS lacks is made a member of the key (P11)."""
+
+    ASK = "ask"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the owner wants for one key. `regions` empty means: whatever members KMS names."""
@@ -117,6 +124,7 @@ class Policy:
     proof: Proof = Proof.IDS_ONLY
     missing_old: MissingOld = MissingOld.BLOCK
     repair: Repair = Repair.ASK
+    replicate: Replicate = Replicate.ASK
     looks: int = 3
     poll: timedelta = timedelta(seconds=5)
     deadline: timedelta = timedelta(minutes=30)
@@ -199,6 +207,7 @@ class Memory:
     rotation_sent: datetime | None = None
     rotation_seen: datetime | None = None
     deletion_sent: datetime | None = None
+    replicated: frozenset[Region] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from orchestrator.model import (
     MarkProven,
     ProveRegion,
     ReinstateMaterial,
+    ReplicateKey,
     RotateOnDemand,
 )
 
@@ -63,6 +64,8 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
             return _import(action, algorithm)
         case RotateOnDemand():
             return (PlannedCall(action.target, "RotateKeyOnDemand", {"KeyId": str(action.arn)}),)
+        case ReplicateKey():
+            return _replicate(action)
         case KeepProbe():
             return tuple(_under(action, operation, probe=action.material_id) for operation in ("Encrypt", "Decrypt"))
         case ProveRegion():
@@ -82,6 +85,12 @@ def _entry(action: DepositMaterial | DiscardMaterial | ReinstateMaterial) -> dic
 
 def _under(action: KeepProbe | ProveRegion, operation: str, **more: str) -> PlannedCall:
     return PlannedCall(action.arn.region, operation, {"KeyId": str(action.arn), **more})
+
+
+def _replicate(action: ReplicateKey) -> tuple[PlannedCall, ...]:
+    where, key = action.arn.region, {"KeyId": str(action.arn)}
+    more = {"ReplicaRegion": action.region, "Policy": "with the same policy"}
+    return (PlannedCall(where, "GetKeyPolicy", key), PlannedCall(where, "ReplicateKey", key | more))
 
 
 def _import(action: ImportMaterial, algorithm: str) -> tuple[PlannedCall, ...]:

@@ -15,6 +15,7 @@ _DONE = {
     "discard": "gave the attempt up; its bytes stay, and no rotation uses them",
     "reinstate": "took that back: KMS uses the bytes",
     "delete-pending": "deleted the pending key material; KMS drops it in every Region",
+    "replicate": "made the replica, with the primary's key policy and no key material yet",
     "rotate": "accepted the rotation: from here on there is no way back",
 }
 

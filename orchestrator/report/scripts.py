@@ -13,6 +13,7 @@ from orchestrator.model import (
     ImportType,
     MaterialId,
     ProveRegion,
+    ReplicateKey,
     RotateOnDemand,
 )
 from orchestrator.plan import Plan, Planned
@@ -40,6 +41,19 @@ import_material() {  # Region, key ARN, file, ImportType, then more options of a
 state_of() {  # Region, key ARN, material id
   aws kms list-key-rotations --region "$1" --key-id "$2" --include-key-material ALL_KEY_MATERIAL --output text \
       --query "Rotations[?KeyMaterialId=='$3'].KeyMaterialState"
+}
+
+replicate() {  # Region, key ARN, Region of the replica, ARN there: with the same key policy, so access is not widened
+  policy=policy-$3.json
+  aws kms get-key-policy --region "$1" --key-id "$2" --policy-name default --query Policy --output text > "$policy"
+  aws kms replicate-key --region "$1" --key-id "$2" --replica-region "$3" --policy "file://$policy" > /dev/null
+  for _ in $(seq 60); do
+    state=$(aws kms describe-key --region "$3" --key-id "$4" --query KeyMetadata.KeyState --output text || true)
+    test "$state" != PendingImport || return 0
+    sleep 5
+  done
+  echo "waited 5 minutes in vain for the replica in $3" >&2
+  return 1
 }
 
 LISTED='PENDING_ROTATION PENDING_MULTI_REGION_IMPORT_AND_ROTATION CURRENT NON_CURRENT'
@@ -104,6 +118,8 @@ def _lines(name: str, step: Planned, means: Means) -> Iterable[str]:
             yield "# wait until no rotation can be under way (15 min since any sign of one), then:"
             key = f"--region {arn.region} --key-id {arn} --key-material-id {material}"
             yield f"aws kms delete-imported-key-material {key}"
+        case ReplicateKey(arn=arn, region=region):
+            yield f"replicate {arn.region} {arn} {region} {arn.within(region)}"
         case ProveRegion(arn=arn, material_id=material):
             yield f"wait_for CURRENT {arn.region} {arn} {_id(material)}"
             asked = (

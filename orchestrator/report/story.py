@@ -11,6 +11,7 @@ _LOOKS = ("DescribeKey", "ListKeyRotations", "GetKeyRotationStatus")
 _SENDS = {
     "import": ("GetParametersForImport", "ImportKeyMaterial"),
     "rotate": ("RotateKeyOnDemand",),
+    "replicate": ("GetKeyPolicy", "ReplicateKey"),
     "prove": ("GenerateDataKeyWithoutPlaintext", "Decrypt"),
     "keep-probe": ("Encrypt", "Decrypt"),
 }
@@ -140,7 +141,8 @@ class Story:
         if sent.operation in _LOOKS:
             self._asked.setdefault(where, []).append(sent)
             return
-        under_way = (self._open.get(where), self._open.get((where[0], "store")))
+        replicas = [step for (name, _), step in self._open.items() if name == where[0] and step.detail == "replicate"]
+        under_way = (self._open.get(where), self._open.get((where[0], "store")), *replicas)
         steps = [step for step in under_way if step and sent.operation in _SENDS.get(step.detail.partition(" ")[0], ())]
         step = steps[0] if steps else self._step(event, "called", "")
         step.calls.append(sent)

@@ -11,7 +11,7 @@ from .material import KeyMaterial
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One thing that is kept of an entry: its key material, or a mark. Proving, discarding and reinstating have turns."""
+    """One thing that is kept of an entry: its key material, or a mark. Only some marks have turns."""
 
     name: EntryName
     kind: Kind = Kind.ENTRY

@@ -33,6 +33,7 @@ from orchestrator.model import (
     Region,
     RegionView,
     ReinstateMaterial,
+    ReplicateKey,
     RotateOnDemand,
     Run,
     Stage,
@@ -225,6 +226,8 @@ def sentence(action: Action) -> str:
             return f"import {action.import_type.name} {_letter(action.material_id)} into {action.arn.region}"
         case RotateOnDemand():
             return f"rotate {_letter(action.material_id)} in {action.arn.region}"
+        case ReplicateKey():
+            return f"replicate to {action.region}"
         case KeepProbe():
             return f"keep probe of {_letter(action.material_id)}"
         case ProveRegion():

@@ -116,6 +116,7 @@ def _note(before: Memory, after: Memory, outcomes: Mapping[Action, Outcome], amo
         failed={name: failure for name, failure in after.failed.items() if name in names},
         proofs={region: one for region, one in after.proofs.items() if before.proofs.get(region) != one},
         unopened=tuple(one for one in after.unopened if one not in before.unopened),
+        replicated=after.replicated - before.replicated,
         rotation_sent=after.rotation_sent if any(isinstance(one, RotateOnDemand) for one in outcomes) else None,
     )
     mended = [name for name in before.failed if name in names and name not in after.failed]

@@ -80,6 +80,7 @@ def _with(kept: Memory, note: Mapping[str, Any]) -> Memory:
         proofs={**kept.proofs, **told.proofs},
         unopened=tuple(dict.fromkeys((*kept.unopened, *told.unopened))),
         rotation_sent=told.rotation_sent or kept.rotation_sent,
+        replicated=kept.replicated | told.replicated,
     )
 
 

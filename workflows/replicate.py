@@ -1,0 +1,125 @@
+"""Replicate: make a member in every Region that the config lists and KMS lacks, and bring the key's material there.
+
+Only with `replicate: auto` (P11). A new replica has no key material, so it is made only where the store can give all.
+"""
+
+from collections.abc import Sequence
+
+from orchestrator import checks, effects
+from orchestrator.model import (
+    Act,
+    Block,
+    Policy,
+    Reason,
+    Region,
+    RegionView,
+    Replicate,
+    ReplicateKey,
+    Run,
+    Step,
+    View,
+    Wait,
+    short,
+)
+from orchestrator.stages import LAG, ROTATION
+
+
+def foreseen(view: View, policy: Policy, among: frozenset[Region] | None = None) -> View:
+    """Return the view with the replicas that are to be made among some Regions, or were made and do not show yet."""
+    for region in _absent(view, policy, policy.regions if among is None else among):
+        if view.primary is not None:
+            view = effects.after(view, ReplicateKey(view.primary.arn, region))
+    return view
+
+
+def _absent(view: View, policy: Policy, among: frozenset[Region]) -> Sequence[Region]:
+    """Name the Regions of the config without a member; a new one may be a member before its own Region knows of it."""
+    if policy.replicate is not Replicate.AUTO or view.primary is None or not view.primary.multi_region:
+        return []
+    unseen = sorted((policy.regions & among) - set(view.regions))
+    return [region for region in unseen if region not in view.members or _unknown_in(view, region)]
+
+
+def _unknown_in(view: View, region: Region) -> bool:
+    failure = view.failures.get(region)
+    return failure is not None and failure.not_found
+
+
+def replicated(view: View, run: Run) -> Sequence[Step]:
+    """Make the replicas that are missing, each with the primary's own key policy; then wait until they show."""
+    goal, primary = run.goal, view.primary
+    absent = _absent(view, goal.policy, goal.members)
+    if not absent or primary is None:
+        return []
+    made = [region for region in absent if region in view.members or region in run.memory.replicated]
+    wanted = [region for region in absent if region not in made]
+    closed = _not_now(view, run, primary) if wanted else []
+    return [
+        *(_not_shown(region, primary) for region in made),
+        *(closed or [step for region in wanted for step in _make(view, primary, region)]),
+    ]
+
+
+def _not_shown(region: Region, primary: RegionView) -> Step:
+    message = f"the replica in {region} was made, and does not show yet"
+    return Wait(Reason.INCONSISTENT, message, region, LAG, look=(region, primary.region))
+
+
+def _make(view: View, primary: RegionView, region: Region) -> Sequence[Step]:
+    """Make one replica where KMS says in its Region, too, that there is none."""
+    if not _unknown_in(view, region):
+        return [checks.not_seen(view, region)]
+    return [Act(ReplicateKey(primary.arn, region))]
+
+
+def _not_now(view: View, run: Run, primary: RegionView) -> Sequence[Step]:
+    """Say why nothing can be replicated now; the primary and the store tell, so no other Region holds this up (I10)."""
+    whole = foreseen(view, run.goal.policy, run.goal.members)
+    return (
+        [*checks.right_kind(view), *checks.topology(whole, run.goal), *checks.importable(primary)]
+        or _under_way(view, run, primary)
+        or _not_held(view, primary)
+        or checks.seen_lately(view, [primary.region], "a last look before the key is replicated")
+    )
+
+
+def _under_way(view: View, run: Run, primary: RegionView) -> Sequence[Step]:
+    """Nothing is replicated while anything is pending or rotating (P11)."""
+    if any(seen.rotation_started_at for seen in view.regions.values()):
+        message = "a rotation is under way: nothing is replicated before it is over"
+        return [Wait(Reason.ROTATING, message, primary.region, ROTATION, look=tuple(sorted(run.goal.members)))]
+    pending = next((seen.pending for _, seen in sorted(view.regions.items()) if seen.pending), None)
+    if pending is None:
+        return []
+    message = f"nothing is replicated while key material {short(pending.material_id)} is pending in {primary.region}"
+    lacking = ", ".join(sorted(run.goal.policy.regions - view.members))
+    way = f"give the rotation up: mrk abort NAME; or finish it with {lacking} taken out of `regions`, and add that again"
+    return [Block(Reason.REGION_LACKING, message, way, primary.region)]
+
+
+def _not_held(view: View, primary: RegionView) -> Sequence[Step]:
+    """A replica needs every permanent material, whatever `missing_old` says: without it, it could never be used."""
+    if view.store is None:
+        return checks.seen_everywhere(view, [])
+    found: list[Step] = []
+    for material in view.permanent_ids():
+        entry = view.store.holding(material)
+        if entry is None or entry.receipt is None:
+            problem = entry.problem if entry else "it never held it, or lost the link"
+            message = (
+                f"a replica of {primary.arn} would need key material {short(material)}, and the store cannot give it"
+            )
+            way = f"bring the bytes: mrk adopt NAME FILE --material-id {material}"
+            found.append(Block(Reason.STORE_LACKS, f"{message}: {problem}", way, primary.region))
+    return found
+
+
+def unproven_members(view: View) -> frozenset[Region]:
+    """Name the members that came after CURRENT was marked as proven."""
+    held = view.store.holding(view.current.material_id) if view.store and view.current else None
+    return held.unproven_in(view.members) if held is not None and held.proven else frozenset()
+
+
+def is_new(view: View, run: Run, region: Region) -> bool:
+    """Whether a replica was made by this run, or after CURRENT was proven: so it is not that it lost something."""
+    return region in run.goal.policy.regions and (region in run.memory.replicated or region in unproven_members(view))
