@@ -93,7 +93,9 @@ def _under_way(view: View, run: Run, primary: RegionView) -> Sequence[Step]:
         return []
     message = f"nothing is replicated while key material {short(pending.material_id)} is pending in {primary.region}"
     lacking = ", ".join(sorted(run.goal.policy.regions - view.members))
-    way = f"give the rotation up: mrk abort NAME; or finish it with {lacking} taken out of `regions`, and add that again"
+    way = (
+        f"give the rotation up: mrk abort NAME; or finish it with {lacking} taken out of `regions`, and add that again"
+    )
     return [Block(Reason.REGION_LACKING, message, way, primary.region)]
 
 
