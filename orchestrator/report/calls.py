@@ -51,12 +51,8 @@ def _brief(name: str, value: str) -> str:
 def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
     """Name the calls of one action, in order."""
     match action:
-        case DepositMaterial():
-            return (PlannedCall("store", "deposit", {"bytes": "32 new random bytes", **_entry(action)}),)
-        case AdoptMaterial():
-            return (PlannedCall("store", "adopt", {"file": action.source, "entry": str(action.entry)}),)
-        case DiscardMaterial() | ReinstateMaterial():
-            return (PlannedCall("store", f"{action.kind} the material made", _entry(action)),)
+        case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial() | MarkProven():
+            return (_in_store(action),)
         case DeletePendingMaterial():
             named = {"KeyId": str(action.arn), "KeyMaterialId": action.material_id}
             return (PlannedCall(action.target, "DeleteImportedKeyMaterial", named),)
@@ -71,9 +67,21 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
         case ProveRegion():
             opened = (_under(action, "Decrypt", probe=material) for material in action.generations)
             return (_under(action, "GenerateDataKeyWithoutPlaintext"), *opened)
+
+
+def _in_store(
+    action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven,
+) -> PlannedCall:
+    match action:
+        case DepositMaterial():
+            return PlannedCall("store", "deposit", {"bytes": "32 new random bytes", **_entry(action)})
+        case AdoptMaterial():
+            return PlannedCall("store", "adopt", {"file": action.source, "entry": str(action.entry)})
+        case DiscardMaterial() | ReinstateMaterial():
+            return PlannedCall("store", f"{action.kind} the material made", _entry(action))
         case MarkProven():
             of = {"material": str(action.material_id), "entry": str(action.entry)}
-            return (PlannedCall("store", "mark as proven:", of),)
+            return PlannedCall("store", "mark as proven:", of)
 
 
 def _entry(action: DepositMaterial | DiscardMaterial | ReinstateMaterial) -> dict[str, str]:
