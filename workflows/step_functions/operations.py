@@ -22,7 +22,6 @@ from orchestrator.compose import Engine, assemble, kms_factory, new_run_id
 from orchestrator.errors import KmsError, MrkError, Trouble, UsageError
 from orchestrator.hardening import offer_no_core_dump
 from orchestrator.kms import KmsFactory
-from orchestrator.logs import event_logger
 from orchestrator.model import Reason
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
@@ -127,7 +126,7 @@ def _call(
     clock = SystemClock()
     settings = _settings(asked)
     job = _job(str(asked.get("workflow") or event.get("workflow") or "run"), settings, asked.get("replaces"), longest)
-    listener = partial(_log, event_logger(sys.stdout, "debug"), execution)
+    listener = partial(_log, execution)
     offer_no_core_dump()
     kms = _clients(settings, execution, listener, clock)
     with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
@@ -189,9 +188,12 @@ def _run_id(execution: str) -> str:
     return "".join(letter for letter in execution.rpartition(":")[2] if letter.isalnum() or letter in "-_.")[:80]
 
 
-def _log(listener: Listener, execution: str, event: Event) -> None:
-    """Log every event, with the execution that it belongs to: the log is the journal here."""
-    listener(replace(event, data={**event.data, "execution": execution}))
+def _log(execution: str, event: Event) -> None:
+    """Log every event as one JSON line, with the execution that it belongs to: the log is the journal here."""
+    about = {"event": event.kind, "at": event.at.isoformat(timespec="milliseconds"), "execution": execution}
+    told = {"key": event.key, "region": event.region, **event.data}
+    line = {**about, **{name: value for name, value in told.items() if value not in (None, "", [], {})}}
+    sys.stdout.write(json.dumps(line, default=str) + "\n")
 
 
 def _tell(call: Call, kind: str, **data: Any) -> None:
