@@ -61,7 +61,7 @@ def verify(name: str, key: KeySettings, policy: Policy) -> Job:
     return Job(name, KeyArn.parse(key.arn), policy, (), partial(judged, policy=policy))
 
 
-WORKFLOWS: Mapping[str, Sequence[Stage]] = {"rotate": ROTATE, "repair": REPAIR, "run": RUN}
+WORKFLOWS: Mapping[str, Sequence[Stage]] = {"rotate": ROTATE, "repair": REPAIR, "renew": RENEW, "run": RUN}
 """The workflows that a state machine can be rendered from."""
 
 
@@ -69,7 +69,7 @@ def of(workflow: str, name: str, key: KeySettings, policy: Policy, replaces: str
     """Make the job of a workflow that is named; raises UsageError where there is none."""
     if workflow == "rotate":
         return rotate(name, key, policy, replaces)
-    makers = {"repair": repair, "run": run}
+    makers = {"repair": repair, "renew": renew, "run": run}
     if workflow not in makers:
         raise UsageError(f"there is no workflow {workflow!r}", f"it is one of {', '.join(WORKFLOWS)}")
     if replaces:

@@ -74,7 +74,7 @@ def test_a_workflow_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]
     """I9: what is wrong, and what there is."""
     assert run(["workflow", "render", "nope"]) == Exit.USAGE
 
-    assert "rotate, repair, run, fleet" in capsys.readouterr().err
+    assert "rotate, repair, renew, run, fleet" in capsys.readouterr().err
 
 
 def tasks(definition: dict[str, Any]) -> list[dict[str, Any]]:
