@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import StoreError
-from orchestrator.model import KeyArn
+from orchestrator.model import KeyArn, KeyIdentity
 from orchestrator.ports import MaterialStore
 from orchestrator.simulator import Simulator, TrueKey
 
@@ -40,11 +40,11 @@ def before(simulator: Simulator, arn: KeyArn) -> Before:
     return Before(true.rotations, true.current, frozenset(r for r, key in keys.items() if key.key_state == "Enabled"))
 
 
-def held(*stores: MaterialStore) -> set[bytes]:
-    """The bytes that these stores can give back."""
+def held(*stores: MaterialStore, key: KeyIdentity | None = None) -> set[bytes]:
+    """The bytes that these stores can give back, of one key or of all."""
     found = set()
     for store in stores:
-        for entry in store.entries():
+        for entry in store.entries(key):
             try:
                 found.add(store._vault.open(entry.name).reveal())  # type: ignore[attr-defined]
             except StoreError:
@@ -64,7 +64,9 @@ def broken(
 ) -> list[str]:
     """Name every promise that was broken. `known` are bytes that somebody else keeps."""
     keys, stores = everywhere(simulator, arn), tuple(stores)
-    found = [f"lost: no store has {name}" for name in _lost(simulator, keys, {*held(*stores), *known})]
+    found = [
+        f"lost: no store has {name}" for name in _lost(simulator, keys, {*held(*stores, key=arn.identity), *known})
+    ]
     done = keys[arn.region].rotations - earlier.rotations
     if done > rotations:
         found.append(f"double: {done} rotations, {rotations} wanted")
@@ -95,7 +97,7 @@ def _not_as_told(
         wrong.append("CURRENT is what it was")
     if true.pending or true.rotating:
         wrong.append("something is pending or rotating still")
-    entries = [entry for store in stores for entry in store.entries() if entry.linked == true.current]
+    entries = [entry for store in stores for entry in store.entries(arn.identity) if entry.linked == true.current]
     if not any(entry.proven for entry in entries):
         wrong.append("the entry of CURRENT is not linked and proven")
     return wrong

@@ -86,7 +86,7 @@ class Scene:
         """Whether everything is done already: nothing pending, and CURRENT proven."""
         true = self.simulator.key(self.arn.region, str(self.arn))
         assert true is not None
-        proven = {entry.linked for entry in self.store.entries() if entry.proven}
+        proven = {entry.linked for entry in self.store.entries(self.arn.identity) if entry.proven}
         return true.current in proven and true.current != self.earlier.current
 
 

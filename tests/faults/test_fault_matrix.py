@@ -32,7 +32,7 @@ def rotate(world: World, arn: KeyArn, poll: float = 10) -> Report:
 
 def done(world: World, arn: KeyArn, earlier: Before) -> bool:
     """Whether everything is done: CURRENT has moved, and is proven."""
-    proven = {entry.linked for entry in world.store.entries() if entry.proven}
+    proven = {entry.linked for entry in world.store.entries(arn.identity) if entry.proven}
     current = world.true(arn).current
     return current in proven and current != earlier.current
 

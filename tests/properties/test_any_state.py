@@ -174,7 +174,9 @@ def test_a_rotation_from_any_state_is_finished_or_blocked_with_a_reason(
     assert report.status in {"finished", "idle", "blocked"}, f"{report.status} in {report.stage}: {report.message}"
     assert report.status != "blocked" or (report.blocks and all(b.message and b.way_out for b in report.blocks))
     success = report.status == "finished"
-    wrong = broken(world.simulator, arn, earlier, [world.store], success=False, known=held(play.other))
+    wrong = broken(
+        world.simulator, arn, earlier, [world.store], success=False, known=held(play.other, key=arn.identity)
+    )
     assert not wrong, wrong
     if success:
         states = {key.key_state for key in world.everywhere(arn).values()}
@@ -183,7 +185,9 @@ def test_a_rotation_from_any_state_is_finished_or_blocked_with_a_reason(
         ]
         assert states == {"Enabled"}
         assert all(row.usable for row in rows)
-        assert any(entry.linked == world.true(arn).current and entry.proven for entry in world.store.entries())
+        assert any(
+            entry.linked == world.true(arn).current and entry.proven for entry in world.store.entries(arn.identity)
+        )
     done = [call.operation for call in list(world.simulator.calls)[calls:]]
     assert not [operation for operation in done if operation.startswith(FORBIDDEN)]
     assert all(len(ids) <= 1 + play.discards for ids in play.sent.values()), play.sent

@@ -160,7 +160,7 @@ def race(world: World, hand: Hand, number: int, moment: str) -> list[str]:
     report = rotate(world, arn)
     took = world.clock.now() - begun
     world.simulator.hooks.clear()
-    known = held(other.store)
+    known = held(other.store, key=arn.identity)
     wrong = []
     if report.status not in ALL:
         wrong.append(f"{report.status}: {report.message}")
@@ -183,7 +183,7 @@ def judged(world: World, arn: KeyArn, earlier: Any, known: set[bytes], report: R
     found = broken(world.simulator, arn, earlier, [world.store], success=False, known=known)
     true = world.true(arn)
     if report.status == "finished":
-        ours = {entry.linked for entry in world.store.entries() if entry.proven}
+        ours = {entry.linked for entry in world.store.entries(arn.identity) if entry.proven}
         if true.current == earlier.current or true.current not in ours:
             found.append("false_success: CURRENT is not proven material of ours")
     return found
