@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 CHUNKS = 16 if EVERYTHING else 1
 _JOURNAL_STRIDE = 9
+_FIND_STRIDE = 3
 
 
 def lose_a_replica(made: Scene) -> None:
@@ -61,13 +62,15 @@ WORKFLOWS = {
 
 
 def worth_killing_at(points: list[Point], stride: int) -> list[Point]:
-    """Every call of KMS and of the store, and some lines of the journal, which are all alike."""
+    """Every call of KMS, every change of the store, and some of its reads and of the journal's lines, which are alike."""
     calls = [point for point in points if not point.what.startswith("journal")]
     lines = [point for point in points if point.what.startswith("journal")]
     changing = ("Import", "Rotate", "deposit", "link", "keep", "mark", "adopt")
     first = [point for point in calls if any(word in point.what for word in changing)]
     rest = [point for point in calls if point not in first]
-    return [*first, *rest[::stride], *lines[:: _JOURNAL_STRIDE * stride]]
+    finds = [point for point in rest if point.what == "store.find"]
+    rest = [point for point in rest if point not in finds]
+    return [*first, *rest[::stride], *finds[:: _FIND_STRIDE * stride], *lines[:: _JOURNAL_STRIDE * stride]]
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

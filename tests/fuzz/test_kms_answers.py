@@ -174,7 +174,7 @@ def test_one_spoiled_answer_in_a_rotation_breaks_no_promise(
     tmp_path: Path, clock: ManualClock, record_property: Count, operation: str
 ) -> None:
     """Whatever the run makes of it, it is no defect, nothing is lost, and the run after it finishes."""
-    inputs = 25 if EVERYTHING else 2
+    inputs = 15 if EVERYTHING else 2
     wrong: list[str] = []
     simulator = Lying(clock.epoch, lag="instant")
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:

@@ -146,7 +146,7 @@ def playing(world: World, record_property: Count) -> Iterator[tuple[World, list[
 
 
 @settings(
-    max_examples=200 if EVERYTHING else 15,
+    max_examples=150 if EVERYTHING else 15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
