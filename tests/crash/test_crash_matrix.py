@@ -62,7 +62,7 @@ WORKFLOWS = {
 
 
 def worth_killing_at(points: list[Point], stride: int) -> list[Point]:
-    """Every call of KMS, every change of the store, and some of its reads and of the journal's lines, which are alike."""
+    """Every call of KMS, every change of the store, and some of its reads and of the journal's lines."""
     calls = [point for point in points if not point.what.startswith("journal")]
     lines = [point for point in points if point.what.startswith("journal")]
     changing = ("Import", "Rotate", "deposit", "link", "keep", "mark", "adopt")
