@@ -48,10 +48,13 @@ def let_it_expire_soon(made: Scene) -> None:
 
 RENEW = {"expires": "300d", "renew_before": "30d"}
 
+REPLICATE = {"replicate": "auto", "regions": [*FOUR, "ca-central-1"]}
+
 WORKFLOWS = {
     "rotate": (Workflow("rotate", ("rotate", "payments", "--yes"), done=(4,)), 9, 1),
     "run": (Workflow("run", ("run", "payments")), 2, 8),
     "repair": (Workflow("repair", ("repair", "payments"), rotations=0, prepare=lose_a_replica), 2, 2),
+    "replicate": (Workflow("replicate", ("repair", "payments"), rotations=0, settings=REPLICATE), 2, 2),
     "renew": (
         Workflow("renew", ("renew", "payments"), rotations=0, prepare=let_it_expire_soon, settings=RENEW),
         2,

@@ -176,7 +176,7 @@ FATAL = (
         "P11 the config lists a Region that the key lacks",
         passes(1),
         Reason.REGION_LACKING,
-        "replicate the key to sa-east-1",
+        "set `replicate: auto`",
         policy={"regions": frozenset(Region(region) for region in (*REGIONS, "sa-east-1"))},
     ),
     Fatal(
