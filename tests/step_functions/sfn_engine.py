@@ -26,6 +26,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/mrk"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:mrk"
 
 Invoke = Callable[[bytes], Any]
+HOOKED = LambdaSimpleBackend.invoke
+"""moto's own method, in the place of which another is put."""
 
 
 @dataclass
@@ -115,14 +117,14 @@ def serving() -> Iterator[Engine]:
     server.start()
     host, port = server.get_host_and_port()
     engine = Engine(f"http://{host}:{port}")
-    original, before = LambdaSimpleBackend.invoke, os.environ.get("MOTO_PORT")
+    before = os.environ.get("MOTO_PORT")
     os.environ["MOTO_PORT"] = str(port)
     LambdaSimpleBackend.invoke = _answering(engine)  # type: ignore[method-assign]
     _configure(engine)
     try:
         yield engine
     finally:
-        LambdaSimpleBackend.invoke = original  # type: ignore[method-assign]
+        LambdaSimpleBackend.invoke = HOOKED  # type: ignore[method-assign]
         os.environ.pop("MOTO_PORT")
         os.environ.update({"MOTO_PORT": before} if before else {})
         server.stop()

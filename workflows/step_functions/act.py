@@ -29,7 +29,7 @@ from orchestrator.model import (
 from orchestrator.progress import Job, Progress
 from workflows.step_functions import seeing
 from workflows.step_functions.errors import TooLittleTime
-from workflows.step_functions.travel import Json, State, memory_json
+from workflows.step_functions.travel import Json, State, changed, memory_json
 
 LONGEST = 150.0
 """Seconds that an import of new material may take: its parameters, with retries, and the call, each once more."""
@@ -112,15 +112,8 @@ def _after(run: Run, outcomes: dict[Action, Outcome], engine: Engine) -> Run:
 def _note(before: Memory, after: Memory, outcomes: Mapping[Action, Outcome], among: int = 0) -> Json:
     """Note what an act changed in the memory, as small as that is."""
     names = {name_of(action) for action in outcomes}
-    told = Memory(
-        failed={name: failure for name, failure in after.failed.items() if name in names},
-        proofs={region: one for region, one in after.proofs.items() if before.proofs.get(region) != one},
-        unopened=tuple(one for one in after.unopened if one not in before.unopened),
-        replicated=after.replicated - before.replicated,
-        rotation_sent=after.rotation_sent if any(isinstance(one, RotateOnDemand) for one in outcomes) else None,
-    )
     mended = [name for name in before.failed if name in names and name not in after.failed]
-    return {"mended": mended, "memory": memory_json(told, among)}
+    return {"mended": mended, "memory": memory_json(changed(before, after), among)}
 
 
 def in_time(perform: Carrying, remaining: Callable[[], float]) -> Carrying:

@@ -27,7 +27,7 @@ from orchestrator.model import (
 from orchestrator.progress import Job, Progress, Report, in_good_order, named
 from orchestrator.report import documents
 from workflows.step_functions import seeing
-from workflows.step_functions.travel import Json, State, place_of, read_memory, sentences, shared
+from workflows.step_functions.travel import Json, State, merged, place_of, read_memory, sentences, shared
 
 _MESSAGE = 1_000
 _BLOCKS = 6_000
@@ -72,16 +72,8 @@ def _told(run: Run, state: State, now: datetime) -> Run:
 
 
 def _with(kept: Memory, note: Mapping[str, Any]) -> Memory:
-    told = read_memory(note["memory"])
-    failed: dict[str, Failed] = {name: one for name, one in kept.failed.items() if name not in note["mended"]}
-    return replace(
-        kept,
-        failed={**failed, **told.failed},
-        proofs={**kept.proofs, **told.proofs},
-        unopened=tuple(dict.fromkeys((*kept.unopened, *told.unopened))),
-        rotation_sent=told.rotation_sent or kept.rotation_sent,
-        replicated=kept.replicated | told.replicated,
-    )
+    left = {name: one for name, one in kept.failed.items() if name not in note["mended"]}
+    return merged(replace(kept, failed=left), read_memory(note["memory"]))
 
 
 def _died(state: State) -> bool:

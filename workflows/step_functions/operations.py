@@ -53,7 +53,7 @@ class Call:
 def _look(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     state = _state(event)
     with _call(event, state.asked, context) as call:
-        after, report = look(call.engine, call.job, state, call.executor)
+        after, report = look(call.engine, call.job, _by_policy(state, call.job), call.executor)
         _tell(call, "turn", **{name: after.turn.get(name) for name in ("stage", "status", "act", "message")})
         if report is not None:
             _ended(call, report)
@@ -64,7 +64,7 @@ def _act(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     state, target = _state(event), event.get("target")
     with _call(event, state.asked, context) as call:
         stage, remaining = str(event.get("stage")), partial(_remaining, context)
-        note = act(call.engine, call.job, state, stage, target, call.executor, remaining)
+        note = act(call.engine, call.job, _by_policy(state, call.job), stage, target, call.executor, remaining)
         _tell(call, "acted", stage=stage, target=target, failed=note["memory"].get("failed"))
     return note
 
@@ -115,6 +115,11 @@ def _state(event: Mapping[str, Any]) -> State:
         return State.read(event["state"])
     except (KeyError, TypeError, ValidationError) as error:
         raise UsageError("the state is not one of this machine", "start the execution anew") from error
+
+
+def _by_policy(state: State, job: Job) -> State:
+    """Judge by the owner's policy as the settings have it, whatever a state says of it."""
+    return replace(state, goal=replace(state.goal, policy=job.policy)) if state.goal else state
 
 
 @contextmanager

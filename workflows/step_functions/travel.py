@@ -6,7 +6,7 @@ state that is run twice, or a day late, does no harm.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -99,6 +99,38 @@ def _written(failure: Failed, each: int) -> list[Any]:
 def _failed(count: int, message: str, hint: str, not_before: str, refusals: int, flags: str) -> Failed:
     told = {name: name[0] in flags for name in _FLAGS}
     return Failed(count, message, hint, _TIME.validate_python(not_before), refusals=refusals, **told)
+
+
+def changed(before: Memory, after: Memory) -> Memory:
+    """Return of a memory what an act has added to it, or changed in it."""
+    return Memory(**{one.name: _news(getattr(before, one.name), getattr(after, one.name)) for one in fields(Memory)})
+
+
+def merged(kept: Memory, told: Memory) -> Memory:
+    """Take what an act has added, or changed, into a memory."""
+    return Memory(**{one.name: _both(getattr(kept, one.name), getattr(told, one.name)) for one in fields(Memory)})
+
+
+def _news(before: Any, after: Any) -> Any:
+    match after:
+        case Mapping():
+            return {name: value for name, value in after.items() if before.get(name) != value}
+        case tuple() | frozenset():
+            return type(after)(one for one in after if one not in before)
+        case _:
+            return None if after == before else after
+
+
+def _both(kept: Any, told: Any) -> Any:
+    match told:
+        case Mapping():
+            return {**kept, **told}
+        case tuple():
+            return tuple(dict.fromkeys((*kept, *told)))
+        case frozenset():
+            return kept | told
+        case _:
+            return kept if told is None else told
 
 
 def place_of(name: str) -> str:
