@@ -235,6 +235,16 @@ def refused(run: Run, arn: KeyArn, material: MaterialId) -> bool:
     return failure is not None and failure.refused
 
 
+def to_withdraw(view: View, run: Run, pending: MaterialRow | None) -> bool:
+    """Whether pending material is, or may be, what this run gives up: named, linked, or not asked about yet (P9)."""
+    goal, primary = run.goal, view.primary
+    if pending is None or primary is None:
+        return False
+    entry = view.store.get(goal.entry) if view.store else None
+    known = goal.named or (entry.linked if entry else None)
+    return pending.material_id == known if known else not refused(run, primary.arn, pending.material_id)
+
+
 def rotation_seen(view: View, run: Run) -> bool:
     """Whether a rotation was sent by this run, or shows in a Region; the absence of both proves nothing (P6)."""
     shown = any(seen.rotation_started_at is not None for seen in view.regions.values())

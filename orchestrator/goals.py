@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from orchestrator import checks
 from orchestrator.model import (
+    ADOPTED,
     STORE,
     Block,
     Entry,
@@ -121,12 +122,16 @@ def _started(view: View, store: StoreView, current: MaterialRow) -> EntryName | 
         return None if held.proven else held.name
     if view.pending is not None:
         return None
-    return next((entry.name for entry in store.entries if _lost_link(entry, view, current)), None)
+    lost = [entry for entry in store.entries if _lost_link(entry, view, current)]
+    return min(lost, key=lambda entry: entry.discarded_at is not None).name if lost else None
 
 
 def _lost_link(entry: Entry, view: View, current: MaterialRow) -> bool:
-    """Whether an entry may hold CURRENT without knowing it: unlinked, and made to replace a material that is past."""
-    unknown = entry.linked is None and entry.discarded_at is None
+    """Whether an entry may hold CURRENT without knowing it: unlinked, and made to replace a material that is past.
+
+    An attempt that was given up may have been rotated in all the same; a file that KMS refused was not.
+    """
+    unknown = entry.linked is None and not (entry.discarded_at and entry.name.attempt >= ADOPTED)
     return unknown and entry.name.replaces != current.material_id and entry.name.replaces == _predecessor(view)
 
 

@@ -7,6 +7,7 @@ from orchestrator.model import (
     Action,
     DeletePendingMaterial,
     Failed,
+    Goal,
     Memory,
     Outcome,
     ProveRegion,
@@ -25,6 +26,12 @@ from orchestrator.stages import unconfirmed
 
 _LONGEST_BACKOFF = timedelta(minutes=1)
 _ROTATION_DOUBT = timedelta(minutes=1)
+
+
+def begin(goal: Goal, view: View) -> Run:
+    """Begin a run with what the first looks showed: a sign of a rotation may be gone at the next one (P6)."""
+    signs = [seen.seen_at for seen in view.regions.values() if seen.rotation_started_at is not None]
+    return Run(goal, Memory(rotation_seen=max(signs, default=None)))
 
 
 def saw(run: Run, view: View, region: Region) -> Run:

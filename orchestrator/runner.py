@@ -176,7 +176,7 @@ class Runner:
             self._end(progress, "idle", pinned.message)
             return None
         if not isinstance(pinned, Sequence):
-            progress.run = Run(pinned)
+            progress.run = memory.begin(pinned, progress.view(now))
             self._tell(
                 "run.pinned",
                 progress,

@@ -26,6 +26,7 @@ from orchestrator.model import (
     Reason,
     Region,
     RegionView,
+    ReinstateMaterial,
     RotateOnDemand,
     Run,
     Step,
@@ -111,7 +112,7 @@ def _linked_after_rotation(view: View, primary: RegionView, entry: Entry | None,
     Where KMS has said that they are not, `settled` tells that somebody else rotated this key.
     """
     current = primary.current
-    if current is None or entry is None or entry.linked is not None or entry.discarded_at is not None:
+    if current is None or entry is None or entry.linked is not None:
         return []
     if current.material_id == run.goal.replaces or checks.refused(run, primary.arn, current.material_id):
         return []
@@ -156,14 +157,20 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
     assert primary is not None  # noqa: S101 - the caller has it
     if entry.linked is not None:
         return _vanished(run, entry.linked)
-    if primary.rotation_started_at is not None:
-        message = "an earlier rotation is under way: it would rotate in whatever is imported now"
+    if primary.rotation_started_at is not None or _shown_lately(view, run):
+        message = "an earlier rotation may be under way: it would rotate in whatever is imported now"
         return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=(goal.primary,))]
     if cooling := _after_discard(view, run):
         return cooling
     new = ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to)
     failure = run.memory.failed.get(name_of(new))
     return _not_new(goal) if failure and failure.refusals else [Act(new)]
+
+
+def _shown_lately(view: View, run: Run) -> bool:
+    """Whether a rotation showed within the time that one may take: that it shows no more proves nothing (P6)."""
+    shown = run.memory.rotation_seen
+    return shown is not None and view.at - shown < ROTATION
 
 
 def _not_new(goal: Goal) -> Sequence[Step]:
@@ -317,7 +324,7 @@ def _lacking(seen: RegionView) -> str:
 def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
     """Say what one look at a Region does not confirm of the end state; nothing where it confirms all of it."""
     if run.goal.aborting:
-        return f"pending key material {short(seen.pending.material_id)} is listed still" if seen.pending else ""
+        return "what was given up is listed still" if checks.to_withdraw(view, run, seen.pending) else ""
     if (closed := checks.importable(seen)) and isinstance(closed[0], Wait | Block):
         return closed[0].message
     if seen.current is None or seen.current.material_id == run.goal.replaces:
@@ -345,6 +352,8 @@ def proven(view: View, run: Run) -> Sequence[Step]:
         return []
     if goal.policy.proof is not Proof.OFF and (missing := _unproven(view, run, current.material_id, regions)):
         return missing
+    if entry.discarded_at is not None:  # given up, and rotated in all the same: the key needs it for ever (P9)
+        return [Act(ReinstateMaterial(entry.name, view.at))]
     return [Act(MarkProven(entry.name, current.material_id, tuple(sorted(goal.members))))]
 
 

@@ -84,17 +84,26 @@ def owned(view: View, run: Run) -> Sequence[Step]:
     pending, primary, entry = view.pending, view.primary, _entry(view, run)
     if pending is None or primary is None or pending.material_id == _withdrawn(view, run):
         return []
-    if entry is None or entry.linked is not None or checks.refused(run, primary.arn, pending.material_id):
-        return checks.store_behind(view, primary) or [_foreign(pending.material_id, primary.arn)]
-    if checks.rotation_seen(view, run):
+    if not checks.to_withdraw(view, run, pending):
+        return _others(view, run, pending.material_id, primary.arn)
+    if entry is None or checks.rotation_seen(view, run):
         return []
     return checks.importable(primary, healing=True) or [Act(proof_of(primary, entry, pending, view, run))]
+
+
+def _others(view: View, run: Run, pending: MaterialId, arn: KeyArn) -> Sequence[Step]:
+    """Leave to another run what is pending of a later attempt; what is nobody's needs a person."""
+    entries, name = view.store.entries if view.store else (), run.goal.entry
+    going_on = [e for e in entries if e.name.replaces == name.replaces and e.name != name and not e.discarded_at]
+    if going_on or view.primary is None:
+        return []
+    return checks.store_behind(view, view.primary) or [_foreign(pending, arn)]
 
 
 def quiet(view: View, run: Run) -> Sequence[Step]:
     """Wait until no rotation of what is pending can be under way: 15 min since any sign of one, and K looks (P8)."""
     goal, memory = run.goal, run.memory
-    if view.pending is None:
+    if not checks.to_withdraw(view, run, view.pending):
         return []
     until = _last_sign(view, run) + ROTATION
     enough = memory.quiet is not None and memory.quiet.count >= goal.policy.looks
@@ -119,7 +128,12 @@ def withdrawn(view: View, run: Run) -> Sequence[Step]:
 
 
 def gone(view: View, run: Run) -> Sequence[Step]:
-    """See nothing pending in every Region, several times in a row (I8, P8)."""
+    """See nothing pending in every Region, several times in a row (I8, P8), once no import of it can be on its way."""
+    entry, goal = _entry(view, run), run.goal
+    until = (entry.discarded_at or goal.began) + LAG if entry else goal.began
+    if view.at < until and (entry is None or entry.linked is None):
+        message = f"waiting until no import of it can be on its way: not before {until:%H:%M:%S} UTC"
+        return [Wait(Reason.SETTLING, message, goal.primary, LAG * 2, look=tuple(sorted(view.members)))]
     return [step for region in sorted(view.members) for step in _gone_in(view, run, region)]
 
 
@@ -186,7 +200,9 @@ def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -
         return _goal(view, policy, EntryName(view.key.identity, None), named) if _long_enough(policy) else [_TOO_SHORT]
     if entry := _unfinished(view, store):
         return _goal(view, policy, entry.name)
-    return Idle("nothing is begun: there is nothing to abort") if pending is None else [_foreign(pending, primary.arn)]
+    if pending is None:
+        return Idle("nothing is begun: there is nothing to abort")
+    return checks.store_behind(view, primary) or [_foreign(pending, primary.arn)]
 
 
 def _rotated_in(view: View, store: StoreView) -> Entry | None:

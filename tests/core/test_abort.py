@@ -152,6 +152,14 @@ def test_one_region_that_says_current_is_enough_to_delete_nothing() -> None:
     assert aborting(BEGUN, first(), GIVEN_UP, eu=ROTATED_IN, **QUIET) == ["rescued: going", "reinstate a.1"]
 
 
+def test_a_run_that_proves_what_was_given_up_takes_the_mark_back() -> None:
+    """P9: it is CURRENT: the key needs it for ever."""
+    proofs = dict.fromkeys(settled_everywhere(), B)
+    run = a_run(settled=settled_everywhere(), proofs=proofs)
+
+    assert told(deciding(a_view(a_key(ROTATED_IN), first(), GIVEN_UP), run)) == ["proven: going", "reinstate a.1"]
+
+
 # ---- pinning ------------------------------------------------------------------------------------------------------
 
 POLICY = Policy()

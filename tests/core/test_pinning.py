@@ -44,6 +44,7 @@ from orchestrator.goals import (
     whatever_is_due,
 )
 from orchestrator.model import (
+    ADOPTED,
     STORE,
     Block,
     Entry,
@@ -228,10 +229,22 @@ ASKED = [
         (first(), entry("a")),
     ),
     Asked(
-        "such an entry was discarded: it holds nothing",
-        ["replace b, attempt 1"],
+        "such an entry was given up: it may have been rotated in all the same",
+        ["replace a, attempt 1"],
         ROTATED,
         (first(), entry("a", **GONE)),
+    ),
+    Asked(
+        "such an entry was given up, and another was not: the other one",
+        ["replace a, attempt 2"],
+        ROTATED,
+        (first(), entry("a", **GONE), entry("a", attempt=2)),
+    ),
+    Asked(
+        "such an entry is a file that KMS refused: it holds nothing",
+        ["replace b, attempt 1"],
+        ROTATED,
+        (first(), entry("a", attempt=ADOPTED, **GONE)),
     ),
     Asked(
         "such an entry was to replace older material: it is not CURRENT's",

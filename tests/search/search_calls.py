@@ -7,11 +7,26 @@ crash, or the other run, may come between any two of these steps.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from search_world import Kept, Truth, WrongError, deposit, import_existing, import_new, keep, rotate
+from search_world import (
+    JUST_NOW,
+    NOT,
+    Kept,
+    Truth,
+    WrongError,
+    delete,
+    deposit,
+    import_existing,
+    import_new,
+    keep,
+    rotate,
+)
 
 from orchestrator.model import (
     Action,
+    DeletePendingMaterial,
     DepositMaterial,
+    DiscardMaterial,
+    EntryName,
     ImportMaterial,
     ImportType,
     KeepProbe,
@@ -20,6 +35,7 @@ from orchestrator.model import (
     Outcome,
     ProveRegion,
     Region,
+    ReinstateMaterial,
     Result,
     RotateOnDemand,
 )
@@ -38,7 +54,8 @@ class Call(NamedTuple):
     @property
     def can_be_lost(self) -> bool:
         """Whether this step changes something in KMS by a request whose reply can be lost."""
-        return self.step == "send" and isinstance(self.action, ImportMaterial | RotateOnDemand)
+        sent = isinstance(self.action, ImportMaterial | RotateOnDemand | DeletePendingMaterial)
+        return self.step == "send" and sent
 
 
 def begun(action: Action) -> Call:
@@ -81,46 +98,79 @@ def carry_out(truth: Truth, call: Call, store: int, rules: Rules) -> Came:
     """Do the next step of a call."""
     match call.action:
         case DepositMaterial(entry=name):
-            return Came(deposit(truth, store, name.replaces), DONE)
+            return Came(deposit(truth, store, name.replaces, name.attempt), DONE)
+        case KeepProbe() | MarkProven() | DiscardMaterial() | ReinstateMaterial():
+            return _marked(truth, call.action, store, rules)
         case ImportMaterial(import_type=ImportType.NEW) if call.step == "check":
-            return Came(truth, _checked(truth, call, call.action, store))
+            return Came(truth, _checked(truth, call, call.action, store, rules))
         case ImportMaterial() if call.step == "send":
             return _imported(truth, call, call.action, store, rules)
         case ImportMaterial(entry=name):
-            return Came(_linked(truth, store, name.replaces), DONE)
+            return Came(_linked(truth, store, name), DONE)
         case RotateOnDemand():
             return _rotated(truth, call.action, store, rules)
         case ProveRegion(arn=arn, material_id=material):
             usable = truth.key_state(REGIONS.index(arn.region)) == "Enabled" and truth.current == material
             return Came(truth, DONE if usable else NOT_NOW)
-        case KeepProbe(entry=name, material_id=material):
-            if truth.current != material or truth.key_state(0) != "Enabled":
-                return Came(truth, NOT_NOW)
-            return Came(keep(truth, store, _entry(truth, store, name.replaces)._replace(probe=True)), DONE)
-        case MarkProven(entry=name):
-            marked = keep(truth, store, _entry(truth, store, name.replaces)._replace(proven=True))
-            check_success(marked, store, rules)
-            return Came(marked, DONE)
+        case DeletePendingMaterial(material_id=material):
+            return _deleted(truth, material, rules)
     raise WrongError(f"an action that no rotation needs: {call.action}")
 
 
-def _entry(truth: Truth, store: int, replaces: str | None) -> Kept:
-    entry = truth.kept(store, replaces)
+def _marked(
+    truth: Truth, action: KeepProbe | MarkProven | DiscardMaterial | ReinstateMaterial, store: int, rules: Rules
+) -> Came:
+    entry = _entry(truth, store, action.entry)
+    match action:
+        case KeepProbe(material_id=material):
+            if truth.current != material or truth.key_state(0) != "Enabled":
+                return Came(truth, NOT_NOW)
+            return Came(keep(truth, store, entry._replace(probe=True)), DONE)
+        case MarkProven():
+            marked = keep(truth, store, entry._replace(proven=True))
+            check_success(marked, store, rules)
+            return Came(marked, DONE)
+        case DiscardMaterial():
+            return Came(keep(truth, store, entry._replace(discarded=entry.discarded or JUST_NOW)), DONE)
+        case ReinstateMaterial():
+            return Came(keep(truth, store, entry._replace(discarded=NOT)), DONE)
+
+
+def _entry(truth: Truth, store: int, name: EntryName) -> Kept:
+    entry = truth.kept(store, name.replaces, name.attempt)
     if entry is None:
-        raise WrongError(f"the store was asked for an entry that it does not have: to replace {replaces}")
+        raise WrongError(f"the store was asked for an entry that it does not have: to replace {name.replaces}")
     return entry
 
 
-def _checked(truth: Truth, call: Call, action: ImportMaterial, store: int) -> Call | Outcome:
-    entry = truth.kept(store, action.entry.replaces)
+def _deleted(truth: Truth, material: MaterialId, rules: Rules) -> Came:
+    after, said = delete(truth, material)
+    if said == "ok" and rules.hands_off and truth.rotating:
+        raise WrongError("pending material was deleted while an accepted rotation runs (I3, P9)")
+    if said == "ok" and rules.hands_off and material != truth.pending:
+        raise WrongError("material that the key needs for ever was deleted (I5)")
+    return Came(after, DONE if said == "ok" else NOT_NOW)
+
+
+def _can_be_known(truth: Truth, rules: Rules) -> bool:
+    """Whether a rotation runs that a run has begun, or that shows: one begun by hand may show no more."""
+    return truth.rotating and (rules.hands_off or truth.rotation_shows)
+
+
+def _checked(truth: Truth, call: Call, action: ImportMaterial, store: int, rules: Rules) -> Call | Outcome:
+    entry = truth.kept(store, action.entry.replaces, action.entry.attempt)
     if entry is None:
         return NO_RECEIPT
-    return ANOTHER_RUN if entry.linked else call._replace(step="send", rotation_ran=truth.rotating)
+    return (
+        ANOTHER_RUN
+        if entry.linked or entry.discarded
+        else call._replace(step="send", rotation_ran=_can_be_known(truth, rules))
+    )
 
 
 def _imported(truth: Truth, call: Call, action: ImportMaterial, store: int, rules: Rules) -> Came:
-    region, replaces = REGIONS.index(action.arn.region), action.entry.replaces
-    entry = truth.kept(store, replaces)
+    region, name = REGIONS.index(action.arn.region), action.entry
+    entry = truth.kept(store, name.replaces, name.attempt)
     if entry is None:
         raise WrongError("an import was sent of material that the store was never given (I1)")
     if action.import_type is ImportType.NEW:
@@ -140,13 +190,14 @@ def _noted_new(truth: Truth, store: int, entry: Kept, call: Call, region: int) -
         raise WrongError("NEW was sent to a replica")
     if truth.rotating and call.rotation_ran:
         raise WrongError("NEW was imported while an accepted rotation runs, which will rotate it in (I3, P6)")
-    if any(sent[:2] == (store, entry.replaces) and sent[2] != entry.material for sent in truth.sent_new):
+    goal = (store, entry.replaces, entry.attempt)
+    if any(sent[:3] == goal and sent[3] != entry.material for sent in truth.sent_new):
         raise WrongError(f"NEW was sent with other bytes to replace {entry.replaces} (I6)")
-    return truth._replace(sent_new=truth.sent_new | {(store, entry.replaces, entry.material)})
+    return truth._replace(sent_new=truth.sent_new | {(*goal, entry.material)})
 
 
-def _linked(truth: Truth, store: int, replaces: str | None) -> Truth:
-    return keep(truth, store, _entry(truth, store, replaces)._replace(linked=True))
+def _linked(truth: Truth, store: int, name: EntryName) -> Truth:
+    return keep(truth, store, _entry(truth, store, name)._replace(linked=True))
 
 
 def _rotated(truth: Truth, action: RotateOnDemand, store: int, rules: Rules) -> Came:
@@ -188,11 +239,20 @@ def check_success(truth: Truth, store: int, rules: Rules) -> None:
         raise WrongError("success was claimed, but a Region lacks key material or is not Enabled (I8)")
 
 
+def check_withdrawn(truth: Truth, store: int, rules: Rules) -> None:
+    """An abort claims success only where nothing of the store's is pending, and the key has lost nothing (P9)."""
+    held = truth.holding(store, truth.pending or "")
+    if rules.hands_off and held is not None and held.discarded:
+        raise WrongError("success was claimed, but what was given up is pending still (I8, P9)")
+    if rules.hands_off and not truth.whole():
+        raise WrongError("success was claimed, but a Region lacks key material or is not Enabled (I8)")
+
+
 def material_of(truth: Truth, call: Call, store: int) -> MaterialId | None:
     """Tell which material an action was about, as its outcome would."""
-    if isinstance(call.action, DepositMaterial):
+    if isinstance(call.action, DepositMaterial | DiscardMaterial | ReinstateMaterial):
         return None
     if isinstance(call.action, ImportMaterial):
-        entry = truth.kept(store, call.action.entry.replaces)
+        entry = truth.kept(store, call.action.entry.replaces, call.action.entry.attempt)
         return MaterialId(entry.material) if entry else None
     return call.action.material_id

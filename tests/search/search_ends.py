@@ -3,7 +3,7 @@
 from search_calls import check_rotations
 from search_moves import Moves, came, told
 from search_run import Mind
-from search_world import Truth, WrongError, look, rotation_ends
+from search_world import Truth, WrongError, look, old, rotation_ends
 
 from orchestrator.model import name_of
 
@@ -15,7 +15,7 @@ class Alone:
 
     def __init__(self, moves: Moves, who: int) -> None:
         self._moves = moves
-        self._runs = moves.runs
+        self._runs = moves.runs[who]
         self._who = who
         self._steps: list[str] = []
 
@@ -47,7 +47,7 @@ class Alone:
     def _waiting(self, truth: Truth, mind: Mind) -> tuple[Truth, Mind]:
         truth = rotation_ends(truth) if truth.rotating else truth
         check_rotations(truth)
-        mind = self._runs.a_minute_later(mind)
+        truth, mind = old(truth), self._runs.a_quarter_later(mind)
         for target in self._runs.wants_to_look(mind):
             if not mind.end and not mind.acting:
                 mind = self._looking(truth, mind, target)
@@ -63,4 +63,4 @@ class Alone:
         call = mind.acting[0]
         truth, then = self._moves.carried_out(truth, call, self._who)
         self._steps.append(f"{call.step}s {name_of(call.action)} ({came(then)})")
-        return truth, self._moves.heard(mind, call, then)
+        return truth, self._moves.heard(self._who, mind, call, then)

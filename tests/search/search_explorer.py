@@ -49,7 +49,7 @@ class Explorer:
         self._canonical = Symmetry(self._moves).canonical
         self._runs: tuple[dict[tuple[int, ...], tuple[Next, ...]], ...] = ({}, {})
         self._worlds: dict[tuple[int, int, int], tuple[Next, ...]] = {}
-        self._minutes: dict[tuple[int, int], tuple[int, int, int] | None] = {}
+        self._minutes: dict[tuple[int, int, int], tuple[int, int, int] | None] = {}
         self._visited: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
         self._more: dict[tuple[int, int], bool] = {}
         self._pairs: dict[tuple[int, int, int], int] = {}
@@ -119,7 +119,9 @@ class Explorer:
                 yield (t, b, one, mind, left), move
             for move, t, b, _, left in self._of_the_world(truth, before, budget):
                 yield (t, b, one, other, left), move
-            later, also = self._minute(one, budget), self._minute(other, budget)
+            if quarter := self._moves.a_quarter_later(state):
+                yield quarter[1], quarter[0]
+            later, also = self._minute(0, one, budget), self._minute(1, other, budget)
             if later and also and (self._moves.waits(one) or self._moves.waits(other)):
                 move, mind, left = later
                 yield (truth, before, mind, also[1], left), move
@@ -140,10 +142,10 @@ class Explorer:
             self._worlds[key] = tuple(self._moves.of_the_world(Next(0, truth, before, self._moves.fresh, budget)))
         return self._worlds[key]
 
-    def _minute(self, mind: int, budget: int) -> tuple[int, int, int] | None:
-        key = (mind, budget)
+    def _minute(self, who: int, mind: int, budget: int) -> tuple[int, int, int] | None:
+        key = (who, mind, budget)
         if key not in self._minutes:
-            self._minutes[key] = self._moves.a_minute_later(mind, budget)
+            self._minutes[key] = self._moves.a_minute_later(who, mind, budget)
         return self._minutes[key]
 
     # ---- stories ----
@@ -183,6 +185,8 @@ class Explorer:
         worlds = {(truth, store): number for (truth, _, store), number in reversed(self._pairs.items())}
         for (truth, _), number in worlds.items():
             self._alone(truth, self._moves.fresh, number, {"finished", "blocked"})
+            if self.scenario.aborting is not None:  # the two runs are unlike: each of them, whoever came here first
+                self._alone(truth, self._moves.fresh, number ^ 1, {"finished", "blocked"})
         if self.scenario.every_run:
             for (truth, mind, _), number in self._pairs.items():
                 self._alone(truth, mind, number, {"finished", "blocked", "failed"})
@@ -195,5 +199,5 @@ class Explorer:
             ended = run.to_the_end(self._moves.truths.values[truth], self._moves.minds.values[mind])
         except WrongError as wrong:
             raise WrongError(f"{wrong}\n{self.story(number)}\n{run.told()}") from wrong
-        if ended.end not in ends:
+        if ended.end not in ends | ({"idle"} if who == self.scenario.aborting else set()):
             raise WrongError(f"a fresh run ends {ended.ended!r}\n{self.story(number)}\n{run.told()}")

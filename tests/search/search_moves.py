@@ -9,11 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from search_calls import ALWAYS, LOST, Call, Rules, carry_out, check_rotations, check_success, material_of
+from search_calls import (
+    ALWAYS,
+    LOST,
+    Call,
+    Rules,
+    carry_out,
+    check_rotations,
+    check_success,
+    check_withdrawn,
+    material_of,
+)
 from search_run import Mind, Runs, Snapshot
-from search_world import Seen, Truth, WrongError, look, rotation_ends
+from search_world import Kept, Seen, Truth, WrongError, look, old, rotation_ends
 
-from orchestrator.model import Outcome, Policy, Stage, name_of
+from orchestrator.goals import Pinned
+from orchestrator.model import Outcome, Policy, Stage, View, name_of
+from workflows.abort import ABORT, whatever_is_begun
 from workflows.rotate import ROTATE
 
 
@@ -26,6 +38,7 @@ class Budget(NamedTuple):
     minutes: int = 1
     hands: int = 0
     slow: int = 0
+    quarters: int = 0
 
 
 Hand = Callable[[Truth], Truth | None]
@@ -50,6 +63,18 @@ class Scenario:
     blocks: frozenset[str] = frozenset({"recently-rotated"})
     every_run: bool = False
     stages: Sequence[Stage] = ROTATE
+    aborting: int | None = None
+
+    def runs(self, who: int) -> Runs:
+        """How one of the runs goes."""
+        regions, aborts = len(self.truth.held), self.aborting is not None
+        if who == self.aborting:
+            return Runs(regions, self.policy, ABORT, _begun, aborts)
+        return Runs(regions, self.policy, self.stages, aborts=aborts)
+
+
+def _begun(view: View, policy: Policy) -> Pinned:
+    return whatever_is_begun(view, policy, None)
 
 
 class Move(NamedTuple):
@@ -93,9 +118,9 @@ class Moves:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.regions = len(scenario.truth.held)
-        self.runs = Runs(self.regions, scenario.policy, scenario.stages)
+        self.runs = (scenario.runs(0), scenario.runs(1))
         self.truths, self.befores, self.minds, self.budgets, self.moves = (Known() for _ in range(5))
-        self.fresh = self.minds.number(self.runs.fresh())
+        self.fresh = self.minds.number(self.runs[0].fresh())
         self.nothing = self.befores.number(())
         self.ends: Counter[str] = Counter()
         self._shows: dict[int, tuple[Snapshot, ...]] = {}
@@ -129,12 +154,28 @@ class Moves:
         found: Mind = self.minds.values[mind]
         return not (found.end or found.acting or found.looking or found.goal is None)
 
-    def a_minute_later(self, mind: int, budget: int) -> tuple[int, int, int] | None:
+    def a_quarter_later(self, at: tuple[int, int, int, int, int]) -> tuple[int, tuple[int, int, int, int, int]] | None:
+        """15 min pass, in which every call is answered and every rotation is over; None where that cannot be yet."""
+        truth, before, one, other, budget = at
+        left: Budget = self.budgets.values[budget]
+        real: Truth = self.truths.values[truth]
+        minds: list[Mind] = [self.minds.values[one], self.minds.values[other]]
+        if not left.quarters or real.rotating or any(mind.acting for mind in minds):
+            return None
+        truth = self.truths.number(old(real))
+        if self.befores.values[before]:  # no look is as late as that
+            before = self.befores.number(self.shown(truth))
+        one, other = (self.minds.number(self.runs[who].a_quarter_later(mind)) for who, mind in enumerate(minds))
+        passed = self.budgets.number(left._replace(quarters=left.quarters - 1))
+        move = self.moves.number(Move(None, None, "a quarter of an hour passes"))
+        return move, (truth, before, one, other, passed)
+
+    def a_minute_later(self, who: int, mind: int, budget: int) -> tuple[int, int, int] | None:
         """What time does to one run, as move, run and budget; None where no more time may pass."""
         left: Budget = self.budgets.values[budget]
         if not left.minutes:
             return None
-        after = self.minds.number(self.runs.a_minute_later(self.minds.values[mind]))
+        after = self.minds.number(self.runs[who].a_minute_later(self.minds.values[mind]))
         passed = self.budgets.number(left._replace(minutes=left.minutes - 1))
         return self.moves.number(Move(None, None, "a minute passes")), after, passed
 
@@ -152,52 +193,52 @@ class Moves:
         for call in mind.acting:
             yield from self._calls(who, at, mind, call)
         if all(after._replace(move=at.move) == at for after in timely):  # it has seen all that there is to see
-            tired = self.runs.out_of_patience(mind)
+            tired = self.runs[who].out_of_patience(mind)
             if tired != mind:
                 yield self._learn(at, Move(who, None, "has waited as long as it may"), tired)
         crashes = self.budgets.values[at.budget].crashes
         if crashes and at.mind != self.fresh:
             what = "is started again" if mind.end else "is killed, and started again"
-            fresh = self._learn(at, Move(who, None, what), self.runs.fresh())
+            fresh = self._learn(at, Move(who, None, what), self.runs[who].fresh())
             yield self._spend(fresh, crashes=crashes - 1)
 
     def _looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
-        for target in self.runs.wants_to_look(mind):
+        for target in self.runs[who].wants_to_look(mind):
             found = self.shown(at.truth)[self._place(who, target)]
             move = Move(who, target, f"looks at {{where}}: {told(found)}")
-            yield self._learn(at, move, self.runs.looked(mind, target, found))
+            yield self._learn(at, move, self.runs[who].looked(mind, target, found))
 
     def _late_looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
         """A look shows what stood there before the last change: KMS lags, or the store was read before it."""
         late = self.budgets.values[at.budget].late
-        for target in self.runs.wants_to_look(mind):
+        for target in self.runs[who].wants_to_look(mind):
             place = self._place(who, target)
             found = self.befores.values[at.before][place]
             if found != self.shown(at.truth)[place]:
                 move = Move(who, target, f"is shown an older state of {{where}}: {told(found)}")
-                learned = self.runs.looked(mind, target, found, slow=target == self.regions)
+                learned = self.runs[who].looked(mind, target, found, slow=target == self.regions)
                 yield self._spend(self._learn(at, move, learned), late=late - 1)
 
     def _slow_looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
         """A look at the primary takes so long that one at the store overtakes it: it shows what is newer than that."""
-        if 0 in self.runs.wants_to_look(mind) and mind.goal is not None and mind.store_seen != "before":
+        if 0 in self.runs[who].wants_to_look(mind) and mind.goal is not None and mind.store_seen != "before":
             found = self.shown(at.truth)[0]
             move = Move(who, 0, f"looks at {{where}}, and began before it looked at the store: {told(found)}")
             slow = self.budgets.values[at.budget].slow
-            yield self._spend(self._learn(at, move, self.runs.looked(mind, 0, found, slow=True)), slow=slow - 1)
+            yield self._spend(self._learn(at, move, self.runs[who].looked(mind, 0, found, slow=True)), slow=slow - 1)
 
     def _place(self, who: int, target: int) -> int:
         return target if target < self.regions else self.regions + self.scenario.stores[who]
 
     def _calls(self, who: int, at: Next, mind: Mind, call: Call) -> Iterator[Next]:
         truth, then = self.carried_out(self.truths.values[at.truth], call, who)
-        where = self.runs.target(call.action)
+        where = self.runs[who].target(call.action)
         what = f"{call.step}s {name_of(call.action).split(':')[0]} at {{where}}"
         done = Move(who, where, f"{what} ({came(then)})")
-        yield self._learn(self._then(at, done, truth), done, self.heard(mind, call, then))
+        yield self._learn(self._then(at, done, truth), done, self.heard(who, mind, call, then))
         lost = self.budgets.values[at.budget].lost
         if call.can_be_lost and lost:
-            unheard = self.heard(mind, call, LOST)
+            unheard = self.heard(who, mind, call, LOST)
             move = Move(who, where, f"{what} (the request is lost)")
             yield self._spend(self._learn(at, move, unheard), lost=lost - 1)
             if truth != self.truths.values[at.truth]:
@@ -212,11 +253,11 @@ class Moves:
             then = replace(then, material_id=material_of(after, call, store))
         return after, then
 
-    def heard(self, mind: Mind, call: Call, then: Call | Outcome) -> Mind:
+    def heard(self, who: int, mind: Mind, call: Call, then: Call | Outcome) -> Mind:
         """Let a run take in what came of a step."""
         if isinstance(then, Call):
-            return self.runs.stepped(mind, call, then)
-        return self.runs.learned(mind, call, then)
+            return self.runs[who].stepped(mind, call, then)
+        return self.runs[who].learned(mind, call, then)
 
     # ---- putting it together ----
 
@@ -242,11 +283,13 @@ class Moves:
         """Let no run end in a success that is not true, or in a false alarm."""
         store = self.scenario.stores[who]
         if mind.end == "finished":
-            check_success(truth, store, self.scenario.rules)
+            check = check_withdrawn if who == self.scenario.aborting else check_success
+            check(truth, store, self.scenario.rules)
         if mind.end == "blocked" and not mind.reasons <= self.scenario.blocks:
             raise WrongError(f"run {'AB'[who]} ends in a false alarm: {mind.ended}")
         held = truth.holding(store, truth.pending or "")
-        ours = held is not None and held.replaces == truth.current and not self.scenario.rules.may_misjudge
+        goes_on = held is not None and held.replaces == truth.current and not held.discarded
+        ours = goes_on and not self.scenario.rules.may_misjudge
         if "foreign-pending" in mind.reasons and ours:
             raise WrongError(f"run {'AB'[who]} calls material foreign, and has it deleted, that is in its store")
 
@@ -266,4 +309,9 @@ def told(found: Snapshot) -> str:
     if isinstance(found, Seen):
         rows = [f"{r.material} {r.state}{'' if r.imported else ' missing'}{' expired' * r.expired}" for r in found.rows]
         return f"{found.key_state}; {', '.join(rows)}" + "; rotating" * found.rotation_shows
-    return ", ".join(f"{e.material}{' linked' * e.linked}{' proven' * e.proven}" for e in found)
+    return ", ".join(_told_entry(entry) for entry in found)
+
+
+def _told_entry(entry: Kept) -> str:
+    marks = (" linked" * entry.linked, " proven" * entry.proven, " given up" * bool(entry.discarded))
+    return entry.material + "".join(marks)

@@ -5,18 +5,19 @@ rotation in doubt either still waits or not, and patience ends when the explorer
 do depends on time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Literal, NamedTuple
 
 from search_calls import REGIONS, Call, begun
-from search_world import Seen, Store
+from search_world import JUST_NOW, NOT, Seen, Store, aged
+from search_world import LONG_AGO as GIVEN_UP
 
 from orchestrator import memory
 from orchestrator.decide import decide
-from orchestrator.goals import rotate_now
+from orchestrator.goals import Pinned, rotate_now
 from orchestrator.model import (
     STORE,
     Action,
@@ -43,6 +44,7 @@ from orchestrator.model import (
     Streak,
     Turn,
     View,
+    Wait,
 )
 from workflows.rotate import ROTATE
 
@@ -59,6 +61,9 @@ class Notes(NamedTuple):
     rotation_sent: bool = False
     settled: tuple[tuple[Region, int], ...] = ()
     proofs: tuple[tuple[Region, MaterialId], ...] = ()
+    quiet: int = 0
+    rotation_seen: bool = False
+    deletion_sent: bool = False
     failed: tuple[tuple[str, bool, int], ...] = ()  # name, final, refusals; neither of them: it waits out a doubt
 
     def memory(self) -> Memory:
@@ -72,15 +77,25 @@ class Notes(NamedTuple):
                 for name, final, refusals in self.failed
             },
             rotation_sent=NOW if self.rotation_sent else None,
+            quiet=Streak(self.quiet, LONG_AGO) if self.quiet else None,
+            rotation_seen=NOW if self.rotation_seen else None,
+            deletion_sent=NOW if self.deletion_sent else None,
         )
 
 
-def noted(remembered: Memory, looks: int) -> Notes:
-    """Take the times out of a memory. What failed and may be tried again at the next look leaves no note."""
+def noted(remembered: Memory, looks: int, *, aborts: bool) -> Notes:
+    """Take the times out of a memory. What failed and may be tried again at the next look leaves no note.
+
+    Whether it was quiet matters only where attempts are given up.
+    """
+    quiet = min(remembered.quiet.count, looks) if remembered.quiet and aborts else 0
     return Notes(
         remembered.rotation_sent is not None,
         tuple(sorted((region, min(streak.count, looks)) for region, streak in remembered.settled.items())),
         tuple(sorted(remembered.proofs.items())),
+        quiet,
+        remembered.rotation_seen is not None and aborts,
+        remembered.deletion_sent is not None,
         tuple(sorted((name, f.final, f.refusals) for name, f in remembered.failed.items() if _matters(f))),
     )
 
@@ -119,6 +134,12 @@ class Runs:
     regions: int
     policy: Policy
     stages: Sequence[Stage] = ROTATE
+    pin: Callable[[View, Policy], Pinned] = rotate_now
+    aborts: bool = False
+
+    def noted(self, remembered: Memory) -> Notes:
+        """Take the times out of a memory."""
+        return noted(remembered, self.policy.looks, aborts=self.aborts)
 
     def fresh(self) -> Mind:
         """A run that has seen nothing yet: also what a crash leaves."""
@@ -164,7 +185,7 @@ class Runs:
         )
         if mind.goal is not None and not store:
             run = memory.saw(self.run(mind), self.view(mind), REGIONS[target])
-            mind = mind._replace(notes=noted(run.memory, self.policy.looks))
+            mind = mind._replace(notes=self.noted(run.memory))
         return self.thought(mind)
 
     def learned(self, mind: Mind, call: Call, outcome: Outcome) -> Mind:
@@ -172,7 +193,7 @@ class Runs:
         run = memory.learned(self.run(mind), call.action, outcome, NOW)
         acting = tuple(other for other in mind.acting if other.action != call.action)
         dirty = mind.dirty | {self.target(call.action), self.regions}
-        notes = noted(run.memory, self.policy.looks)
+        notes = self.noted(run.memory)
         return self.thought(mind._replace(acting=acting, dirty=dirty, notes=notes))
 
     def stepped(self, mind: Mind, call: Call, then: Call) -> Mind:
@@ -184,6 +205,13 @@ class Runs:
         failed = tuple(failure for failure in mind.notes.failed if failure[1] or failure[2])
         mind = mind._replace(recent=(False,) * len(mind.recent), notes=mind.notes._replace(failed=failed))
         return mind if mind.end or mind.goal is None else self.thought(mind)
+
+    def a_quarter_later(self, mind: Mind) -> Mind:
+        """After 15 min no rotation that was begun before can be under way; what was given up, was long ago."""
+        mind = mind._replace(notes=mind.notes._replace(rotation_seen=False))
+        if (store := mind.seen[-1]) is not None and not isinstance(store, Seen):
+            mind = mind._replace(seen=_put(mind.seen, self.regions, aged(store)))
+        return self.a_minute_later(mind)
 
     def out_of_patience(self, mind: Mind) -> Mind:
         """End the run if its waits have lasted as long as they may; else nothing changes."""
@@ -207,7 +235,7 @@ class Runs:
         for action in turn.act:
             if self._free(mind, action):
                 sending = memory.sending(self.run(mind), action, NOW)
-                notes = noted(sending.memory, self.policy.looks)
+                notes = self.noted(sending.memory)
                 calls = sorted((*mind.acting, begun(action)), key=lambda call: self.target(call.action))
                 mind = mind._replace(acting=tuple(calls), notes=notes)
         begins = mind.dirty - self._acted_on(mind)
@@ -218,7 +246,8 @@ class Runs:
         view = self.view(mind)
         if view.past(goal.replaces):  # nothing is rotated any more, so that the age of a look does not matter
             mind = mind._replace(recent=(True,) * len(mind.recent))
-        if view.store is not None and view.store.get(goal.entry) is not None:  # the proof was tried on the old material
+        deposited = view.store is not None and view.store.get(goal.entry) is not None
+        if deposited:  # the proof was tried on the old material
             proofs = tuple(proof for proof in mind.notes.proofs if proof[1] != goal.replaces)
             mind = mind._replace(notes=mind.notes._replace(proofs=proofs))
         return mind
@@ -226,11 +255,13 @@ class Runs:
     def _pinned(self, mind: Mind) -> Mind:
         if None in mind.seen:
             return mind
-        pinned = rotate_now(self.view(mind), self.policy)
+        pinned = self.pin(self.view(mind), self.policy)
         if isinstance(pinned, Goal):
-            return mind._replace(goal=pinned)
+            return mind._replace(goal=pinned, notes=self.noted(memory.begin(pinned, self.view(mind)).memory))
         if isinstance(pinned, Idle):
             return _over(mind, "idle", ())
+        if again := [self.index(name) for step in pinned if isinstance(step, Wait) for name in step.look]:
+            return mind._replace(seen=tuple(None if at in again else found for at, found in enumerate(mind.seen)))
         return _over(mind, "blocked", [str(getattr(step, "reason", "")) for step in pinned])
 
     def _free(self, mind: Mind, action: Action) -> bool:
@@ -290,7 +321,7 @@ def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str
             MaterialState(row.state),
             row.imported,
             valid_to=LONG_AGO if row.expired else None,
-            rotated_at=NOW - timedelta(minutes=5) if row.rotated_in and row.material in "nmf" else None,
+            rotated_at=NOW - timedelta(minutes=5) if row.rotated_in and row.material not in "za" else None,
             on_demand=row.rotated_in,
         )
         for row in seen.rows
@@ -313,7 +344,8 @@ def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str
 def _store(store: Store, at: datetime) -> StoreView:
     entries = []
     for kept in store:
-        name = EntryName(KEY.identity, MaterialId(kept.replaces) if kept.replaces else None)
+        name = EntryName(KEY.identity, MaterialId(kept.replaces) if kept.replaces else None, kept.attempt)
         linked = MaterialId(kept.material) if kept.linked else None
-        entries.append(Entry(name, Receipt(name, at), "", linked, kept.proven, kept.probe))
+        given_up = {NOT: None, JUST_NOW: NOW, GIVEN_UP: LONG_AGO}[kept.discarded]
+        entries.append(Entry(name, Receipt(name, at), "", linked, kept.proven, kept.probe, given_up))
     return StoreView(at, tuple(entries))

@@ -135,6 +135,26 @@ def foreign_everywhere() -> Truth:
     return truth._replace(held=tuple(held | {"f"} for held in truth.held))
 
 
+def aborted(name: str, truth: Truth, budget: Budget, *hands: tuple[str, Hand]) -> Scenario:
+    """One run rotates, or goes on, while the other gives up what is begun (P9)."""
+    rules = Rules(hands_off=not hands)
+    reasons = frozenset({"recently-rotated", "attempt-discarded", "foreign-pending", "pending-vanished", "rotated-in"})
+    reasons |= {"material-missing"} if hands else frozenset()  # a deletion may cross a rotation that was begun by hand
+    budget = budget._replace(quarters=1, hands=len(hands))
+    return Scenario(name, truth, budget, a_policy(1 + budget.late), rules, hands, blocks=reasons, aborting=1)
+
+
+def aborts(budget: Budget) -> list[Scenario]:
+    """What may be given up, at any moment of a rotation."""
+    return [
+        aborted("abort beside a rotation, 1 + 0", a_key(0), budget),
+        aborted("abort beside a rotation, 1 + 1", a_key(1), budget),
+        aborted("abort of what was deposited", keep(a_key(1), 0, Kept("a", "n")), budget),
+        aborted("abort of what is pending", begun(a_key(1)), budget),
+        aborted("abort while somebody rotates by hand", begun(a_key(1)), budget, BY_HAND),
+    ]
+
+
 NO_FAULT = Budget(0, 0, 0, 0)
 EVERYTHING = Budget()
 ONE_CRASH, ONE_LOST, ONE_LATE = Budget(1, 0, 0, 0), Budget(0, 1, 0, 0), Budget(0, 0, 1, 0)
@@ -147,6 +167,7 @@ QUICK: Mapping[Scenario, int] = {
     plain(2, ONE_LATE): 400_000,
     **dict.fromkeys(refusals(EVERYTHING), 10),
     **dict.fromkeys(meddling(NO_FAULT), 1_000),
+    **dict.fromkeys(aborts(NO_FAULT), 4_000),
 }
 """What every test run searches, in about a minute on one core, and how many states that are at the least."""
 
@@ -161,6 +182,8 @@ DEEP: Mapping[Scenario, int] = {
     plain(2, NO_FAULT, a_policy(2, Proof.IDS_ONLY)): 200_000,
     **dict.fromkeys(meddling(Budget(1, 1, 0, 1)), 10_000),
     **dict.fromkeys(meddling(ONE_LATE), 5_000),
+    **dict.fromkeys(aborts(Budget(1, 1, 0, 0)), 30_000),
+    **dict.fromkeys(aborts(ONE_LATE), 25_000),
 }
 """What `bench/search.py` searches, in a quarter of an hour on one core, with 4 GB of memory."""
 

@@ -23,7 +23,8 @@ class Symmetry:
     """Chooses one state of all that are alike."""
 
     def __init__(self, moves: Moves) -> None:
-        self._runs_are_alike = moves.scenario.stores[0] == moves.scenario.stores[1]
+        alike = moves.scenario.stores[0] == moves.scenario.stores[1]
+        self._runs_are_alike = alike and moves.scenario.aborting is None
         self._two_replicas = moves.regions > 2
         self._truth = _Mirror(moves.truths, _mirrored_truth)
         self._before = _Mirror(moves.befores, lambda shown: swapped(shown, 1, 2) if shown else ())

@@ -1,8 +1,9 @@
 """A small world to search: what KMS and a store do, written from what was recorded of them.
 
 It shares nothing with the product, so that a mistake in `effects` cannot hide itself. Key materials are letters: `a` is
-CURRENT at the start, `z` is older, `f` is somebody else's, `n` is what the store makes (`m` what a second store makes).
-Region 0 is the primary. Every value is immutable, and there is no time in it: what takes time is a step of its own.
+CURRENT at the start, `z` is older, `f` is somebody else's; `n`, `p` and `r` are what the store makes, attempt by
+attempt, and `m`, `q` and `s` what a second store makes. Region 0 is the primary. Every
+value is immutable, and there is no time in it: what takes time is a step of its own.
 """
 
 from typing import Literal, NamedTuple, TypeVar
@@ -12,7 +13,10 @@ T = TypeVar("T")
 Said = Literal["ok", "no", "known bytes", "other bytes"]
 """An answer of KMS: done; not as things stand; or these bytes are not the ones that were named."""
 
-NEW_IN_STORE = ("n", "m")
+NEW_IN_STORE = ("npr", "mqs")
+
+NOT, JUST_NOW, LONG_AGO = 0, 1, 2
+"""When an attempt was given up: long ago is more than 15 min, in which any rotation is over."""
 
 
 class WrongError(AssertionError):
@@ -27,6 +31,8 @@ class Kept(NamedTuple):
     linked: bool = False
     proven: bool = False
     probe: bool = False
+    attempt: int = 1
+    discarded: int = NOT
 
 
 class Row(NamedTuple):
@@ -63,7 +69,7 @@ class Truth(NamedTuple):
     rotating: bool = False
     rotation_shows: bool = False
     rotations: int = 0
-    sent_new: frozenset[tuple[int, str | None, str]] = frozenset()
+    sent_new: frozenset[tuple[int, str | None, int, str]] = frozenset()
 
     @property
     def permanent(self) -> tuple[str, ...]:
@@ -89,9 +95,10 @@ class Truth(NamedTuple):
         """Whether every Region is Enabled, which it is not where it lacks permanent material."""
         return all(self.key_state(region) == "Enabled" for region in range(len(self.held)))
 
-    def kept(self, store: int, replaces: str | None) -> Kept | None:
+    def kept(self, store: int, replaces: str | None, attempt: int) -> Kept | None:
         """Find the entry of one store that is to replace a material."""
-        return next((entry for entry in self.stores[store] if entry.replaces == replaces), None)
+        named = (replaces, attempt)
+        return next((entry for entry in self.stores[store] if (entry.replaces, entry.attempt) == named), None)
 
     def holding(self, store: int, material: str) -> Kept | None:
         """Find the entry of one store with these bytes."""
@@ -171,6 +178,15 @@ def rotation_ends(truth: Truth) -> Truth:
     return over._replace(past=truth.permanent, current=truth.pending, pending=None, rotations=truth.rotations + 1)
 
 
+def delete(truth: Truth, material: str) -> tuple[Truth, Said]:
+    """DeleteImportedKeyMaterial on the primary: also of permanent material, and while an accepted rotation runs."""
+    if material == truth.pending:
+        return pending_deleted(truth), "ok"
+    if material not in truth.permanent:
+        return truth, "no"
+    return truth._replace(held=_at(truth.held, 0, truth.held[0] - {material})), "ok"
+
+
 def pending_deleted(truth: Truth) -> Truth:
     """Somebody deletes the pending material on the primary: it is gone everywhere, but an accepted rotation runs on."""
     held = tuple(held - {truth.pending} for held in truth.held)
@@ -180,17 +196,28 @@ def pending_deleted(truth: Truth) -> Truth:
 # ---- the store ----------------------------------------------------------------------------------------------------
 
 
-def deposit(truth: Truth, store: int, replaces: str | None) -> Truth:
+def deposit(truth: Truth, store: int, replaces: str | None, attempt: int) -> Truth:
     """Put fresh bytes under a name, unless something is there."""
-    if truth.kept(store, replaces) is not None:
+    if truth.kept(store, replaces, attempt) is not None:
         return truth
-    return keep(truth, store, Kept(replaces, NEW_IN_STORE[store]))
+    return keep(truth, store, Kept(replaces, NEW_IN_STORE[store][attempt - 1], attempt=attempt))
 
 
 def keep(truth: Truth, store: int, entry: Kept) -> Truth:
     """Put one entry in the place of its like, or at the end."""
-    others = tuple(old for old in truth.stores[store] if old.replaces != entry.replaces)
+    named = (entry.replaces, entry.attempt)
+    others = tuple(old for old in truth.stores[store] if (old.replaces, old.attempt) != named)
     return truth._replace(stores=_at(truth.stores, store, (*others, entry)))
+
+
+def old(truth: Truth) -> Truth:
+    """How things stand a quarter of an hour later."""
+    return truth._replace(stores=tuple(aged(store) for store in truth.stores))
+
+
+def aged(store: Store) -> Store:
+    """What was given up just now was given up long ago: a quarter of an hour has passed."""
+    return tuple(entry._replace(discarded=LONG_AGO) if entry.discarded else entry for entry in store)
 
 
 def _at(items: tuple[T, ...], index: int, new: T) -> tuple[T, ...]:
