@@ -2,7 +2,7 @@
 
 `python bench/prove.py [PART...]` runs some parts only. Each part leaves its numbers in build/prove/PART.json:
 
-    {"part": "crash", "at": "2026-11-24T03:00Z", "seconds": 600, "tests": 49, "failed": 0, "xfailed": 0,
+    {"part": "crash", "share": "all", "at": "2026-11-24T03:00Z", "seconds": 600, "tests": 49, "failed": 0, "xfailed": 0,
      "numbers": {"points_killed": 880, "lost": 0}}
 
 and the document is written from all the files that are there, so that a part which somebody else measures (mutation
@@ -22,6 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+SHARE = os.environ.get("MRK_PROVE", "all")
+"""`all`, or a number: MRK_PROVE=4 tries one crash point and one fault in four, and the document says so."""
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "build" / "prove"
 DOCUMENT = ROOT / "docs" / "reliability.md"
@@ -39,6 +42,8 @@ TESTS = {
 """Parts that pytest runs, in full where MRK_PROVE=all; tests count with record_property."""
 
 _SEARCHED = re.compile(r"([\d,]+) states, ([\d,]+) steps, depth (\d+)")
+
+SAMPLED = ("crash", "faults", "secrets")
 
 PARTS = ("search", *TESTS)
 
@@ -148,7 +153,7 @@ def tested(part: str) -> dict[str, Any]:
     report, begun = RESULTS / f"{part}.xml", time.monotonic()
     report.unlink(missing_ok=True)
     line = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report}", *TESTS[part]]
-    code = subprocess.run(line, cwd=ROOT, env=os.environ | {"MRK_PROVE": "all"}, check=False).returncode
+    code = subprocess.run(line, cwd=ROOT, env=os.environ | {"MRK_PROVE": SHARE}, check=False).returncode
     suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - what pytest wrote a moment ago
     assert suite is not None
     numbers: Counter[str] = Counter()
@@ -177,7 +182,15 @@ def search() -> dict[str, Any]:
 def told(part: str, begun: float, tests: int, failed: int, numbers: Counter[str], xfailed: int = 0) -> dict[str, Any]:
     """Put one part's result together."""
     at, seconds = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"), round(time.monotonic() - begun)
-    about = {"part": part, "at": at, "seconds": seconds, "tests": tests, "failed": failed, "xfailed": xfailed}
+    about = {
+        "part": part,
+        "share": SHARE,
+        "at": at,
+        "seconds": seconds,
+        "tests": tests,
+        "failed": failed,
+        "xfailed": xfailed,
+    }
     return about | {"numbers": dict(numbers)}
 
 
@@ -212,6 +225,8 @@ def row(part: str, result: dict[str, Any]) -> str:
     title, counted, _ = CLAIMS[part]
     numbers = Counter(result["numbers"])
     measured = counted.format_map({name: numbers[name] for name in fields(counted)})
+    sampled = part in SAMPLED and result.get("share", "all") != "all"
+    measured += f" (one in {result['share']} of all)" if sampled else ""
     return f"| {title} | {measured} | {result['failed']} | {result.get('xfailed', 0)} | {result['at']} |"
 
 

@@ -19,7 +19,7 @@ from verdict import Count, count_broken, tell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
-CHUNKS = 16 if EVERYTHING else 1
+CHUNKS = 4 if EVERYTHING else 1
 _JOURNAL_STRIDE = 9
 _FIND_STRIDE = 3
 

@@ -21,7 +21,7 @@ from worlds import REGIONS, World
 
 pytestmark = pytest.mark.timeout(1800)
 
-CHUNKS = 16 if EVERYTHING else 2
+CHUNKS = 8 if EVERYTHING else 2
 DEADLINE = timedelta(minutes=8)
 
 

@@ -27,7 +27,7 @@ from worlds import World
 
 pytestmark = pytest.mark.timeout(1800)
 
-CHUNKS = 8 if EVERYTHING else 2
+CHUNKS = 4 if EVERYTHING else 2
 METHODS = {
     "DescribeKey": "describe_key",
     "ListKeyRotations": "list_key_rotations",
