@@ -21,12 +21,16 @@ MANAGED_POLICY_LIMIT = 6144
 _LOOKING = ("plan", "run", "rotate", "status", "verify", "repair", "renew", "adopt", "abort")
 _PROVING = ("run", "rotate", "repair", "adopt")
 _IMPORTING = (*_PROVING, "renew", "abort")
+_REPLICATING = ("run", "repair")
 _PRIMARY: Conditions = {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "Observe": _LOOKING,
     "ImportParameters": (*_IMPORTING, "abort"),
     "Import": (*_IMPORTING, "abort"),
     "Rotate": ("run", "rotate"),
+    "ReplicatePolicy": _REPLICATING,
+    "ReplicateTo": _REPLICATING,
+    "ReplicateCreate": _REPLICATING,
     "Prove": _PROVING,
     "ProveOlder": _PROVING,
     "KeepProbe": _PROVING,
@@ -53,6 +57,7 @@ class Subject:
     regions: frozenset[Region] = frozenset()
     expires: bool = False
     proof: Proof = Proof.IDS_ONLY
+    replicate: bool = False
 
     @property
     def multi_region(self) -> bool:
@@ -107,9 +112,12 @@ def statements(
     wanted = set(commands or COMMANDS)
     break_glass = break_glass or "abort" in commands
     found = [*_looking(subjects), *_importing(subjects, terms), *_rotating(subjects), *_proving(subjects, terms)]
+    found += _replicating([one for one in subjects if one.replicate and one.multi_region and one.regions])
     found += _deleting(subjects) if break_glass else ()
     return tuple(
-        one for one in found if one.subjects and (one.kind == "BreakGlassAbort" or wanted & set(one.needed_by))
+        one
+        for one in found
+        if (one.subjects or one.resources) and (one.kind == "BreakGlassAbort" or wanted & set(one.needed_by))
     )
 
 
@@ -135,6 +143,23 @@ def _importing(subjects: Sequence[Subject], terms: Terms) -> Iterable[Statement]
 
 def _rotating(subjects: Sequence[Subject]) -> Iterable[Statement]:
     yield from _on_primary("Rotate", "make imported key material CURRENT", ("kms:RotateKeyOnDemand",), subjects, {})
+
+
+def _replicating(subjects: Sequence[Subject]) -> Iterable[Statement]:
+    """Allow replicas in the configured Regions alone. KMS asks for CreateKey there, too, which names no key."""
+    if not subjects:
+        return
+    reading = "read the primary's key policy, to give its replicas the same"
+    yield Statement("ReplicatePolicy", "", reading, ("kms:GetKeyPolicy",), tuple(subjects), _PRIMARY)
+    groups = groupby(sorted(subjects, key=lambda one: one.where), lambda one: one.where)
+    for number, (regions, group) in enumerate(groups, 1):
+        equal = {**_PRIMARY["StringEquals"], "kms:ReplicaRegion": list(regions)}
+        why, variant = "make a replica in a configured Region", str(number) if number > 1 else ""
+        yield Statement("ReplicateTo", variant, why, ("kms:ReplicateKey",), tuple(group), {"StringEquals": equal})
+    everywhere = {"aws:RequestedRegion": sorted({region for one in subjects for region in one.where})}
+    why = "make the replica there: KMS asks for this, too; it lets its holder make any key in these Regions"
+    actions, anything = ("kms:CreateKey",), ("*",)
+    yield Statement("ReplicateCreate", "", why, actions, (), {"StringEquals": everywhere}, anything)
 
 
 def _proving(subjects: Sequence[Subject], terms: Terms) -> Iterable[Statement]:
@@ -232,7 +257,8 @@ def identity_policy(found: Iterable[Statement], *, compact: bool = False) -> Doc
 
 def key_policy(found: Iterable[Statement], principal: str) -> Document:
     """Return statements for a key's own policy, in every Region: there, `*` is that key."""
-    entries = [_entry(one, one.sid, ["*"], one.conditions, {"AWS": principal}) for one in found]
+    own = (one for one in found if not one.resources)
+    entries = [_entry(one, one.sid, ["*"], one.conditions, {"AWS": principal}) for one in own]
     return {"Version": "2012-10-17", "Statement": entries}
 
 

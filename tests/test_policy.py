@@ -16,7 +16,7 @@ from policy_sentry.querying.actions import get_action_data
 from orchestrator import goals
 from orchestrator.errors import Exit
 from orchestrator.kms.calls import WRAPPING_KEY_SPEC
-from orchestrator.model import KeyArn, Policy, Proof, Region
+from orchestrator.model import KeyArn, Policy, Proof, Region, Replicate
 from orchestrator.perform import PROBE_CONTEXT
 from orchestrator.policy import (
     COMMANDS,
@@ -35,7 +35,7 @@ from orchestrator.progress import Job
 from workflows.adopt import adopt
 from workflows.cli import run
 from workflows.cli.app import app
-from workflows.repair import REPAIR
+from workflows.repair import REPAIR, whatever_is_broken
 from worlds import REGIONS, World
 
 MULTI = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
@@ -44,6 +44,7 @@ ROLE = "arn:aws:iam::111122223333:role/mrk"
 TERMS = Terms("RSAES_OAEP_SHA_256", WRAPPING_KEY_SPEC, PROBE_CONTEXT)
 EVERYWHERE = frozenset(Region(region) for region in REGIONS)
 PAYMENTS = Subject("payments", MULTI, EVERYWHERE, proof=Proof.FULL)
+GROWING = replace(PAYMENTS, replicate=True)
 ORDERS = Subject("orders", SINGLE, expires=True, proof=Proof.FULL)
 FAR = Subject("far", replace(MULTI, key_id="mrk-1234abcd12ab34cd56ef1234567890ff"), proof=Proof.OFF)
 
@@ -146,6 +147,32 @@ def test_what_adopt_rotate_and_repair_call_is_allowed_and_no_statement_is_idle(
     for entry in document["Statement"]:
         others = {**document, "Statement": [other for other in document["Statement"] if other is not entry]}
         assert [request for request in asked if not allows(others, *request)], entry["Sid"]
+
+
+@pytest.mark.parametrize("compact", [False, True], ids=["exact", "compact"])
+def test_what_replicating_calls_is_allowed_and_no_statement_of_it_is_idle(world: World, *, compact: bool) -> None:
+    """P11: with `replicate: auto` alone; KMS asks for kms:CreateKey in the new Region, too."""
+    arn, new = world.make_key(), Region("sa-east-1")
+    subject = Subject("payments", arn, EVERYWHERE | {new}, proof=Proof.FULL, replicate=True)
+    wanted = Policy(regions=subject.regions, proof=Proof.FULL, replicate=Replicate.AUTO)
+    world.simulator.calls.clear()
+    job = Job("payments", arn, wanted, REPAIR, lambda view: whatever_is_broken(view, wanted))
+    assert world.runner().run([job])[0].status == "finished"
+
+    document = identity_policy(statements([subject], TERMS), compact=compact)
+    asked = list(requests(world, arn))
+    asked = [(action, key, {**context, "kms:ReplicaRegion": new}) for action, key, context in asked]
+    asked.append(("kms:CreateKey", "*", {"aws:RequestedRegion": new}))
+    assert not [request for request in asked if not allows(document, *request)]
+    of_it = [entry for entry in document["Statement"] if entry["Sid"].startswith("Replicate")]
+    assert len(of_it) == 3
+    for entry in of_it:
+        others = {**document, "Statement": [other for other in document["Statement"] if other is not entry]}
+        assert [request for request in asked if not allows(others, *request)], entry["Sid"]
+    assert not allows(document, "kms:ReplicateKey", str(arn), {**asked[0][2], "kms:ReplicaRegion": "eu-west-3"})
+    assert not allows(document, "kms:CreateKey", "*", {"aws:RequestedRegion": "eu-west-3"})
+    without = statements([replace(subject, replicate=False)], TERMS)
+    assert not [one for one in without if one.sid.startswith("Replicate")]
 
 
 def test_what_no_workflow_calls_is_denied() -> None:
@@ -257,6 +284,7 @@ DOCUMENTS = {
     "exact": identity_policy(statements([PAYMENTS, ORDERS, FAR], TERMS, break_glass=True)),
     "compact": identity_policy(statements([PAYMENTS, ORDERS, FAR], TERMS, break_glass=True), compact=True),
     "key": key_policy(statements([PAYMENTS], TERMS, break_glass=True), ROLE),
+    "replicating": identity_policy(statements([GROWING], TERMS)),
     "store": identity_policy(store_statements(STORE)),
     "store, its key by alias": identity_policy(store_statements(replace(STORE, keys=BY_ALIAS)), compact=True),
 }

@@ -29,6 +29,7 @@ from orchestrator.model import (
     Proof,
     Region,
     RegionView,
+    ReplicateKey,
     Result,
     Run,
     View,
@@ -192,6 +193,32 @@ def test_repairing_a_region_has_the_effect_that_was_predicted(world: World) -> N
 
     assert steps == [f"import EXISTING {str(lost)[0]} into {replica.region}"]
     assert world.true(arn, replica.region).key_state == "Enabled"
+
+
+def test_a_new_replica_and_its_imports_have_the_effects_that_were_predicted(world: World) -> None:
+    """P11: it lists every generation, holds none, and is Enabled with the last; every member names it at once."""
+    arn, new = world.make_key(), Region("sa-east-1")
+    perform, run = performing(world), Run(goal_of(world, arn, Policy()))
+    check_every_step(world, arn, run, ROTATE)
+
+    check_one_step(world, arn, run, perform, ReplicateKey(arn, new))
+    assert world.true(arn, new).key_state == "PendingImport"
+    for entry in world.store.entries():
+        again = ImportMaterial(arn.within(new), entry.name, ImportType.EXISTING, entry.linked, None)
+        check_one_step(world, arn, run, perform, again)
+
+    assert world.true(arn, new).key_state == "Enabled"
+    assert len(world.true(arn, new).rows) == 2
+
+
+def test_a_replica_that_is_there_already_is_no_failure(world: World) -> None:
+    """I4: the reply to an earlier call may have been lost; what is there is looked at."""
+    arn = world.make_key()
+
+    came = performing(world)(ReplicateKey(arn, Region(REGIONS[1])))
+
+    assert came.result is Result.SKIPPED
+    assert "looking again" in came.message
 
 
 def test_an_import_into_a_disabled_key_is_predicted_to_enable_it(world: World) -> None:

@@ -50,6 +50,8 @@ from orchestrator.model import (
     ProveRegion,
     Reason,
     Region,
+    Replicate,
+    ReplicateKey,
     RotateOnDemand,
     Run,
     Streak,
@@ -75,6 +77,7 @@ policies = st.builds(
     safety_window=durations,
     proof=st.sampled_from(Proof),
     missing_old=st.sampled_from(MissingOld),
+    replicate=st.sampled_from(Replicate),
     looks=st.integers(1, 20),
     poll=durations,
     deadline=durations,
@@ -108,6 +111,7 @@ memories = st.builds(
     proofs=st.dictionaries(regions, materials, max_size=4),
     unopened=st.tuples() | st.tuples(materials),
     rotation_sent=st.none() | times,
+    replicated=st.frozensets(regions),
 )
 runs = st.builds(Run, goals, memories)
 actions = st.one_of(
@@ -116,6 +120,7 @@ actions = st.one_of(
     st.builds(DiscardMaterial, names, times),
     st.builds(ImportMaterial, arns, names, st.sampled_from(ImportType), st.none() | materials, st.none() | times),
     st.builds(RotateOnDemand, arns, materials),
+    st.builds(ReplicateKey, arns, regions),
     st.builds(KeepProbe, arns, names, materials),
     st.builds(ProveRegion, arns, materials, st.tuples(names), st.tuples(materials), st.tuples(materials)),
     st.builds(MarkProven, names, materials, st.tuples(regions)),

@@ -11,7 +11,7 @@ import typer
 from orchestrator import policy
 from orchestrator.errors import Exit, UsageError
 from orchestrator.kms.calls import WRAPPING_KEY_SPEC
-from orchestrator.model import KeyArn, Region, is_alias
+from orchestrator.model import KeyArn, Region, Replicate, is_alias
 from orchestrator.perform import PROBE_CONTEXT
 from orchestrator.policy import Statement, Subject, Terms
 from orchestrator.settings import KeySettings, Settings
@@ -35,6 +35,9 @@ _NOTES: Mapping[str, Sequence[str]] = {
         "key material that expires otherwise than `expires` says (older material, at adopt) needs both Imports",
     ),
     "OnPrimary": ("which key is the primary follows a promotion, and so does what is allowed on the primary only",),
+    "ReplicateCreate": (
+        "a Region without the key has no key policy: CreateKey and DescribeKey there need an IAM policy",
+    ),
     "BreakGlassAbort": (
         "whoever may delete pending key material may delete any other, too: give that to a role that no schedule uses",
     ),
@@ -104,7 +107,8 @@ def _subject(settings: Settings, name: str, key: KeySettings) -> Subject:
         hint = f"write the key's own ARN in the config: aws kms describe-key --key-id {key.arn} --query KeyMetadata.Arn"
         raise UsageError(f"key {name} is given by an alias, which no policy can name", hint)
     wanted = settings.policy(key)
-    return Subject(name, KeyArn.parse(key.arn), wanted.regions, wanted.expires is not None, wanted.proof)
+    auto = wanted.replicate is Replicate.AUTO
+    return Subject(name, KeyArn.parse(key.arn), wanted.regions, wanted.expires is not None, wanted.proof, auto)
 
 
 def _alike(policies: Mapping[str, object]) -> None:
@@ -114,7 +118,7 @@ def _alike(policies: Mapping[str, object]) -> None:
         groups.setdefault(str(wanted), []).append(name)
     if len(groups) > 1:
         alike = "; ".join(f"mrk policy {' '.join(names)} --kind key" for names in groups.values())
-        raise UsageError("these keys need different key policies: they differ in proof, expiry or kind", alike)
+        raise UsageError("these keys need different key policies: they differ in proof, expiry, kind or Regions", alike)
 
 
 def _general(found: Sequence[Statement]) -> Iterable[str]:
