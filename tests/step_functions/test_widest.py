@@ -1,0 +1,173 @@
+"""A key in 33 Regions with 26 key materials, at its widest moments: no payload over 32 KiB, and an end in few turns."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.model import (
+    Action,
+    Entry,
+    EntryName,
+    KeyArn,
+    KeyState,
+    MaterialId,
+    MaterialRow,
+    MaterialState,
+    Outcome,
+    Policy,
+    Proof,
+    Receipt,
+    Region,
+    RegionView,
+    Repair,
+    Result,
+    StoreView,
+)
+from orchestrator.settings import KeySettings
+from workflows import jobs
+from workflows.step_functions.act import act
+from workflows.step_functions.look import look
+from workflows.step_functions.machine import EVERYWHERE
+from workflows.step_functions.travel import State
+from worlds import ManualClock
+
+LIMIT = 32 * 1024
+REGIONS = tuple(Region(f"ap-southeast-{number}") for number in range(1, 34))
+MATERIALS = tuple(MaterialId(f"{number:02d}" * 32) for number in range(26))
+KEY = KeyArn("aws", REGIONS[0], "111122223333", "mrk-" + 32 * "a")
+NAMES = [EntryName(KEY.identity, before) for before in (None, *MATERIALS[:-1])]
+POLICY = Policy(regions=frozenset(REGIONS), proof=Proof.FULL, repair=Repair.AUTO)
+SENTENCE = (
+    "AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/mrk is not authorized to perform it " * 3
+)
+
+
+@dataclass
+class Widest:
+    """The key: `lacking` Regions have lost every material, and `refusing` ones answer every action with a refusal."""
+
+    clock: ManualClock
+    lacking: frozenset[Region] = frozenset()
+    refusing: frozenset[str] = frozenset()
+    pending: bool = False
+    acts: int = 0
+
+    def region(self, arn: KeyArn) -> RegionView:
+        there = arn.region not in self.lacking
+        rows = [MaterialRow(one, MaterialState.NON_CURRENT, there) for one in MATERIALS[:-2]]
+        now, new = MaterialState.CURRENT, MaterialState.PENDING_REPLICAS
+        rows.append(MaterialRow(MATERIALS[-2], now if self.pending else MaterialState.NON_CURRENT, there))
+        is_primary = arn.region == REGIONS[0]
+        rows.append(MaterialRow(MATERIALS[-1], new if self.pending else now, is_primary if self.pending else there))
+        state = KeyState.ENABLED if there else KeyState.PENDING_IMPORT
+        at = self.clock.now()
+        members = frozenset(REGIONS)
+        return RegionView(arn, at, state, at, multi_region=True, primary=REGIONS[0], members=members, rows=tuple(rows))
+
+    def store(self, _key: KeyArn, _materials: Any) -> StoreView:
+        at = self.clock.now()
+        linked = zip(NAMES, MATERIALS, strict=True)
+        last = MATERIALS[-1]
+        return StoreView(at, tuple(Entry(n, Receipt(n, at), "", m, proven=m != last, probe=True) for n, m in linked))
+
+    def perform(self, action: Action) -> Outcome:
+        self.acts += 1
+        if action.target in self.refusing:
+            return Outcome(Result.FAILED, SENTENCE, final=True, hint=SENTENCE)
+        return Outcome(Result.DONE)
+
+
+@dataclass
+class Walk:
+    """Takes turns, and measures everything that travels."""
+
+    widest: Widest
+    executor: Executor
+    state: State
+    widest_payload: int = 0
+
+    def measured(self, document: Any) -> None:
+        self.widest_payload = max(self.widest_payload, len(json.dumps(document).encode()))
+
+    def turn(self) -> str:
+        job = jobs.run("payments", KeySettings(arn=str(KEY)), POLICY)
+        engine: Any = SimpleNamespace(observe=self.widest, perform=self.widest.perform, clock=self.widest.clock)
+        after, _ = look(engine, job, self.state, self.executor)
+        written = after.write()
+        self.measured(written)
+        self.state = State.read(json.loads(json.dumps(written)))
+        turn = self.state.turn
+        if turn["status"] == "waiting":
+            self.widest.clock.advance(seconds=turn["wait"])
+        if turn["status"] == "acting":
+            targets = turn["act"] if turn["stage"] in EVERYWHERE else [None]
+            notes = [
+                act(engine, job, self.state, turn["stage"], target, self.executor, lambda: 900.0) for target in targets
+            ]
+            self.measured({**written, "acted": notes})
+            self.state = replace(self.state, acted=tuple(notes))
+        return str(turn["status"])
+
+
+@pytest.fixture
+def walk(clock: ManualClock, executor: Executor) -> Callable[..., Walk]:
+    """Begin to walk."""
+
+    def begin(**about: Any) -> Walk:
+        asked = {"key": {"name": "payments", "arn": str(KEY), "regions": list(REGIONS)}}
+        return Walk(Widest(clock, **about), executor, State(asked))
+
+    return begin
+
+
+Begin = Callable[..., Walk]
+
+
+def test_every_replica_refuses_the_new_material(walk: Begin) -> None:
+    """32 refusals in one turn: the run ends in the next, and tells of each Region."""
+    taken = walk(pending=True, refusing=frozenset(REGIONS[1:]))
+
+    assert [taken.turn(), taken.turn()] == ["acting", "failed"]
+
+    assert taken.widest_payload < LIMIT
+    report = taken.state.turn["report"]
+    assert {one["region"] for one in report["blocks"]} == set(REGIONS[1:])
+    assert all("AccessDenied" in one["message"] for one in report["blocks"])
+
+
+def test_every_material_is_missing_in_every_replica_and_cannot_be_brought_back(walk: Begin) -> None:
+    """832 materials x Regions are wanted: one refusal stands for its Region, and the run ends."""
+    taken = walk(lacking=frozenset(REGIONS[1:]), refusing=frozenset(REGIONS[1:]))
+
+    statuses = [taken.turn(), taken.turn()]
+
+    assert statuses == ["acting", "failed"]
+    assert taken.widest.acts == len(REGIONS) - 1
+    assert taken.widest_payload < LIMIT
+
+
+def test_every_material_is_brought_back_everywhere(walk: Begin) -> None:
+    """One act for each Region does all 26, one after the other."""
+    taken = walk(lacking=frozenset(REGIONS[1:]))
+
+    assert taken.turn() == "acting"
+
+    assert taken.widest.acts == (len(REGIONS) - 1) * len(MATERIALS)
+    assert taken.widest_payload < LIMIT
+
+
+def test_every_region_is_proven_under_every_generation(walk: Begin) -> None:
+    """Proofs of 26 generations in 33 Regions: the actions would take over 200 kB, the turn takes their names."""
+    taken = walk()
+
+    statuses = [taken.turn() for _ in range(12)]
+
+    assert "acting" in statuses
+    assert taken.widest.acts >= len(REGIONS)
+    assert len(taken.state.memory.proofs) == len(REGIONS)
+    assert taken.widest_payload < LIMIT
