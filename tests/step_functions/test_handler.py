@@ -59,6 +59,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a key without an ARN": ({"op": "run", "key": {"name": "payments"}}, "arn: Field required"),
     "a key with a setting that there is not": ({"op": "run", "key": {**KEY, "regoins": []}}, "regoins"),
     "a workflow that there is not": ({"op": "run", "key": KEY, "workflow": "destroy"}, "no workflow 'destroy'"),
+    "a workflow that is no text": ({"op": "run", "key": KEY, "workflow": ["run"]}, "are texts"),
+    "material that is no text": ({"op": "run", "key": KEY, "workflow": "rotate", "replaces": 1}, "are texts"),
+    "an input that is no object": ({"op": "look", "state": {"asked": "payments"}}, "no JSON object"),
+    "a state that is a list": ({"op": "look", "state": []}, "anew"),
+    "a note that is none": ({"op": "look", "state": {"asked": {"key": KEY}, "acted": 1}}, "anew"),
     "no state": ({"op": "look"}, "start the execution anew"),
     "a state that is none": (
         {"op": "act", "state": {"asked": {"key": KEY}, "goal": {"key": 1}}},

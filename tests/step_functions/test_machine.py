@@ -241,6 +241,17 @@ def test_a_whole_key_as_one_task(cloud: Cloud) -> None:
     assert json.loads(blocked["errorMessage"])["blocks"][0]["reason"] == "disabled"
 
 
+def test_an_alias_is_resolved_first(cloud: Cloud) -> None:
+    """A config may name a key by its alias."""
+    arn = cloud.make_key()
+    cloud.client().create_alias(AliasName="alias/payments", TargetKeyId=arn.key_id)
+    alias = f"arn:aws:kms:{arn.region}:{arn.account}:alias/payments"
+
+    report = cloud.ask(op="run", key={"name": "payments", "arn": alias})
+
+    assert (report["status"], report["arn"]) == ("idle", str(arn))
+
+
 def test_the_policy_is_the_owners_whatever_a_state_says(cloud: Cloud) -> None:
     """A state that claims a laxer policy than the settings have is judged by the settings."""
     arn = cloud.make_key()

@@ -22,7 +22,7 @@ from orchestrator.compose import Engine, assemble, kms_factory, new_run_id
 from orchestrator.errors import KmsError, MrkError, Trouble, UsageError
 from orchestrator.hardening import offer_no_core_dump
 from orchestrator.kms import KmsFactory
-from orchestrator.model import Reason
+from orchestrator.model import Reason, is_alias, region_of
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
 from orchestrator.settings import AwsSettings, KeySettings, Settings, load
@@ -112,9 +112,12 @@ def _error(report: Report) -> MrkError:
 
 def _state(event: Mapping[str, Any]) -> State:
     try:
-        return State.read(event["state"])
-    except (KeyError, TypeError, ValidationError) as error:
+        state = State.read(event["state"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError("the state is not one of this machine", "start the execution anew") from error
+    if not isinstance(state.asked, Mapping):
+        raise UsageError("the execution's input is no JSON object", 'write {"key": "payments"}')
+    return state
 
 
 def _by_policy(state: State, job: Job) -> State:
@@ -130,21 +133,27 @@ def _call(
     execution = str(event.get("execution") or context.aws_request_id)
     clock = SystemClock()
     settings = _settings(asked)
-    job = _job(str(asked.get("workflow") or event.get("workflow") or "run"), settings, asked.get("replaces"), longest)
     listener = partial(_log, execution)
-    offer_no_core_dump()
     kms = _clients(settings, execution, listener, clock)
+    job = _job({"workflow": event.get("workflow"), **asked}, settings, kms, longest)
+    offer_no_core_dump()
     with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
         guard = partial(in_time, remaining=partial(_remaining, context))
         engine = assemble(settings, kms, listener, clock, executor, guard=guard)
         yield Call(engine, executor, job, listener)
 
 
-def _job(workflow: str, settings: Settings, replaces: str | None, longest: timedelta) -> Job:
-    """Make the job of the one key that the settings hold."""
+def _job(asked: Mapping[str, Any], settings: Settings, kms: KmsFactory, longest: timedelta) -> Job:
+    """Make the job of the one key that the settings hold; an alias is resolved first."""
     ((name, key),) = settings.keys.items()
+    workflow, replaces = asked["workflow"] or "run", asked.get("replaces")
+    if not isinstance(workflow, str) or not isinstance(replaces, str | None):
+        raise UsageError("`workflow` and `replaces` are texts", "see docs/step-functions.md")
     policy = settings.policy(key)
-    return jobs.of(workflow, name, key, replace(policy, deadline=min(policy.deadline, longest)), replaces)
+    policy = replace(policy, deadline=min(policy.deadline, longest))
+    if is_alias(key.arn):
+        key = key.model_copy(update={"arn": str(kms(region_of(key.arn)).resolve(key.arn))})
+    return jobs.of(workflow, name, key, policy, replaces)
 
 
 _kept: dict[tuple[str, AwsSettings, int], KmsFactory] = {}
