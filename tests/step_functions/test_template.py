@@ -15,11 +15,7 @@ from sfn_engine import filled
 from tools import BIN, NODE
 
 import workflows.step_functions
-from orchestrator import policy
-from orchestrator.kms.calls import WRAPPING_KEY_SPEC
-from orchestrator.model import KeyArn, Proof
-from orchestrator.perform import PROBE_CONTEXT
-from orchestrator.policy import Subject, Terms
+from workflows.cli import run
 from workflows.jobs import WORKFLOWS
 from workflows.step_functions.fleet import fleet
 from workflows.step_functions.machine import FUNCTION_SECONDS, machine
@@ -110,21 +106,33 @@ def test_cfn_lint_finds_nothing_in_the_machines_themselves(tmp_path: Path) -> No
     assert (found.returncode, found.stdout) == (0, "")
 
 
-def test_the_function_may_do_what_mrk_policy_prints_and_nothing_else() -> None:
-    """Least privilege: the same statements, for any multi-Region key, with `proof: full`, expiring or not."""
-    arn = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
-    subjects = [Subject("a", arn, expires=expires, proof=Proof.FULL) for expires in (False, True)]
-    terms = Terms("RSAES_OAEP_SHA_256", WRAPPING_KEY_SPEC, PROBE_CONTEXT)
-    printed = policy.identity_policy(policy.statements(subjects, terms, commands=["run", "rotate", "repair"]))
-    policies = {one["PolicyName"]: one for one in resources()["FunctionRole"]["Properties"]["Policies"]}
-    allowed = policies["mrk"]["PolicyDocument"]["Statement"]
+CONFIG = """
+store: {uri: "secretsmanager:us-east-1/mrk"}
+defaults: {proof: full}
+keys:
+  never: {arn: "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"}
+  expiring: {arn: "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ac", expires: 90d}
+"""
 
-    ours = {one["Sid"]: one for one in allowed if not one["Sid"].startswith("Store")}
+
+def test_the_function_may_do_what_mrk_policy_prints_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Least privilege: the same statements, for any multi-Region key, with `proof: full`, expiring or not."""
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    served = [option for workflow in WORKFLOWS for option in ("--for", workflow)]
+    assert run(["policy", "-c", str(tmp_path / "config.yaml"), *served]) == 0
+    printed = {one["Sid"]: one for one in json.loads(capsys.readouterr().out)["Statement"]}
+    policies = {one["PolicyName"]: one for one in resources()["FunctionRole"]["Properties"]["Policies"]}
+    ours = {one["Sid"]: one for one in policies["mrk"]["PolicyDocument"]["Statement"]}
 
     assert {sid: without_resource(one) for sid, one in ours.items()} == {
-        one["Sid"]: without_resource(one) for one in printed["Statement"]
+        sid: without_resource(one) for sid, one in printed.items()
     }
-    assert all(one["Resource"] == {"Ref": "KeyArns"} for one in ours.values())
+    secrets = "arn:${AWS::Partition}:secretsmanager:${StoreRegion}:${AWS::AccountId}:secret:${StorePrefix}/*"
+    allowed = {"StoreRead": {"Fn::Sub": secrets}, "StoreWrite": {"Fn::Sub": secrets}}
+    assert {sid: one["Resource"] for sid, one in ours.items() if sid.startswith("Store")} == allowed
+    assert all(one["Resource"] == {"Ref": "KeyArns"} for sid, one in ours.items() if sid not in allowed)
 
 
 def without_resource(statement: Mapping[str, Any]) -> dict[str, Any]:

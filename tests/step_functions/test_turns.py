@@ -269,6 +269,30 @@ def test_nothing_is_rotated_while_a_region_cannot_be_seen(world: World, begin: B
     assert not world.calls("RotateKeyOnDemand")
 
 
+def test_a_store_that_takes_long_to_read_back_holds_no_rotation_up(world: World, begin: Begin) -> None:
+    """I3: every Region was looked at within 10 s of the rotation, although the store took 8."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("rotated")
+    observe = turns.engine.observe
+    cold = [3]
+
+    def region(of: KeyArn) -> Any:
+        seen = observe.region(of)
+        world.clock.advance(seconds=cold.pop() if cold else 0)
+        return seen
+
+    def store(*about: Any) -> Any:
+        seen = observe.store(*about)
+        world.clock.advance(seconds=8)
+        return seen
+
+    turns.engine.observe = SimpleNamespace(region=region, store=store)
+    turns.act()
+
+    assert len(world.calls("RotateKeyOnDemand")) == 1
+
+
 @pytest.mark.parametrize(("stage", "seconds"), [("primary_imported", LONGEST - 1), ("rotated", 29)])
 def test_what_cannot_be_taken_back_is_not_begun_with_too_little_time(
     world: World, begin: Begin, stage: str, seconds: float

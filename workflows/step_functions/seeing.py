@@ -3,17 +3,26 @@
 from collections.abc import Iterable
 from concurrent.futures import Executor
 
+from orchestrator.checks import FRESH
 from orchestrator.compose import Engine
 from orchestrator.model import STORE, LookFailure, Region, RegionView, StoreView
 from orchestrator.progress import Progress
 
+_OLD = FRESH / 2
+
 
 def everything(engine: Engine, progress: Progress, executor: Executor) -> None:
-    """Look at every member that the goal, the config or a member itself names, and then at the store."""
+    """Look at every member that the goal, the config or a member itself names, and then at the store.
+
+    Reading a store of many entries back takes seconds: what was seen long before its end is looked at again, as a
+    rotation wants every Region as it was moments ago (I3).
+    """
     known = progress.run.goal.members if progress.run else ()
     some(engine, progress, executor, {*known, progress.job.key.region})
     while unseen := progress.unseen(engine.clock.now()):
         some(engine, progress, executor, unseen)
+    now = engine.clock.now()
+    some(engine, progress, executor, [region for region, seen in progress.seen.items() if now - seen.seen_at > _OLD])
 
 
 def some(engine: Engine, progress: Progress, executor: Executor, targets: Iterable[str]) -> None:
