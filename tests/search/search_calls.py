@@ -68,7 +68,8 @@ DONE = Outcome(Result.DONE)
 NOT_NOW = Outcome(Result.FAILED, "KMS refuses it as things stand")
 KNOWN_BYTES = Outcome(Result.FAILED, "KMS says that it has these bytes already", refused=True)
 OTHER_BYTES = Outcome(Result.FAILED, "KMS says that these are other bytes", final=True, refused=True)
-REFUSALS = {"no": NOT_NOW, "known bytes": KNOWN_BYTES, "other bytes": OTHER_BYTES}
+NEVER = Outcome(Result.FAILED, "KMS does not do this with a replica", final=True)
+REFUSALS = {"no": NOT_NOW, "never": NEVER, "known bytes": KNOWN_BYTES, "other bytes": OTHER_BYTES}
 LOST = Outcome(Result.FAILED, "no answer", doubt=True)
 ANOTHER_RUN = Outcome(Result.SKIPPED, "another run has imported this entry")
 NO_RECEIPT = Outcome(Result.FAILED, "the store gives no receipt", final=True)
@@ -112,8 +113,8 @@ def carry_out(truth: Truth, call: Call, store: int, rules: Rules) -> Came:
         case ProveRegion(arn=arn, material_id=material):
             usable = truth.key_state(REGIONS.index(arn.region)) == "Enabled" and truth.current == material
             return Came(truth, DONE if usable else NOT_NOW)
-        case DeletePendingMaterial(material_id=material):
-            return _deleted(truth, material, rules)
+        case DeletePendingMaterial():
+            return _deleted(truth, call.action, rules)
     raise WrongError(f"an action that no rotation needs: {call.action}")
 
 
@@ -123,7 +124,7 @@ def _marked(
     entry = _entry(truth, store, action.entry)
     match action:
         case KeepProbe(material_id=material):
-            if truth.current != material or truth.key_state(0) != "Enabled":
+            if truth.current != material or truth.key_state(REGIONS.index(action.arn.region)) != "Enabled":
                 return Came(truth, NOT_NOW)
             return Came(keep(truth, store, entry._replace(probe=True)), DONE)
         case MarkProven():
@@ -143,8 +144,9 @@ def _entry(truth: Truth, store: int, name: EntryName) -> Kept:
     return entry
 
 
-def _deleted(truth: Truth, material: MaterialId, rules: Rules) -> Came:
-    after, said = delete(truth, material)
+def _deleted(truth: Truth, action: DeletePendingMaterial, rules: Rules) -> Came:
+    material = action.material_id
+    after, said = delete(truth, REGIONS.index(action.arn.region), material)
     if said == "ok" and rules.hands_off and truth.rotating:
         raise WrongError("pending material was deleted while an accepted rotation runs (I3, P9)")
     if said == "ok" and rules.hands_off and material != truth.pending:
@@ -174,8 +176,8 @@ def _imported(truth: Truth, call: Call, action: ImportMaterial, store: int, rule
     if entry is None:
         raise WrongError("an import was sent of material that the store was never given (I1)")
     if action.import_type is ImportType.NEW:
-        after, said = import_new(truth, entry.material)
-        after = _noted_new(after, store, entry, call, region) if said == "ok" else after
+        after, said = import_new(truth, region, entry.material)
+        after = _noted_new(after, store, entry, call) if said == "ok" else after
     else:
         after, said = import_existing(truth, region, entry.material, action.material_id)
     if said == "ok" and region not in rules.may_import:
@@ -185,9 +187,7 @@ def _imported(truth: Truth, call: Call, action: ImportMaterial, store: int, rule
     return Came(after, DONE if entry.linked else call._replace(step="link"))
 
 
-def _noted_new(truth: Truth, store: int, entry: Kept, call: Call, region: int) -> Truth:
-    if region != 0:
-        raise WrongError("NEW was sent to a replica")
+def _noted_new(truth: Truth, store: int, entry: Kept, call: Call) -> Truth:
     if truth.rotating and call.rotation_ran:
         raise WrongError("NEW was imported while an accepted rotation runs, which will rotate it in (I3, P6)")
     goal = (store, entry.replaces, entry.attempt)
@@ -201,9 +201,9 @@ def _linked(truth: Truth, store: int, name: EntryName) -> Truth:
 
 
 def _rotated(truth: Truth, action: RotateOnDemand, store: int, rules: Rules) -> Came:
-    after, said = rotate(truth)
+    after, said = rotate(truth, REGIONS.index(action.arn.region))
     if said != "ok":
-        return Came(after, NOT_NOW)
+        return Came(after, REFUSALS[said])
     if truth.rotating:
         return Came(after, DONE)
     if not rules.may_rotate:

@@ -64,10 +64,11 @@ class Scenario:
     every_run: bool = False
     stages: Sequence[Stage] = ROTATE
     aborting: int | None = None
+    more: int = 0
 
     def runs(self, who: int) -> Runs:
-        """How one of the runs goes."""
-        regions, aborts = len(self.truth.held), self.aborting is not None
+        """How one of the runs goes; `more` members may come."""
+        regions, aborts = len(self.truth.held) + self.more, self.aborting is not None
         if who == self.aborting:
             return Runs(regions, self.policy, ABORT, _begun, aborts)
         return Runs(regions, self.policy, self.stages, aborts=aborts)
@@ -117,7 +118,7 @@ class Moves:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.regions = len(scenario.truth.held)
+        self.regions = len(scenario.truth.held) + scenario.more
         self.runs = (scenario.runs(0), scenario.runs(1))
         self.truths, self.befores, self.minds, self.budgets, self.moves = (Known() for _ in range(5))
         self.fresh = self.minds.number(self.runs[0].fresh())

@@ -153,10 +153,14 @@ class Runs:
         if mind.end:
             return ()
         if mind.goal is None:
-            unseen = [target for target in range(self.regions) if mind.seen[target] is None]
+            unseen = [target for target in range(self.known(mind)) if mind.seen[target] is None]
             return unseen[:1] if 0 in unseen else unseen or [self.regions]
         named = {self.index(name) for name in self.turn(mind).look}
         return sorted((mind.looking | named) - self._acted_on(mind))
+
+    def known(self, mind: Mind) -> int:
+        """Tell of how many members it knows."""
+        return max((found.members for found in mind.seen if isinstance(found, Seen)), default=1)
 
     def index(self, target: str) -> int:
         """Number a target."""
@@ -253,7 +257,7 @@ class Runs:
         return mind
 
     def _pinned(self, mind: Mind) -> Mind:
-        if None in mind.seen:
+        if None in (*mind.seen[: self.known(mind)], mind.seen[-1]):
             return mind
         pinned = self.pin(self.view(mind), self.policy)
         if isinstance(pinned, Goal):
@@ -332,8 +336,8 @@ def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str
         KeyState(seen.key_state),
         LONG_AGO,
         multi_region=regions > 1,
-        primary=REGIONS[0],
-        members=frozenset(REGIONS[:regions]),
+        primary=REGIONS[seen.primary],
+        members=frozenset(REGIONS[: seen.members]),
         rows=rows,
         rotation_started_at=NOW - timedelta(minutes=1) if seen.rotation_shows else None,
         told_at=at + A_MOMENT if store_seen == "during" else at,

@@ -48,7 +48,7 @@ def disabled(truth: Truth, region: int) -> Truth:
 
 def rotates(truth: Truth) -> Truth | None:
     """Somebody calls RotateKeyOnDemand, where KMS accepts it."""
-    after, said = rotate(truth)
+    after, said = rotate(truth, truth.primary)
     return after if said == "ok" and not truth.rotating else None
 
 
@@ -59,7 +59,7 @@ def deletes_pending(truth: Truth) -> Truth | None:
 
 def imports_foreign(truth: Truth) -> Truth | None:
     """Somebody imports new material of their own."""
-    after, said = import_new(truth, "f")
+    after, said = import_new(truth, truth.primary, "f")
     return after if said == "ok" and not truth.rotating else None
 
 
@@ -68,9 +68,29 @@ def disables(truth: Truth) -> Truth | None:
     return None if truth.disabled[-1] else disabled(truth, len(truth.disabled) - 1)
 
 
+def moves_the_primary(truth: Truth) -> Truth | None:
+    """Somebody makes a replica the primary; pending material is carried over (U10)."""
+    other = 1 - truth.primary
+    if not truth.key_state(truth.primary) == truth.key_state(other) == "Enabled":
+        return None
+    return truth._replace(primary=other)
+
+
+def adds_a_member(truth: Truth) -> Truth | None:
+    """Somebody replicates the key: the new replica has no key material."""
+    if truth.key_state(truth.primary) != "Enabled" or len(truth.held) > 1:
+        return None
+    nothing: frozenset[str] = frozenset()
+    return truth._replace(
+        held=(*truth.held, nothing), expired=(*truth.expired, nothing), disabled=(*truth.disabled, False)
+    )
+
+
 BY_HAND = ("somebody rotates by hand", rotates)
 DELETED = ("somebody deletes the pending material", deletes_pending)
 FOREIGN = ("somebody imports other new material", imports_foreign)
+MOVED = ("somebody makes the replica the primary", moves_the_primary)
+ADDED = ("somebody adds a replica", adds_a_member)
 DISABLED = ("somebody disables the last member", disables)
 
 # ---- what is searched ---------------------------------------------------------------------------------------------
@@ -129,6 +149,21 @@ def meddling(budget: Budget) -> list[Scenario]:
     ]
 
 
+def regrouped(budget: Budget) -> list[Scenario]:
+    """The members of the key, or their parts, change at any moment (P13): a run stops, and the next one follows."""
+    one = budget._replace(hands=1)
+    hands = Rules(hands_off=False)
+    return [
+        Scenario(MOVED[0], a_key(1), one, a_policy(), hands, (MOVED,)),
+        Scenario(f"begun, and {MOVED[0]}", begun(a_key(1)), one, a_policy(), hands, (MOVED,)),
+        Scenario(ADDED[0], a_key(0), one, a_policy(), hands, (ADDED,), blocks=LACKING, more=1),
+        Scenario(f"begun, and {ADDED[0]}", begun(a_key(0)), one, a_policy(), hands, (ADDED,), blocks=LACKING, more=1),
+    ]
+
+
+LACKING = frozenset({"recently-rotated", "material-missing"})
+
+
 def foreign_everywhere() -> Truth:
     """Foreign material is pending, and KMS would rotate it in."""
     truth = a_key(1, pending="f")
@@ -168,6 +203,7 @@ QUICK: Mapping[Scenario, int] = {
     **dict.fromkeys(refusals(EVERYTHING), 10),
     **dict.fromkeys(meddling(NO_FAULT), 1_000),
     **dict.fromkeys(aborts(NO_FAULT), 4_000),
+    **dict.fromkeys(regrouped(NO_FAULT), 500),
 }
 """What every test run searches, in about a minute on one core, and how many states that are at the least."""
 
@@ -183,6 +219,7 @@ DEEP: Mapping[Scenario, int] = {
     **dict.fromkeys(meddling(Budget(1, 1, 0, 1)), 10_000),
     **dict.fromkeys(meddling(ONE_LATE), 5_000),
     **dict.fromkeys(aborts(Budget(1, 1, 0, 0)), 30_000),
+    **dict.fromkeys(regrouped(Budget(1, 1, 0, 1)), 5_000),
     **dict.fromkeys(aborts(ONE_LATE), 25_000),
 }
 """What `bench/search.py` searches, in a quarter of an hour on one core, with 4 GB of memory."""

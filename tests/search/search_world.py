@@ -2,7 +2,7 @@
 
 It shares nothing with the product, so that a mistake in `effects` cannot hide itself. Key materials are letters: `a` is
 CURRENT at the start, `z` is older, `f` is somebody else's; `n`, `p` and `r` are what the store makes, attempt by
-attempt, and `m`, `q` and `s` what a second store makes. Region 0 is the primary. Every
+attempt, and `m`, `q` and `s` what a second store makes. Every
 value is immutable, and there is no time in it: what takes time is a step of its own.
 """
 
@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-Said = Literal["ok", "no", "known bytes", "other bytes"]
-"""An answer of KMS: done; not as things stand; or these bytes are not the ones that were named."""
+Said = Literal["ok", "no", "never", "known bytes", "other bytes"]
+"""An answer of KMS: done; not as things stand; not of a replica; or these bytes are not the ones that were named."""
 
 NEW_IN_STORE = ("npr", "mqs")
 
@@ -51,6 +51,8 @@ class Seen(NamedTuple):
     key_state: str
     rows: tuple[Row, ...]
     rotation_shows: bool
+    primary: int = 0
+    members: int = 1
 
 
 Store = tuple[Kept, ...]
@@ -70,6 +72,7 @@ class Truth(NamedTuple):
     rotation_shows: bool = False
     rotations: int = 0
     sent_new: frozenset[tuple[int, str | None, int, str]] = frozenset()
+    primary: int = 0
 
     @property
     def permanent(self) -> tuple[str, ...]:
@@ -124,8 +127,11 @@ def a_key(replicas: int, *, stores: int = 1, past: str = "", pending: str | None
 # ---- looks --------------------------------------------------------------------------------------------------------
 
 
-def look(truth: Truth, region: int) -> Seen:
+def look(truth: Truth, region: int) -> Seen | None:
     """DescribeKey, ListKeyRotations and GetKeyRotationStatus of one Region; the start date shows on the primary."""
+    members = len(truth.held)
+    if region >= members:
+        return None
     states = dict.fromkeys(truth.past, "NON_CURRENT") | {truth.current: "CURRENT"}
     if truth.pending is not None:
         states[truth.pending] = "PENDING_ROTATION" if truth.ready else "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
@@ -134,19 +140,22 @@ def look(truth: Truth, region: int) -> Seen:
         Row(m, state, m in truth.held[region], m in truth.expired[region], m in rotated_in)
         for m, state in states.items()
     )
-    return Seen(truth.key_state(region), rows, truth.rotation_shows and region == 0)
+    shows = truth.rotation_shows and region == truth.primary
+    return Seen(truth.key_state(region), rows, shows, truth.primary, members)
 
 
 # ---- KMS ----------------------------------------------------------------------------------------------------------
 
 
-def import_new(truth: Truth, material: str) -> tuple[Truth, Said]:
+def import_new(truth: Truth, region: int, material: str) -> tuple[Truth, Said]:
     """NEW, on the primary: refused for bytes that the key has, and while anything is pending."""
+    if region != truth.primary:
+        return truth, "never"
     if material in (*truth.permanent, truth.pending):
         return truth, "known bytes"
     if truth.pending is not None:
         return truth, "no"
-    return _imported(truth._replace(pending=material), 0, material), "ok"
+    return _imported(truth._replace(pending=material), region, material), "ok"
 
 
 def import_existing(truth: Truth, region: int, material: str, named: str | None) -> tuple[Truth, Said]:
@@ -163,9 +172,11 @@ def _imported(truth: Truth, region: int, material: str) -> Truth:
     return truth._replace(held=held, expired=expired, disabled=_at(truth.disabled, region, new=False))
 
 
-def rotate(truth: Truth) -> tuple[Truth, Said]:
+def rotate(truth: Truth, region: int) -> tuple[Truth, Said]:
     """RotateKeyOnDemand: gated on the pending material alone; a repeat while one runs is accepted and does nothing."""
-    if truth.key_state(0) != "Enabled" or not truth.ready:
+    if region != truth.primary:
+        return truth, "never"
+    if truth.key_state(region) != "Enabled" or not truth.ready:
         return truth, "no"
     return truth._replace(rotating=True, rotation_shows=truth.rotation_shows or not truth.rotating), "ok"
 
@@ -178,13 +189,13 @@ def rotation_ends(truth: Truth) -> Truth:
     return over._replace(past=truth.permanent, current=truth.pending, pending=None, rotations=truth.rotations + 1)
 
 
-def delete(truth: Truth, material: str) -> tuple[Truth, Said]:
-    """DeleteImportedKeyMaterial on the primary: also of permanent material, and while an accepted rotation runs."""
-    if material == truth.pending:
+def delete(truth: Truth, region: int, material: str) -> tuple[Truth, Said]:
+    """DeleteImportedKeyMaterial: of any material, also while an accepted rotation runs; on a replica it is local."""
+    if material == truth.pending and region == truth.primary:
         return pending_deleted(truth), "ok"
-    if material not in truth.permanent:
+    if material not in (*truth.permanent, truth.pending):
         return truth, "no"
-    return truth._replace(held=_at(truth.held, 0, truth.held[0] - {material})), "ok"
+    return truth._replace(held=_at(truth.held, region, truth.held[region] - {material})), "ok"
 
 
 def pending_deleted(truth: Truth) -> Truth:
