@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from inspect import Parameter, signature
 
 import pytest
 
@@ -18,13 +19,15 @@ ARN = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd5
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
 
 
-def test_nothing_in_mrk_deletes_key_material(world: World) -> None:
-    """I5: not even by mistake: the seam has no such call, and a whole rotation makes none."""
+def test_key_material_is_deleted_only_by_its_id_and_never_by_a_rotation(world: World) -> None:
+    """I5: the one call of the seam that deletes wants the id, without which KMS deletes CURRENT material."""
     arn = world.make_key()
 
     world.rotate(arn)
 
-    assert not [name for name in dir(KmsPort) if "delete" in name or "disable" in name or "schedule" in name]
+    deleting = [name for name in dir(KmsPort) if "delete" in name or "disable" in name or "schedule" in name]
+    assert deleting == ["delete_pending_material"]
+    assert signature(KmsPort.delete_pending_material).parameters["material_id"].default is Parameter.empty
     assert not [call for call in world.simulator.calls if call.operation.startswith(("Delete", "Schedule", "Disable"))]
 
 
