@@ -77,6 +77,15 @@ def test_a_workflow_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]
     assert "rotate, repair, renew, run, fleet" in capsys.readouterr().err
 
 
+def test_the_manual_tells_what_every_state_means() -> None:
+    """A name in the console's graph is found in docs/step-functions.md."""
+    manual = (HERE.parents[1] / "docs" / "step-functions.md").read_text()
+
+    missing = [name for name in machine("run", WORKFLOWS["run"])["States"] if f"`{name}`" not in manual]
+
+    assert missing == []
+
+
 def tasks(definition: dict[str, Any]) -> list[dict[str, Any]]:
     """Every task of a definition, those within maps included."""
     found = []

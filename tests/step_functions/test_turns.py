@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model import EntryName, KeyArn
+from orchestrator.model import EntryName, KeyArn, Region, Replicate
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
 from orchestrator.ports import WrappingAlgorithm
 from orchestrator.progress import Job
+from orchestrator.settings import KeySettings
+from workflows import jobs
 from workflows.step_functions.act import LONGEST, act
 from workflows.step_functions.errors import TooLittleTime
 from workflows.step_functions.look import look
@@ -355,6 +357,19 @@ def test_a_region_that_was_killed_in_two_calls_is_imported_once_more_and_is_the_
     assert [note["memory"] for note in both] == [{}, {}]
     assert turns.to_the_end() == "finished"
     assert rotations(world, arn) == {1}
+
+
+def test_a_run_replicates_fills_and_is_done(world: World, begin: Begin) -> None:
+    """What every stage learns travels on: here, which replicas were made."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    policy = replace(world.policy, regions=frozenset(Region(one) for one in REGIONS), replicate=Replicate.AUTO)
+    turns.job = jobs.run("payments", KeySettings(arn=str(arn)), policy)
+
+    assert turns.to_the_end() in {"finished", "idle"}, turns.turn
+
+    assert {region: key.key_state for region, key in world.everywhere(arn).items()} == dict.fromkeys(REGIONS, "Enabled")
+    assert len(world.calls("ReplicateKey")) == 2
 
 
 def test_nothing_secret_travels(world: World, begin: Begin) -> None:

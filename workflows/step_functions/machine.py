@@ -17,7 +17,7 @@ Json = dict[str, Any]
 JUDGE_ONLY = ("healthy", "ready", "settled", "sound", "clean")
 """Stages that never act: their states are waits."""
 
-EVERYWHERE = ("replicas_imported", "proven", "repaired", "restored", "renewed", "renewable")
+EVERYWHERE = ("replicas_imported", "proven", "repaired", "restored", "renewed", "renewable", "filled")
 """Stages that act on each Region alone: their states are maps over Regions."""
 
 ONCE = "rotated"
