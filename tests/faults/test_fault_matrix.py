@@ -15,6 +15,7 @@ from orchestrator.model import KeyArn
 from orchestrator.progress import Report
 from orchestrator.runner import GRACE
 from orchestrator.simulator import Simulator
+from quick import quick
 from sizes import EVERYTHING, some
 from verdict import Before, Count, before, broken, count_broken, tell
 from worlds import REGIONS, World
@@ -69,6 +70,12 @@ def met(world: World, case: str, expected: str | Sequence[str], fail: Callable[[
 def count(record: Count, tried: int, wrong: list[str]) -> None:
     record("faults_tried", tried)
     count_broken(record, [one.split(": ", 2)[-1] for one in wrong])
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """A world that is quick, as it runs often."""
+    return quick(world)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

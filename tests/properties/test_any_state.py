@@ -20,6 +20,7 @@ from orchestrator.errors import KmsError, StoreError
 from orchestrator.model import EntryName, ImportType, KeyArn, Region
 from orchestrator.progress import Report
 from orchestrator.simulator import Call
+from quick import quick
 from sizes import EVERYTHING
 from verdict import Count, before, broken, count_broken, held
 from worlds import REGIONS, World
@@ -141,12 +142,12 @@ FORBIDDEN = ("Delete", "Schedule", "Disable", "PutKeyPolicy", "CreateKey", "Repl
 @pytest.fixture
 def playing(world: World, record_property: Count) -> Iterator[tuple[World, list[int]]]:
     examples: list[int] = []
-    yield world, examples
+    yield quick(world), examples
     record_property("examples", len(examples))
 
 
 @settings(
-    max_examples=150 if EVERYTHING else 15,
+    max_examples=120 if EVERYTHING else 15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

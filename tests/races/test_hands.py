@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from orchestrator.model import EntryName, ImportType, KeyArn
 from orchestrator.progress import Report
 from orchestrator.simulator import Call, Lag, Simulator, serve
+from quick import quick
 from sizes import EVERYTHING
 from verdict import Count, before, broken, count_broken, held, tell
 from worlds import REGIONS, ManualClock, World
@@ -115,7 +116,7 @@ def world(tmp_path: Path, clock: ManualClock) -> Iterator[World]:
     """A world whose rotations take half a minute, so that there is a time in which one is under way."""
     simulator = Simulator(clock.epoch, lag=Lag.instant().with_rotation(30))
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
-        yield World(simulator, served.endpoint_url, tmp_path, clock, threads)
+        yield quick(World(simulator, served.endpoint_url, tmp_path, clock, threads))
 
 
 def rotate(world: World, arn: KeyArn) -> Report:

@@ -20,6 +20,7 @@ from orchestrator.ports import MaterialStore, WrappingAlgorithm
 from orchestrator.progress import Report
 from orchestrator.runner import Runner
 from orchestrator.simulator import Call
+from quick import quick
 from sizes import EVERYTHING
 from verdict import Count, before, broken, count_broken, tell
 from worlds import World
@@ -113,6 +114,7 @@ def test_a_run_begins_and_ends_at_any_call_of_another(
     world: World, record_property: Count, moment: str, *, shared: bool
 ) -> None:
     numbers = range(2, 90, 5) if EVERYTHING else (5, 31, 62)
+    quick(world)
     wrong = [one for number in numbers for one in race(world, number, moment, shared=shared)]
     record_property("races_run", len(numbers))
     count_broken(record_property, [one.split(": ", 1)[-1] for one in wrong])
@@ -122,6 +124,7 @@ def test_a_run_begins_and_ends_at_any_call_of_another(
 def test_a_run_is_interrupted_at_any_call_in_the_middle_of_another(world: World, record_property: Count) -> None:
     """Two halves of a rotation by one run, in the middle of another one."""
     pairs = [(a, b) for a in range(3, 80, 19) for b in range(4, 80, 19)] if EVERYTHING else [(31, 40), (8, 30)]
+    quick(world)
     wrong = [one for a, b in pairs for one in race(world, a, "before", shared=True, interrupted=b)]
     record_property("races_run", len(pairs))
     count_broken(record_property, [one.split(": ", 1)[-1] for one in wrong])
