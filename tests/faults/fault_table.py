@@ -103,8 +103,8 @@ BY_CALL: dict[tuple[str, str, str], Ends] = {
     ("RotateKeyOnDemand", PRIMARY, "KMSInternalException after the effect"): HAS_HAPPENED,
     ("ImportKeyMaterial", REPLICA, "reset after the effect"): HAS_HAPPENED,
     ("ImportKeyMaterial", REPLICA, "KMSInternalException after the effect"): HAS_HAPPENED,
-    # KMS says that NEW is there already, or that a slot is not: look, wait, send again.
-    ("ImportKeyMaterial", PRIMARY, "IncorrectKeyMaterialException"): PASSES,
+    # KMS says that it has these bytes already, and lists nothing as pending: not sent again by this run (P2).
+    ("ImportKeyMaterial", PRIMARY, "IncorrectKeyMaterialException"): A_PERSON,
     # KMS says that the bytes are not those of the id: believed when it says so twice.
     ("ImportKeyMaterial", REPLICA, "IncorrectKeyMaterialException"): TWICE_ENDS_IT,
 }
