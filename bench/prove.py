@@ -35,6 +35,7 @@ TESTS = {
     "races": ["tests/races"],
     "lag": ["tests/properties/test_lag.py"],
     "properties": ["tests/properties/test_any_state.py"],
+    "switches": ["tests/properties/test_switches.py"],
     "refusals": ["tests/properties/test_fatal_rotations.py"],
     "secrets": ["tests/properties/test_secrets_everywhere.py", "tests/properties/test_hardening.py"],
     "fuzz": ["tests/fuzz"],
@@ -100,6 +101,12 @@ CLAIMS = {
         "{examples:,} examples",
         "From any state that random legal calls reach, a rotation comes to a proven end or stops with a reason "
         "(`tests/properties/test_any_state.py`).",
+    ),
+    "switches": Claim(
+        "Open questions",
+        "{answers:,} runs under another answer",
+        "What nothing public settles about KMS is a switch of the simulator; each is thrown, one at a time, and a "
+        "rotation is begun, finished, given up and repaired (`tests/properties/test_switches.py`).",
     ),
     "refusals": Claim(
         "Fatal rotations refused",
