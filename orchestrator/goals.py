@@ -190,9 +190,14 @@ def due_sentence(view: View, policy: Policy) -> str:
     since = f"rotated {last:%Y-%m-%d}" if last else "never rotated"
     left = checks.LIFETIME_ROTATIONS - checks.rotations_used(view)
     until = due_at(view, policy) + every * max(left - 1, 0)
-    rotations = "1 rotation" if left == 1 else f"{left} rotations"
-    budget = f"{rotations} left: until {until:%B %Y} at {every.days} days" if left else "no rotations left"
+    lasting = f"{counted(left, 'rotation')} left: until {until:%B %Y} at {counted(every.days, 'day')}"
+    budget = lasting if left else "no rotations left"
     return f"{since}, due {due_at(view, policy):%Y-%m-%d}; {budget}"
+
+
+def counted(number: int, what: str) -> str:
+    """Say how many there are of something: 1 key, 2 keys."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def as_it_stands(view: View, policy: Policy) -> Pinned:

@@ -25,8 +25,8 @@ _REPLICATING = ("run", "repair")
 _PRIMARY: Conditions = {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "Observe": _LOOKING,
-    "ImportParameters": (*_IMPORTING, "abort"),
-    "Import": (*_IMPORTING, "abort"),
+    "ImportParameters": _IMPORTING,
+    "Import": _IMPORTING,
     "Rotate": ("run", "rotate"),
     "ReplicatePolicy": _REPLICATING,
     "ReplicateTo": _REPLICATING,

@@ -83,8 +83,8 @@ def interrupted(turn: Turn | None, run: Run | None) -> str:
     """Say where an interrupted run stands."""
     stage = turn.stage if turn else "located"
     if run is not None and run.memory.rotation_sent is not None:
-        return f"interrupted in stage {stage}; the rotation was accepted, and KMS goes on with it; run again to finish"
-    return f"interrupted in stage {stage}; nothing is in flight; run again to resume"
+        return f"stopped in stage {stage}; the rotation was accepted, and KMS goes on with it; run again to finish"
+    return f"stopped in stage {stage}; nothing is in flight; run again to resume"
 
 
 def overdue(progress: "Progress") -> str:

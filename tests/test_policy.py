@@ -33,7 +33,7 @@ from orchestrator.policy import (
 )
 from orchestrator.progress import Job
 from workflows.adopt import adopt
-from workflows.cli import run
+from workflows.cli import invoke
 from workflows.cli.app import app
 from workflows.repair import REPAIR, whatever_is_broken
 from worlds import REGIONS, World
@@ -353,7 +353,7 @@ def write(content: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("config")
 def test_the_policy_goes_to_stdout_and_what_is_said_of_it_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["policy"]) == Exit.OK
+    assert invoke(["policy"]) == Exit.OK
 
     out, err = capsys.readouterr()
     sids = [entry["Sid"] for entry in json.loads(out)["Statement"]]
@@ -369,7 +369,7 @@ def test_what_is_said_is_about_the_command_that_was_asked_for(capsys: pytest.Cap
     """Nothing of imports, promotions or deletions with status; abort deletes, and names who should not."""
     notes = {}
     for name in ("status", "abort"):
-        assert run(["policy", "payments", "--for", name, "--json"]) == Exit.OK
+        assert invoke(["policy", "payments", "--for", name, "--json"]) == Exit.OK
         printed = json.loads(capsys.readouterr().out)
         notes[name] = " ".join(printed["notes"])
         actions = json.dumps(printed["policy"])
@@ -391,7 +391,7 @@ def test_the_policy_has_what_a_store_in_secrets_manager_needs(
     }
     write(config)
 
-    assert run(["policy"]) == Exit.OK
+    assert invoke(["policy"]) == Exit.OK
     out, err = capsys.readouterr()
     found = {entry["Sid"]: entry for entry in json.loads(out)["Statement"]}
     assert found["StoreRead"]["Resource"] == "arn:aws:secretsmanager:us-east-1:111122223333:secret:mrk/*"
@@ -400,7 +400,7 @@ def test_the_policy_has_what_a_store_in_secrets_manager_needs(
         "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/mrk-store"}
     }
     assert "nothing allows to change or delete what is there" in err
-    assert run(["policy", "payments", "--kind", "key", "--principal", ROLE]) == Exit.OK
+    assert invoke(["policy", "payments", "--kind", "key", "--principal", ROLE]) == Exit.OK
     out, err = capsys.readouterr()
     assert "secretsmanager:" not in out
     assert "needs an IAM policy, too" in err
@@ -408,7 +408,7 @@ def test_the_policy_has_what_a_store_in_secrets_manager_needs(
 
 @pytest.mark.usefixtures("config")
 def test_with_json_everything_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["policy", "payments", "--for", "status", "--json"]) == Exit.OK
+    assert invoke(["policy", "payments", "--for", "status", "--json"]) == Exit.OK
 
     out, err = capsys.readouterr()
     told = json.loads(out)
@@ -420,7 +420,7 @@ def test_with_json_everything_is_one_document(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.usefixtures("config")
 def test_a_key_policy_names_the_principal_and_is_the_same_in_every_region(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["policy", "payments", "--kind", "key", "--principal", ROLE]) == Exit.OK
+    assert invoke(["policy", "payments", "--kind", "key", "--principal", ROLE]) == Exit.OK
 
     out, err = capsys.readouterr()
     for entry in json.loads(out)["Statement"]:
@@ -437,10 +437,10 @@ def test_a_policy_that_iam_would_refuse_for_its_length_is_told_and_compact_mends
     config["keys"]["payments"]["regions"] = [f"eu-west-{number}" for number in range(33)]
     write(config)
 
-    assert run(["policy", "payments"]) == Exit.OK
+    assert invoke(["policy", "payments"]) == Exit.OK
     out, err = capsys.readouterr()
     assert f"has {size(json.loads(out))} characters, a managed policy may have 6144: use --compact" in err
-    assert run(["policy", "payments", "--compact"]) == Exit.OK
+    assert invoke(["policy", "payments", "--compact"]) == Exit.OK
     out, err = capsys.readouterr()
     assert size(json.loads(out)) < MANAGED_POLICY_LIMIT
     assert "6144" not in err
@@ -462,7 +462,7 @@ WRONG: dict[str, tuple[list[str], str, str]] = {
 def test_what_cannot_be_is_told_with_a_way_out(
     capsys: pytest.CaptureFixture[str], words: list[str], said: str, hint: str
 ) -> None:
-    assert run(["policy", *words]) == Exit.USAGE
+    assert invoke(["policy", *words]) == Exit.USAGE
 
     out, err = capsys.readouterr()
     assert out == ""
@@ -477,7 +477,7 @@ def test_an_alias_is_refused_for_no_policy_can_name_it(
     config["keys"]["aliased"] = {"arn": "arn:aws:kms:us-east-1:111122223333:alias/payments"}
     write(config)
 
-    assert run(["policy"]) == Exit.USAGE
+    assert invoke(["policy"]) == Exit.USAGE
 
     assert "hint: write the key's own ARN in the config: aws kms describe-key" in capsys.readouterr().err
 
@@ -490,7 +490,7 @@ def test_another_account_a_role_and_another_store_are_told(
     write(config)
 
     other = ROLE.replace("111122223333", "444455556666")
-    assert run(["policy", "payments", "--kind", "key", "--principal", other]) == Exit.OK
+    assert invoke(["policy", "payments", "--kind", "key", "--principal", other]) == Exit.OK
 
     err = capsys.readouterr().err
     assert "from another account: use it within 111122223333" in err

@@ -9,6 +9,9 @@ from rich.text import Text
 
 from orchestrator.ports import Event
 
+_SPARE = 6
+"""Columns for the spinner, and for the ^C that a terminal shows: a line that this breaks would stay behind."""
+
 
 @dataclass(slots=True)
 class _Key:
@@ -25,6 +28,7 @@ class LiveLine:
 
     def __init__(self, console: Console) -> None:
         self._status = Status("", console=console)
+        self._width = console.width - _SPARE
         self._keys: dict[str, _Key] = {}
         self.shown = ""
 
@@ -51,7 +55,9 @@ class LiveLine:
         name, key = next(iter(self._keys.items()))
         others = f"  (and {len(self._keys) - 1} more)" if len(self._keys) > 1 else ""
         self.shown = f"{name}: {line(key)}{others}"
-        self._status.update(Text(self.shown, no_wrap=True, overflow="ellipsis"))
+        text = Text(self.shown)
+        text.truncate(self._width, overflow="ellipsis")
+        self._status.update(text)
 
 
 def line(key: _Key) -> str:
@@ -61,4 +67,4 @@ def line(key: _Key) -> str:
         return f"{key.stage}{done}"
     first = key.waits[0]
     more = f", and {len(key.waits) - 1} more" if len(key.waits) > 1 else ""
-    return f"{key.stage}{done}: {first['message']}{more} (at most {first['at_most']} s)"
+    return f"{key.stage}{done} (at most {first['at_most']} s): {first['message']}{more}"

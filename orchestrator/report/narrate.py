@@ -20,8 +20,11 @@ _DONE = {
 }
 
 
-def narrator(write: Callable[[str], None]) -> Listener:
-    """Return a listener that tells what happens, a line each, and each wait once."""
+def narrator(write: Callable[[str], None], *, brief: bool = False) -> Listener:
+    """Return a listener that tells what happens, a line each, and each wait once.
+
+    Brief: how a run ended is said in a word, since its result follows on the same terminal.
+    """
     waiting: dict[str, set[str]] = {}
 
     def listen(event: Event) -> None:
@@ -29,7 +32,9 @@ def narrator(write: Callable[[str], None]) -> Listener:
         if event.kind == "run.pinned":
             told.clear()
         for name, line in sentences(event):
-            if name not in told:
+            if brief and event.kind == "run.ended":
+                write(f"{event.key}: {event.data['status']}")
+            elif name not in told:
                 told |= {name} if name else set()
                 write(f"{event.key}: {line}")
 

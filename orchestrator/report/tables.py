@@ -58,13 +58,8 @@ def _region_cells(seen: RegionView, at: datetime) -> tuple[str, ...]:
         short(seen.current.material_id if seen.current else None),
         short(seen.pending.material_id) if seen.pending else "",
         f"{usable} of {len(seen.rows)}",
-        counted((min(expiries) - at).days, "day") if expiries else "never",
+        goals.counted((min(expiries) - at).days, "day") if expiries else "never",
     )
-
-
-def counted(number: int, what: str) -> str:
-    """Say how many there are of something: 1 key, 2 keys."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _materials(view: View) -> Table:

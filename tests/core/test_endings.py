@@ -88,10 +88,10 @@ def test_an_interrupted_run_says_whether_kms_goes_on_without_it() -> None:
     """I9, P6: an accepted rotation cannot be interrupted, and is not called "nothing"."""
     turn = Turn("rotated", "going")
 
-    assert interrupted(None, None) == "interrupted in stage located; nothing is in flight; run again to resume"
-    assert interrupted(turn, a_run()) == "interrupted in stage rotated; nothing is in flight; run again to resume"
+    assert interrupted(None, None) == "stopped in stage located; nothing is in flight; run again to resume"
+    assert interrupted(turn, a_run()) == "stopped in stage rotated; nothing is in flight; run again to resume"
     assert interrupted(turn, a_run(rotation_sent=NOW)) == (
-        "interrupted in stage rotated; the rotation was accepted, and KMS goes on with it; run again to finish"
+        "stopped in stage rotated; the rotation was accepted, and KMS goes on with it; run again to finish"
     )
 
 

@@ -560,6 +560,12 @@ SENTENCES: list[tuple[str, Callable[[], dict[Region, RegionView]], Policy, str]]
         YEARLY,
         "rotated 2025-11-22, due 2026-11-22; 1 rotation left: until November 2026 at 365 days",
     ),
+    (
+        "daily",
+        lambda: a_key(ROTATED),
+        Policy(rotate_every=timedelta(days=1)),
+        "rotated 2025-11-22, due 2025-11-23; 24 rotations left: until December 2025 at 1 day",
+    ),
     ("none left", lambda: a_key(SPENT), YEARLY, "rotated 2025-11-22, due 2026-11-22; no rotations left"),
 ]
 

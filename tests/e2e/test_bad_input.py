@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyrage
 import pytest
-from machine import BIN, REGIONS, Machine
+from machine import BIN, REGIONS, Machine, Past
 
-from orchestrator.simulator import Simulator
+from orchestrator.errors import Exit
+from orchestrator.simulator import Simulator, serve
+from orchestrator.simulator.timing import Lag
 
 Change = Callable[[Machine, str], object]
 
@@ -72,6 +75,7 @@ def the_entry(machine: Machine) -> Path:
     return entry
 
 
+CHANGING = ("ImportKeyMaterial", "RotateKeyOnDemand", "DeleteImportedKeyMaterial", "CreateKey", "ReplicateKey")
 KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000000000000000000000000"
 HMAC = {"Origin": "EXTERNAL", "KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}
 ALIAS = "arn:aws:kms:us-east-1:111122223333:alias/nobody"
@@ -142,6 +146,7 @@ BLOCKED: dict[str, tuple[Change, int, list[str]]] = {
     "unreadable entry": (lambda m, _: the_entry(m).write_bytes(b"age-encryption.org/v1\n"), 4, ["cannot"]),
     "lost entry": (lambda m, _: the_entry(m).unlink(), 4, ["store"]),
     "open store": (lambda m, _: (m.directory / "store").chmod(0o755), 4, ["chmod"]),
+    "a directory in the store open to all": (lambda m, _: the_entry(m).parent.chmod(0o755), 4, ["chmod 700"]),
     "the identity of somebody else": (other_identity, 2, ["opens nothing that is sealed to store.recipients"]),
     "a store stamped for AWS": (stamped_for_aws, 4, ["stamped", "aws"]),
     "another store": (rewrite("/store", "/elsewhere"), 4, ["mrk store init"]),
@@ -265,11 +270,12 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_reaches_kms(adopted: tupl
     machine, arn = adopted
     before = writes(machine.simulator)
     limited = "trap '' XFSZ; ulimit -f 0; exec mrk rotate payments --yes -q --json"
-    process = machine.start("bash", "-c", f"export PATH={BIN}:$PATH; {limited} | cat")
+    process = machine.start("bash", "-c", f"export PATH={BIN}:$PATH; set -o pipefail; {limited} | cat")
     out, err = process.communicate(timeout=100)
 
     assert "Traceback" not in out + err
     assert "File too large" in out + err
+    assert process.returncode == Exit.USAGE, out + err
     assert writes(machine.simulator) == before
     told(machine, ["rotate", "payments", "--yes", "-q"], {0}, ["finished"])
     assert rotations(machine, arn) == 1
@@ -324,6 +330,26 @@ def test_a_replica_that_is_being_created_is_waited_for(adopted: tuple[Machine, s
 
 
 @pytest.mark.e2e
+def test_a_key_that_is_updating_is_waited_for(tmp_path: Path) -> None:
+    """Its primary was moved a moment ago: nothing is imported before both keys are Enabled again."""
+    past = Past()
+    simulator = Simulator(past, lag=replace(Lag.instant(), updating=8), rotation_seconds=0.5)
+    with serve(simulator) as served:
+        machine = Machine(tmp_path, served.endpoint_url, simulator, past)
+        arn, material = machine.make_key_quickly()
+        machine.run("mrk", "store", "init")
+        machine.run("mrk", "adopt", "payments", str(material), "-q")
+        since, before = past(), len(writes(simulator))
+        machine.client().update_primary_region(KeyId=arn, PrimaryRegion=REGIONS[1])
+
+        told(machine, ["rotate", "payments", "--yes"], {0}, ["is Updating", "finished"])
+
+        changed = [call.at for call in simulator.calls if call.operation in CHANGING][before:]
+        assert min(changed) >= since + 8
+        assert rotations(machine, arn) == 1
+
+
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -361,5 +387,4 @@ def rotations(machine: Machine, arn: str) -> int:
 
 def writes(simulator: Simulator) -> list[str]:
     """The calls that changed something."""
-    changing = ("ImportKeyMaterial", "RotateKeyOnDemand", "DeleteImportedKeyMaterial", "CreateKey", "ReplicateKey")
-    return [call.operation for call in simulator.calls if call.operation in changing]
+    return [call.operation for call in simulator.calls if call.operation in CHANGING]

@@ -18,7 +18,7 @@ from orchestrator.ports import WrappingAlgorithm
 from quick import quick
 from sizes import EVERYTHING
 from verdict import Count, tell
-from workflows.cli import run
+from workflows.cli import invoke
 from worlds import World
 
 pytestmark = pytest.mark.timeout(1800)
@@ -52,7 +52,7 @@ def test_no_config_makes_the_command_fail_in_a_way_that_is_not_said(
             config.write_text(json.dumps(spoiled(whole, dice)))  # which is YAML, too
         else:
             config.write_bytes(torn(text, dice))
-        code = run(["config", "check", "-c", str(config)])
+        code = invoke(["config", "check", "-c", str(config)])
         if said := judged(code, {Exit.OK, Exit.USAGE}, capsys):
             wrong.append(f"config {seed}: {said}")
     record_property("inputs_fuzzed", inputs)
@@ -79,7 +79,7 @@ def test_no_journal_makes_a_report_fail_in_a_way_that_is_not_said(
         else:
             lines[at] = torn(lines[at], dice)
         spoilt.write_bytes(b"".join(lines))
-        code = run(["report", str(spoilt), *(["--json"] if dice.random() < 0.5 else [])])
+        code = invoke(["report", str(spoilt), *(["--json"] if dice.random() < 0.5 else [])])
         if said := judged(code, {Exit.OK, Exit.USAGE, Exit.FAILED, Exit.BLOCKED}, capsys):
             wrong.append(f"journal {seed}: {said}")
     record_property("inputs_fuzzed", inputs)

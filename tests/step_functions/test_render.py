@@ -10,7 +10,7 @@ import workflows.step_functions
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import Exit
 from orchestrator.retry import RetryPolicy
-from workflows.cli import run
+from workflows.cli import invoke
 from workflows.jobs import WORKFLOWS
 from workflows.step_functions.machine import FUNCTION_SECONDS, MAY_PASS, NOT_BEGUN, machine, state_name
 
@@ -18,7 +18,7 @@ HERE = Path(workflows.step_functions.__file__).parent
 
 
 def rendered(capsys: pytest.CaptureFixture[str], name: str) -> str:
-    assert run(["workflow", "render", name]) == Exit.OK
+    assert invoke(["workflow", "render", name]) == Exit.OK
     return capsys.readouterr().out
 
 
@@ -72,7 +72,7 @@ def test_no_state_has_a_place_for_an_approval_that_the_input_claims() -> None:
 
 def test_a_workflow_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """I9: what is wrong, and what there is."""
-    assert run(["workflow", "render", "nope"]) == Exit.USAGE
+    assert invoke(["workflow", "render", "nope"]) == Exit.USAGE
 
     assert "rotate, repair, renew, run, fleet" in capsys.readouterr().err
 

@@ -5,12 +5,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import typer
-
 from orchestrator.errors import Exit, MrkError
-from orchestrator.hardening import offer_no_core_dump
-from workflows.cli.app import app
-from workflows.cli.common import complain
+from workflows.cli.complaints import complain
+from workflows.cli.signals import listen_from_the_start
 
 __all__ = ["main"]
 
@@ -19,9 +16,12 @@ _SIGNALLED = 130
 
 def main() -> None:
     """Run the command line and end the process; no traceback ever reaches a user (I9)."""
+    listen_from_the_start()
+    from orchestrator.hardening import offer_no_core_dump  # noqa: PLC0415 - see invoke
+
     offer_no_core_dump()
     _open_streams()
-    code = run(sys.argv[1:])
+    code = invoke(sys.argv[1:])
     try:
         sys.stdout.flush()
     except OSError:
@@ -41,8 +41,13 @@ def _open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the life of the process
 
 
-def run(arguments: list[str]) -> int:
+def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    # Imported here: it takes a while, in which Ctrl-C is already listened to.
+    import typer  # noqa: PLC0415
+
+    from workflows.cli.app import app  # noqa: PLC0415
+
     try:
         code = app(args=arguments, prog_name="mrk", standalone_mode=False)
     except MrkError as error:

@@ -9,7 +9,8 @@ from orchestrator.errors import Exit, UsageError
 from orchestrator.model import KeyArn, MaterialId
 from workflows.abort import abort
 from workflows.cli import plan
-from workflows.cli.common import complain, each, finish, opened
+from workflows.cli.common import each, finish, opened
+from workflows.cli.complaints import complain
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 
 

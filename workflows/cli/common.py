@@ -133,8 +133,8 @@ def opened(options: Options, *, changing: bool = True) -> AbstractContextManager
 def watcher(log_level: str) -> Listener:
     """Tell on stderr what happens: sentences on a terminal, JSON elsewhere and at level debug."""
     if sys.stderr.isatty() and log_level == "info":
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        return fan_out([narrator(console.print), LiveLine(console)])
+        console = Console(stderr=True, highlight=False, markup=False)
+        return fan_out([narrator(console.print, brief=sys.stdout.isatty()), LiveLine(console)])
     # Imported here: a plan on a terminal needs no logger, and its import is a tenth of the plan's time.
     from orchestrator.logs import event_logger  # noqa: PLC0415
 
@@ -210,11 +210,6 @@ def write_text(text: str) -> None:
 def write_json(document: object) -> None:
     """Print one JSON document to stdout."""
     sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
-
-
-def complain(message: str, hint: str = "") -> None:
-    """Say what went wrong on stderr, and what to do next."""
-    sys.stderr.write(f"mrk: {message}\n" + (f"hint: {hint}\n" if hint else ""))
 
 
 def each(called: Invocation, names: Sequence[str] | None, make: Callable[[str, KeySettings], Job]) -> list[Job]:

@@ -2,8 +2,8 @@
 
 import typer
 
+from orchestrator import goals
 from orchestrator.errors import Exit
-from orchestrator.report import tables
 from orchestrator.settings import schema
 from workflows.cli.common import read_settings, write, write_json
 from workflows.cli.options import ConfigOption
@@ -15,7 +15,7 @@ app = typer.Typer(help="The config file: check it, or print its schema.", no_arg
 def check(*, config: ConfigOption = None) -> int:
     """Read the config file and say whether it is sound; calls nothing."""
     settings = read_settings(config)
-    keys = tables.counted(len(settings.keys), "key")
+    keys = goals.counted(len(settings.keys), "key")
     write(f"sound: {keys}, store {settings.store.uri}")
     return Exit.OK
 

@@ -12,7 +12,8 @@ from orchestrator.progress import Job
 from orchestrator.report import tables
 from workflows import jobs
 from workflows.cli import plan
-from workflows.cli.common import Invocation, complain, each, finish, opened
+from workflows.cli.common import Invocation, each, finish, opened
+from workflows.cli.complaints import complain
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 
 
@@ -51,10 +52,10 @@ def command(
 def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
     """Show the plans, and have the point of no return confirmed; what does not come to it needs no word."""
     planned = plan.predicted(called, todo)
-    if not any(step.point_of_no_return for _, found in planned if found for step in found.steps):
+    rotated = [report.job.name for report, found in planned if found and any(s.point_of_no_return for s in found.steps)]
+    if not rotated:
         return True
     console = Console(stderr=True, highlight=False, markup=False)
     for report, found in planned:
         console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
-        console.print(f"{report.job.name}: {tables.budget(report)}", style="bold yellow")
-    return typer.confirm("Rotate?", err=True)
+    return typer.confirm(f"Rotate {', '.join(rotated)}? It cannot be undone", err=True)

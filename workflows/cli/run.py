@@ -11,7 +11,8 @@ from orchestrator.progress import Job, Report
 from orchestrator.task_token import TOKEN
 from workflows import jobs
 from workflows.cli import plan
-from workflows.cli.common import Invocation, complain, each, finish, opened, read_settings, watcher
+from workflows.cli.common import Invocation, each, finish, opened, read_settings, watcher
+from workflows.cli.complaints import complain
 from workflows.cli.options import DryRunOption, NamesArgument, Options, with_options
 from workflows.cli.signals import stopping
 from workflows.cli.unattended import Delay, watched

@@ -1,10 +1,16 @@
 """Ctrl-C and SIGTERM: the first one ends in good order whatever is under way."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
+
+from orchestrator.errors import Exit
+
+_IMPORTING = "<frozen importlib"
+"""How the file names of CPython's import machinery begin."""
 
 
 class Stoppable(Protocol):
@@ -12,6 +18,24 @@ class Stoppable(Protocol):
 
     def stop(self) -> None:
         """End in good order, soon; called from a signal handler."""
+
+
+def listen_from_the_start() -> None:
+    """Let Ctrl-C end mrk as the contract says also while it is still being loaded."""
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(_number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, but end at once in the midst of an import.
+
+    There an exception is lost, or leaves the import lock held, for which every other thread then waits for ever.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORTING):
+            os.write(2, b"mrk: interrupted\nhint: run again: a run resumes where it stands\n")
+            os._exit(Exit.INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 @contextmanager

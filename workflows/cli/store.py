@@ -5,7 +5,7 @@ from rich.table import Table
 
 from orchestrator.compose import make_store
 from orchestrator.errors import Exit
-from orchestrator.model import Entry, short
+from orchestrator.model import ADOPTED, Entry, short
 from orchestrator.settings import StoreSettings
 from workflows.cli.common import opened, read_settings, write, write_json
 from workflows.cli.options import Options, with_options
@@ -49,8 +49,13 @@ def _table(entries: tuple[Entry, ...]) -> Table:
         table.add_column(column, overflow="fold")
     for entry in entries:
         name = entry.name
-        table.add_row(str(name.key), short(name.replaces), str(name.attempt), short(entry.linked), _marks(entry))
+        table.add_row(str(name.key), short(name.replaces), _attempt(name.attempt), short(entry.linked), _marks(entry))
     return table
+
+
+def _attempt(number: int) -> str:
+    """Say which attempt of mrk's own this is; what came from a file is none."""
+    return "adopted" if number >= ADOPTED else str(number)
 
 
 def _marks(entry: Entry) -> str:
