@@ -20,6 +20,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NamedTuple
 
 SHARE = os.environ.get("MRK_PROVE", "all")
@@ -74,8 +75,9 @@ CLAIMS = {
     "crash": Claim(
         "Crash matrix",
         "{points_killed:,} points killed ({points_not_reached:,} not reached: polls vary)",
-        "`mrk` as a real process over four Regions, killed with -9 at every call of KMS and of the store, before it "
-        "has an effect and after that, and in the middle of a line of its journal; then run again (`tests/crash`).",
+        "`mrk` as a real process over four Regions, killed with -9: a rotation at every call of KMS and every change "
+        "of the store, before it has an effect and after that, at some of its looks at the store, and in the middle of "
+        "lines of its journal; other workflows at some of their calls. Then run again (`tests/crash`).",
     ),
     "faults": Claim(
         "Fault matrix",
@@ -88,7 +90,8 @@ CLAIMS = {
         "Races",
         "{races_run:,} races run",
         "Two to eight processes on one store, separate stores, and other people: replicas made and scheduled for "
-        "deletion, another primary, imports, rotations and deletions by hand (`tests/races`).",
+        "deletion, another primary, imports, rotations and deletions by hand, an abort; each at many calls of a run, "
+        "before the call's effect and after it (`tests/races`).",
     ),
     "lag": Claim(
         "Lag",
@@ -218,7 +221,7 @@ def document(found: dict[str, dict[str, Any]]) -> str:
         "|---|---|---|---|---|",
         *(row(part, result) for part, result in found.items()),
         "",
-        *(line for part in found for line in (f"**{CLAIMS[part].title}.** {CLAIMS[part].meaning}", "")),
+        *(line for part in found for line in (fill(f"**{CLAIMS[part].title}.** {CLAIMS[part].meaning}", 120), "")),
         "A promise is judged from outside, after every crash, fault and race: by what the simulated keys really are in",
         "every Region, and by the bytes that the stores can give back (`tests/verdict.py`). Tests that are expected to",
         "fail are known defects; each says which.",
