@@ -35,7 +35,7 @@ STORE = "secretsmanager:us-east-1/mrk"
 SETTINGS = {
     "MRK_STORE": json.dumps({"uri": STORE}),
     "MRK_DEFAULTS": json.dumps({"proof": "full"}),
-    "MRK_RUN": json.dumps({"poll": "200ms", "looks": 2, "deadline": "50s", "workers": 8}),
+    "MRK_RUN": json.dumps({"poll": "200ms", "looks": 2, "deadline": "150s", "workers": 8}),
 }
 
 

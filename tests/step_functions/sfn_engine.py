@@ -65,7 +65,7 @@ class Execution:
     engine: Engine
     arn: str
 
-    def ended(self, patience: float = 60) -> dict[str, Any]:
+    def ended(self, patience: float = 160) -> dict[str, Any]:
         """Wait for its end, and return how DescribeExecution tells of it."""
         client, deadline = self.engine.client("stepfunctions"), time.monotonic() + patience
         while True:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from sfn_cloud import FIVE, TWO, Cloud
 from sfn_engine import Execution
@@ -14,6 +15,7 @@ from sfn_engine import Execution
 from orchestrator.model import KeyArn
 from orchestrator.simulator import Call
 
+pytestmark = pytest.mark.timeout(240)  # whole executions, on a machine that may have much else to do
 LIMIT = 32 * 1024
 MRK = str(Path(sys.executable).parent / "mrk")
 

@@ -22,6 +22,7 @@ from orchestrator.task_token import TaskToken
 from workflows.step_functions.callback import answer, answered
 
 KEY = KeyArn("aws", Region("us-east-1"), "111122223333", "mrk-" + 32 * "a")
+pytestmark = pytest.mark.timeout(240)  # whole executions, on a machine that may have much else to do
 MRK = str(Path(sys.executable).parent / "mrk")
 
 
