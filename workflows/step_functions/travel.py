@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.model import Failed, Goal, Memory, Run
+from orchestrator.model import Failed, Goal, Memory
 
 Json = dict[str, Any]
-T = TypeVar("T", Goal, Memory, Run)
 
 SENTENCES = 5_000
 """Characters that all the sentences of one payload may have together."""
