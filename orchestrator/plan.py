@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestrator import effects, memory
 from orchestrator.decide import decide
 from orchestrator.model import Action, ImportMaterial, Reason, Region, RotateOnDemand, Run, Stage, StoreView, Turn, View
 
 _MOST_TURNS = 500
+_STEP = timedelta(seconds=5)
+"""Nothing is polled in a plan: a short `run.poll` must not use up the turns before the longest wait is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def predict(stages: Sequence[Stage], view: View, run: Run, now: datetime) -> Pla
             run = memory.learned(run, action, effects.outcome(action), now)
         if not turn.act:
             run = memory.waited(run, turn, now)
-            now = turn.wake or now
+            now = max(turn.wake or now, now + _STEP)
             world, run = _looked_again(world, run, now)
     return Plan(tuple(steps), turn)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from orchestrator import checks
 from orchestrator.durations import render
 from orchestrator.goals import Pinned, as_it_stands
-from orchestrator.model import Act, Goal, Idle, MaterialRow, Policy, RegionView, Run, Step, View
+from orchestrator.model import Act, Block, Goal, Idle, MaterialRow, Policy, Reason, RegionView, Run, Step, View
 from orchestrator.stages import settled
 from workflows.repair import import_again, sound
 
@@ -27,12 +27,19 @@ def renewable(view: View, run: Run) -> Sequence[Step]:
 
 
 def whatever_expires(view: View, policy: Policy) -> Pinned:
-    """Pin the renewal; Idle where every Region was seen and nothing expires soon."""
+    """Pin the renewal; Idle where every Region was seen, and nothing expires soon or has expired (P5)."""
     pinned = as_it_stands(view, policy)
     if not isinstance(pinned, Goal) or _expiring(view, pinned):
         return pinned
     unseen = checks.seen_everywhere(view, view.members)
-    return unseen or Idle(f"nothing expires within {render(policy.renew_before)} that the config gives longer")
+    idle = Idle(f"nothing expires within {render(policy.renew_before)} that the config gives longer")
+    return unseen or _expired(view, policy) or idle
+
+
+def _expired(view: View, policy: Policy) -> Sequence[Step]:
+    """Name what is too late to renew: it is missing, and for repair."""
+    found = checks.materials_usable(view, policy)
+    return [step for step in found if isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING]
 
 
 def _expiring(view: View, goal: Goal) -> Sequence[tuple[RegionView, MaterialRow]]:

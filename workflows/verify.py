@@ -10,6 +10,8 @@ from typing import TypeGuard
 from orchestrator.goals import Pinned, verified
 from orchestrator.model import Block, EntryName, Policy, Reason, Step, StoreView, View, short
 
+_FINISHED = "the next run finishes it: mrk run NAME"
+
 
 def judged(view: View, policy: Policy) -> Pinned:
     """Pin nothing: Idle is healthy, anything else says what is not."""
@@ -19,10 +21,13 @@ def judged(view: View, policy: Policy) -> Pinned:
     lacking = list(_lacking(view))
     dead = {block.region for block in lacking}
     others = [step for step in found if not (_about(step, Reason.MATERIAL_MISSING) and step.region in dead)]
+    stands = [*lacking, *(step for step in others if not _about(step, Reason.NOT_PROVEN))]
     begun = _begun(view) or next((step.message for step in others if _about(step, Reason.NOT_PROVEN)), "")
-    way = "the next run finishes it: mrk run NAME"
-    unfinished = [Block(Reason.NOT_PROVEN, begun, way, view.key.region, person=False)] if begun else []
-    return [*lacking, *(step for step in others if not _about(step, Reason.NOT_PROVEN)), *unfinished]
+    if not begun or any(_about(step, Reason.FOREIGN_PENDING) for step in stands):
+        return stands
+    person = any(isinstance(step, Block) and step.person for step in stands)
+    way = "once that is mended, the next run finishes it: mrk run NAME" if person else _FINISHED
+    return [*stands, Block(Reason.NOT_PROVEN, begun, way, view.key.region, person=False)]
 
 
 def _about(step: Step, reason: Reason) -> TypeGuard[Block]:

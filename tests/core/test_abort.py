@@ -383,9 +383,11 @@ def test_the_link_that_a_lost_reply_cost_is_found_again(world: World) -> None:
     well(world, arn)
 
 
-def test_the_plan_of_an_abort_names_the_deletion_and_ends(world: World) -> None:
+@pytest.mark.parametrize("poll", [timedelta(milliseconds=200), timedelta(seconds=5), timedelta(minutes=1)])
+def test_the_plan_of_an_abort_names_the_deletion_and_ends(world: World, poll: timedelta) -> None:
+    """However often a run would look in the 15 minutes."""
     arn = begun(world)
-    job = abort("payments", arn, world.policy)
+    job = abort("payments", arn, replace(world.policy, poll=poll))
     looked = world.runner().run([replace(job, stages=())])[0]
     assert looked.view is not None
     assert looked.run is not None

@@ -1,6 +1,6 @@
 """Renew: the same bytes with a later ValidTo, in time, so that nothing that the key needs ever expires."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,7 +21,8 @@ from core_building import (
     told,
 )
 
-from orchestrator.model import Goal, Idle, ImportMaterial, KeyArn, KeyState, MaterialRow, Policy
+from orchestrator.goals import Pinned
+from orchestrator.model import Block, Goal, Idle, ImportMaterial, KeyArn, KeyState, MaterialRow, Policy
 from orchestrator.plan import predict
 from orchestrator.progress import Report
 from orchestrator.settings import KeySettings
@@ -99,6 +100,20 @@ def test_nothing_is_pinned_where_nothing_expires() -> None:
 
     assert isinstance(whatever_expires(a_view(a_key(far), *STORED), policy), Idle)
     assert isinstance(whatever_expires(a_view(a_key(far), *STORED), replace(policy, renew_before=days(32) - NOW)), Goal)
+
+
+@pytest.mark.parametrize("lost", [current("b", valid_to=days(-1)), current("b", imported=False)])
+def test_what_has_expired_is_never_called_nothing_to_renew(lost: MaterialRow) -> None:
+    """P5: the key is dead in that Region, and only a repair brings it back."""
+    (block,) = asked(whatever_expires(a_view(a_key(BOTH, eu=[BOTH[0], lost]), *STORED), Policy()))
+
+    assert (block.reason, block.region) == ("material-missing", "eu-west-1")
+    assert "mrk repair NAME" in block.way_out
+
+
+def asked(pinned: Pinned) -> list[Block]:
+    assert isinstance(pinned, Sequence), pinned
+    return [step for step in pinned if isinstance(step, Block)]
 
 
 # ---- in the simulated world --------------------------------------------------------------------------------------

@@ -61,3 +61,20 @@ def test_a_region_that_lost_old_material_after_the_rotation_is_dead_and_current_
     assert not told[1][1]
     assert len(told) == 2
     assert "rotating now" not in json.dumps(told)
+
+
+def test_what_stands_against_the_next_run_is_never_left_to_it(adopted: tuple[Machine, str]) -> None:
+    """Foreign material: no run finishes that. A rotation of ours, in a key that somebody disabled: later."""
+    machine, arn = adopted
+    foreign = machine.directory / "foreign.bin"
+    foreign.write_bytes(bytes(range(32)))
+    material = machine.import_quickly(arn, foreign, "NEW_KEY_MATERIAL")
+
+    told = judged(machine, 4)
+    machine.client().delete_imported_key_material(KeyId=arn, KeyMaterialId=material)
+    machine.run("mrk", "rotate", "payments", "--yes", "--until", "deposited", "-q")
+    machine.client(REGIONS[1]).disable_key(KeyId=arn.replace(REGIONS[0], REGIONS[1]))
+    table = machine.run("mrk", "verify", code=4)
+
+    assert [("which is not in this store" in message, person) for message, person in told] == [(True, True)]
+    assert "once that is mended, the next run finishes it: mrk run payments" in table
