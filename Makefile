@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # What decides: its branches are covered, or the tests fail.
 CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/stages.py,orchestrator/decide.py,orchestrator/memory.py,orchestrator/goals.py,orchestrator/effects.py,orchestrator/plan.py,orchestrator/wrapping.py
 
-.PHONY: help install demo test prove lint lock clean
+.PHONY: help install demo test prove mutation lint lock clean
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -38,6 +38,14 @@ test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 prove: $(VENV)/.dev    ## every proof in full; writes docs/reliability.md (about two hours of CPU; MRK_PROVE=5 tries one crash and one fault in five)
 	$(BIN)/python bench/prove.py
 
+$(VENV)/.mutation: requirements-mutation.lock $(VENV)/.dev
+	$(PYTHON) -m venv $(VENV)/mutation
+	$(VENV)/mutation/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements-mutation.lock
+	touch $@
+
+mutation: $(VENV)/.mutation  ## change the code on purpose, and see which change no test notices (MODULES=... for some)
+	$(BIN)/python bench/mutation $(MODULES)
+
 bench: $(VENV)/.dev    ## how long a cold start of the Lambda function takes, beside that of boto3
 	$(BIN)/python bench/imports.py
 
@@ -54,6 +62,8 @@ lock:                  ## pin every dependency again (needs uv)
 	    -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group tools \
 	    -o requirements-tools.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group mutation \
+	    -o requirements-mutation.lock
 
 clean:                 ## remove what was built
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache

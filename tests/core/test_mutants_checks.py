@@ -1,0 +1,415 @@
+"""What each check says, to the word: which key or Region, why, and a way out that can be typed as it stands (I9).
+
+Scripts and people act on these sentences; a check that finds the right thing and says another is as good as none.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from core_building import (
+    AP,
+    EU,
+    KEY,
+    NOW,
+    REGIONS,
+    US,
+    B,
+    a_goal,
+    a_key,
+    a_run,
+    a_store,
+    a_view,
+    cannot_see,
+    current,
+    days,
+    entry,
+    first,
+    past,
+    pending,
+)
+
+from orchestrator import checks
+from orchestrator.model import STORE, Block, KeyState, MissingOld, Policy, Reason, Replicate, Step, Wait
+
+MINUTES = timedelta(minutes=1)
+AGAIN = "run again: the next run follows it"
+RUN = a_run()
+EVERYWHERE = frozenset(REGIONS)
+NO_REPLICA = a_key(regions=(US, EU))
+
+
+def both(reason: Reason, message: str, way: str, **more: Any) -> list[Step]:
+    """The same of each Region."""
+    return [
+        Block(reason, message.format(region), way.format(region), region, **more) for region in sorted([US, EU, AP])
+    ]
+
+
+SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
+    "a Region was not seen yet": (
+        lambda: checks.seen_everywhere(a_view(a_key(eu=None)), REGIONS),
+        [Wait(Reason.LOOKING, "looking at eu-west-1", EU, 3 * MINUTES, look=(EU,))],
+    ),
+    "a Region cannot be seen for a while": (
+        lambda: checks.seen_everywhere(a_view(a_key(eu=None), failures=[cannot_see(EU)]), REGIONS),
+        [Wait(Reason.ACCESS, f"{EU} cannot be looked at: no answer from {EU}", EU, 5 * MINUTES, look=(EU,))],
+    ),
+    "a Region cannot be seen, and no hint came": (
+        lambda: checks.seen_everywhere(a_view(a_key(eu=None), failures=[cannot_see(EU, transient=False)]), REGIONS),
+        [Block(Reason.ACCESS, f"no answer from {EU}", "mend the cause and run again", EU, person=False)],
+    ),
+    "the store cannot be seen, and a hint came": (
+        lambda: checks.seen_everywhere(a_view(failures=[cannot_see(STORE, transient=False, hint="mount it")]), REGIONS),
+        [Block(Reason.ACCESS, "no answer from store", "mount it", None, person=False)],
+    ),
+    "the key is not there": (
+        lambda: checks.seen_everywhere(
+            a_view(a_key(eu=None), failures=[cannot_see(EU, transient=False, not_found=True, hint="look")]), REGIONS
+        ),
+        [Block(Reason.REGION_LACKING, f"no answer from {EU}", "look", EU)],
+    ),
+    "the store was not seen in time": (
+        lambda: checks.store_holds(a_view(failures=[cannot_see(STORE)]), Policy()),
+        [Wait(Reason.ACCESS, "store cannot be looked at: no answer from store", None, 5 * MINUTES, look=(STORE,))],
+    ),
+    "the last look is too old": (
+        lambda: list(checks.before_rotate(a_view(a_key(eu={"seen_at": NOW - timedelta(seconds=11)}, ap=None)), RUN)),
+        [Wait(Reason.LOOKING, f"a last look before the rotation: {AP}, {EU}", None, 3 * MINUTES, look=(AP, EU))],
+    ),
+    "the material is made by KMS": (
+        lambda: checks.right_kind(a_view(a_key(eu={"origin": "AWS_KMS"}))),
+        [
+            Block(
+                Reason.NOT_EXTERNAL,
+                f"{KEY.within(EU)} has Origin AWS_KMS, not EXTERNAL",
+                "KMS makes the material of this key itself; rotate it with aws kms rotate-key-on-demand",
+                EU,
+            )
+        ],
+    ),
+    "the key is not symmetric": (
+        lambda: checks.right_kind(a_view(a_key(eu={"key_spec": "HMAC_256"}))),
+        [
+            Block(
+                Reason.NOT_SYMMETRIC,
+                f"{KEY.within(EU)} is HMAC_256, not symmetric",
+                "KMS rotates symmetric keys only; make a new key and move its users",
+                EU,
+            )
+        ],
+    ),
+    "the primary moved, and the Regions do not agree where": (
+        lambda: checks.topology(a_view(a_key(eu={"primary": EU}, ap={"primary": AP})), a_goal()),
+        [
+            Block(
+                Reason.TOPOLOGY,
+                f"the primary key moved from {US} to {AP}, {EU}, {US} during the run",
+                AGAIN,
+                person=False,
+            )
+        ],
+    ),
+    "members went and came": (
+        lambda: checks.topology(a_view(NO_REPLICA), a_goal(members=frozenset({US, AP, "sa-east-1"}))),
+        [
+            Block(
+                Reason.TOPOLOGY,
+                f"the members of the multi-Region key changed during the run: {AP}, {EU}, sa-east-1",
+                AGAIN,
+                person=False,
+            )
+        ],
+    ),
+    "the config lists a Region that is no member": (
+        lambda: list(checks.listed(a_view(NO_REPLICA), Policy(regions=EVERYWHERE))),
+        [
+            Block(
+                Reason.REGION_LACKING,
+                f"the config lists {AP}, but the key has no member there",
+                f"set `replicate: auto` and run mrk repair NAME; or replicate it yourself (aws kms replicate-key "
+                f"--region {US} --key-id {KEY.key_id} --replica-region {AP} --policy ...), then mrk repair NAME, "
+                f"or take {AP} out of `regions`",
+                AP,
+            )
+        ],
+    ),
+    "the config lists a Region, and wants it replicated": (
+        lambda: list(checks.listed(a_view(NO_REPLICA), Policy(regions=EVERYWHERE, replicate=Replicate.AUTO))),
+        [
+            Block(
+                Reason.REGION_LACKING,
+                f"the config lists {AP}, but the key has no member there",
+                f"replicate the key there: mrk repair NAME, or take {AP} out of `regions`",
+                AP,
+            )
+        ],
+    ),
+    "the config lists a second Region of a single-Region key": (
+        lambda: list(checks.listed(a_view(a_key(regions=(US,))), Policy(regions=frozenset({US, EU})))),
+        [
+            Block(
+                Reason.REGION_LACKING,
+                f"the config lists {EU}, but the key has no member there",
+                "KMS replicates no single-Region key: make a multi-Region key and move its users, "
+                f"or take {EU} out of `regions`",
+                EU,
+            )
+        ],
+    ),
+    "a member is not in the config": (
+        lambda: list(checks.listed(a_view(), Policy(regions=frozenset({US, EU})))),
+        [
+            Block(
+                Reason.REGION_UNLISTED,
+                f"the key has a member in {AP}, which the config lacks",
+                f"add {AP} to `regions`, or leave `regions` out to follow KMS",
+                AP,
+            )
+        ],
+    ),
+    "the key is made just now": (
+        lambda: checks.importable(a_key(eu={"key_state": KeyState.CREATING})[EU]),
+        [Wait(Reason.KEY_STATE, f"the key in {EU} is Creating", EU, 3 * MINUTES, look=(EU,))],
+    ),
+    "the key is Disabled": (
+        lambda: checks.importable(a_key(eu={"key_state": KeyState.DISABLED})[EU], healing=True),
+        [
+            Block(
+                Reason.DISABLED,
+                f"the key in {EU} is Disabled",
+                f"an import would enable it: enable it yourself (aws kms enable-key --region {EU}), or leave it alone",
+                EU,
+            )
+        ],
+    ),
+    "the key lacks material": (
+        lambda: checks.importable(a_key(eu={"key_state": KeyState.PENDING_IMPORT})[EU]),
+        [
+            Block(
+                Reason.MATERIAL_MISSING,
+                f"the key in {EU} is PendingImport: it lacks key material and cannot be used there",
+                f"import what is missing in {EU}: mrk repair NAME",
+                EU,
+            )
+        ],
+    ),
+    "the key is to be deleted": (
+        lambda: checks.importable(a_key(eu={"key_state": KeyState.PENDING_DELETION})[EU], healing=True),
+        [
+            Block(
+                Reason.KEY_STATE,
+                f"the key in {EU} is PendingDeletion",
+                "cancel the deletion (aws kms cancel-key-deletion), or take the key out of the config",
+                EU,
+            )
+        ],
+    ),
+    "there never was any material": (
+        lambda: checks.one_current(a_view(a_key([])), a_goal()),
+        both(
+            Reason.NEVER_IMPORTED,
+            "the key in {} has no key material yet",
+            "import the first key material, then run again",
+        ),
+    ),
+    "one Region names another CURRENT material": (
+        lambda: checks.one_current(a_view(a_key(eu=[past("a"), current("b")])), a_goal()),
+        [
+            Wait(
+                Reason.INCONSISTENT,
+                f"{EU} still lists another CURRENT material (bbbbbbbb)",
+                EU,
+                3 * MINUTES,
+                look=(EU,),
+            )
+        ],
+    ),
+    "somebody's material is pending": (
+        lambda: checks.pending_is_ours(a_view(a_key([current("a"), pending("b")])), RUN),
+        [
+            Block(
+                Reason.FOREIGN_PENDING,
+                f"{US} holds pending key material bbbbbbbb, which is not in this store",
+                "if it is yours, adopt it: mrk adopt NAME FILE; "
+                f"if nobody wants it, withdraw it: mrk abort NAME --material-id {B}",
+                US,
+            )
+        ],
+    ),
+    "material of a given-up attempt is pending": (
+        lambda: checks.pending_is_ours(
+            a_view(a_key([current("a"), pending("b")]), first(), entry("a", "b", discarded_at=NOW)),
+            a_run(a_goal(attempt=2)),
+        ),
+        [
+            Block(
+                Reason.FOREIGN_PENDING,
+                f"{US} holds pending key material bbbbbbbb, which is of attempt 1, not of this one",
+                "that attempt was given up: finish that first: mrk abort NAME",
+                US,
+            )
+        ],
+    ),
+    "somebody's rotation is under way": (
+        lambda: checks.pending_is_ours(
+            a_view(a_key([current("a"), pending("b")], eu={"rotation_started_at": NOW})), RUN
+        ),
+        [
+            Block(
+                Reason.FOREIGN_PENDING,
+                f"{US} holds pending key material bbbbbbbb, which is not in this store",
+                "a rotation is under way: delete nothing; once it is over, adopt its material: mrk adopt NAME FILE",
+                US,
+            )
+        ],
+    ),
+    "another run may just have put it into the store": (
+        lambda: checks.pending_is_ours(
+            a_view(a_key([current("a"), pending("b")]), store=a_store(first(), seen_at=NOW - timedelta(seconds=1))), RUN
+        ),
+        [
+            Wait(
+                Reason.LOOKING,
+                "looking whether another run has put it into the store",
+                None,
+                3 * MINUTES,
+                look=(STORE,),
+            )
+        ],
+    ),
+    "a Region does not list old material yet": (
+        lambda: checks.materials_usable(a_view(a_key([past("a"), current("b")], eu=[current("b")])), Policy()),
+        [Wait(Reason.INCONSISTENT, f"{EU} does not list key material aaaaaaaa yet", EU, 3 * MINUTES, look=(EU,))],
+    ),
+    "a Region lacks old material": (
+        lambda: checks.materials_usable(
+            a_view(a_key([past("a"), current("b")], eu=[past("a", imported=False), current("b")])), Policy()
+        ),
+        [
+            Block(
+                Reason.MATERIAL_MISSING,
+                f"key material aaaaaaaa is missing in {EU}: the key cannot be used there",
+                f"import it again in {EU} first: mrk repair NAME",
+                EU,
+            )
+        ],
+    ),
+    "material expires at the very end of the safety window": (
+        lambda: checks.materials_usable(a_view(a_key(eu=[current("a", valid_to=days(7))])), Policy()),
+        [
+            Block(
+                Reason.EXPIRES_SOON,
+                f"key material aaaaaaaa expires in {EU} on 2026-03-09",
+                "import it again with a later ValidTo: mrk renew NAME, with `expires` longer than 7d",
+                EU,
+            )
+        ],
+    ),
+    "material expires after the safety window": (
+        lambda: checks.materials_usable(a_view(a_key(eu=[current("a", valid_to=days(7.01))])), Policy()),
+        [],
+    ),
+    "all rotations are used up": (
+        lambda: checks.budget(a_view(a_key([past("a", on_demand=12), current("b", on_demand=13)]))),
+        [
+            Block(
+                Reason.BUDGET_SPENT,
+                "all 25 on-demand rotations of this key are used up, for life",
+                "make a new key and move its users",
+            )
+        ],
+    ),
+    "the new material would not outlive the safety window": (
+        lambda: checks.expiry_long_enough(a_view(), a_goal(valid_to=days(7))),
+        [
+            Block(
+                Reason.EXPIRES_SOON,
+                "the new key material would expire on 2026-03-09, within the safety window",
+                "raise `expires`, or lower `safety_window`",
+            )
+        ],
+    ),
+    "the store lacks old material": (
+        lambda: checks.store_holds(a_view(store=a_store()), Policy()),
+        [
+            Block(
+                Reason.STORE_LACKS,
+                "the store does not hold key material aaaaaaaa: no copy would be left to repair the key",
+                "adopt it (mrk adopt NAME FILE), or set `missing_old: allow` and keep your own copy safe",
+            )
+        ],
+    ),
+    "the store lacks old material, which its owner allows": (
+        lambda: checks.store_holds(a_view(store=a_store()), Policy(missing_old=MissingOld.ALLOW)),
+        [],
+    ),
+    "what was given up is needed": (
+        lambda: checks.store_holds(a_view(None, first(discarded_at=NOW)), Policy(missing_old=MissingOld.ALLOW)),
+        [
+            Block(
+                Reason.DISCARDED,
+                "key material aaaaaaaa, which the key needs, is of an attempt that was given up",
+                "take that back, as KMS rotated it in: mrk abort NAME",
+            )
+        ],
+    ),
+    "the store cannot be read": (
+        lambda: checks.store_holds(a_view(None, first(receipt=None, problem="torn")), Policy()),
+        [
+            Block(
+                Reason.STORE_UNREADABLE,
+                "the store cannot read key material aaaaaaaa back: torn",
+                "restore the store from its copy before rotating",
+            )
+        ],
+    ),
+    "nothing is pending": (
+        lambda: checks.pending_everywhere(a_view(None, first(), entry("a", "b")), a_goal()),
+        [Wait(Reason.SLOT, "the primary does not list the pending material", US, 3 * MINUTES, look=(US,))],
+    ),
+    "the pending material cannot be read": (
+        lambda: checks.pending_everywhere(
+            a_view(a_key([current("a"), pending("b")]), first(), entry("a", "b", receipt=None, problem="torn")),
+            a_goal(),
+        ),
+        [
+            Block(
+                Reason.STORE_UNREADABLE,
+                "the store cannot read the pending material back: torn",
+                "mend the store before rotating",
+            )
+        ],
+    ),
+    "a replica does not list the pending material": (
+        lambda: checks.pending_everywhere(
+            a_view(a_key([current("a"), pending("b")], eu=[current("a")]), first(), entry("a", "b")), a_goal()
+        ),
+        [Wait(Reason.SLOT, f"{EU} does not list the pending material as imported", EU, 3 * MINUTES, look=(EU,))],
+    ),
+    "the pending material expires soon in one Region": (
+        lambda: checks.pending_everywhere(
+            a_view(
+                a_key([current("a"), pending("b")], eu=[current("a"), pending("b", valid_to=days(7))]),
+                first(),
+                entry("a", "b"),
+            ),
+            a_goal(),
+        ),
+        [
+            Block(
+                Reason.EXPIRES_SOON,
+                f"the pending material expires in {EU} on 2026-03-09",
+                "raise `expires`, or lower `safety_window`, and run again",
+                EU,
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_a_check_says_what_it_found_where_and_what_to_do(case: str) -> None:
+    found, expected = SAID[case]
+    assert list(found()) == expected
