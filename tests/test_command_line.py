@@ -11,24 +11,36 @@ from orchestrator.errors import Exit
 from workflows.cli import invoke
 
 WRONG = {
-    "no such command": (["nope"], "No such command 'nope'"),
-    "a name is missing": (["rotate"], "names"),
-    "no such option": (["plan", "--bad"], "--bad"),
-    "no number": (["demo", "--regions", "many"], "--regions"),
+    "no such command": (["nope"], "No such command 'nope'", "mrk --help"),
+    "a name is missing": (["rotate"], "NAME", "mrk rotate --help"),
+    "no such option": (["store", "list", "--bad"], "--bad", "mrk store list --help"),
+    "no number": (["demo", "--regions", "many"], "--regions", "mrk demo --help"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("arguments", "said", "hint"), WRONG.values(), ids=WRONG)
 def test_a_wrong_command_line_is_told_and_ends_with_2(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str, hint: str
 ) -> None:
     """I9: what is wrong, and a hint."""
     assert invoke(arguments) == Exit.USAGE
 
     told = capsys.readouterr().err
     assert said in told
-    assert "hint: mrk --help" in told
+    assert f"hint: {hint}\n" in told
     assert "defect" not in told
+
+
+def test_the_help_says_what_each_command_does_in_a_line_of_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert invoke(["--help"]) == Exit.OK
+
+    _, commands = capsys.readouterr().out.split("Commands:\n")
+    assert len(commands.splitlines()) >= 16
+    assert "..." not in commands
 
 
 def test_ctrl_c_while_mrk_is_being_loaded_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def invoke(arguments: list[str]) -> int:
         if message.startswith("Usage:"):
             sys.stderr.write(message + "\n")
         else:
-            complain(message, "mrk --help")
+            context = getattr(error, "ctx", None)
+            complain(message, f"{context.command_path if context else 'mrk'} --help")
         return Exit.USAGE
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted", "run again: a run resumes where it stands")

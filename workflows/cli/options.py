@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-NamesArgument = Annotated[list[str] | None, typer.Argument(help="Names from the config, or ARNs; none: all keys.")]
-NameArguments = Annotated[list[str], typer.Argument(help="Names from the config, or ARNs.")]
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="Names from the config, or ARNs; none: all keys.")
+]
+NameArguments = Annotated[list[str], typer.Argument(metavar="NAME", help="Names from the config, or ARNs.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 
 

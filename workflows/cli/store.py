@@ -1,7 +1,12 @@
 """mrk store: make the store, list what it holds."""
 
+from collections.abc import Iterator
+from itertools import groupby
+
 import typer
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.compose import make_store
 from orchestrator.errors import Exit
@@ -32,7 +37,7 @@ def list_entries(*, options: Options) -> int:
     if options.as_json:
         write_json({"entries": [_document(entry) for entry in entries]})
     else:
-        write(_table(entries))
+        write(*_tables(entries))
     return Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
 
 
@@ -43,14 +48,16 @@ def _protection(store: StoreSettings) -> str:
     return ", ".join([f"encrypted with {key}", *(f"replicated to {region}" for region in store.replica_regions)])
 
 
-def _table(entries: tuple[Entry, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("key", "replaces", "attempt", "key material", "marks"):
-        table.add_column(column, overflow="fold")
-    for entry in entries:
-        name = entry.name
-        table.add_row(str(name.key), short(name.replaces), _attempt(name.attempt), short(entry.linked), _marks(entry))
-    return table
+def _tables(entries: tuple[Entry, ...]) -> Iterator[RenderableType]:
+    """Show the entries of each key under its name, which is too long for a column."""
+    for key, found in groupby(entries, lambda entry: entry.name.key):
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        for column in ("replaces", "attempt", "key material", "marks"):
+            table.add_column(column, overflow="fold")
+        for entry in found:
+            name = entry.name
+            table.add_row(short(name.replaces), _attempt(name.attempt), short(entry.linked), _marks(entry))
+        yield Group(Text(str(key), style="bold"), table)
 
 
 def _attempt(number: int) -> str:
