@@ -15,7 +15,7 @@ from sfn_engine import filled
 from tools import BIN, NODE
 
 import workflows.step_functions
-from workflows.cli import run
+from workflows.cli import invoke
 from workflows.jobs import WORKFLOWS
 from workflows.step_functions.fleet import fleet
 from workflows.step_functions.machine import FUNCTION_SECONDS, machine
@@ -121,7 +121,7 @@ def test_the_function_may_do_what_mrk_policy_prints_and_nothing_else(
     """Least privilege: the same statements, for any multi-Region key, with `proof: full`, expiring or not."""
     (tmp_path / "config.yaml").write_text(CONFIG)
     served = [option for workflow in WORKFLOWS for option in ("--for", workflow)]
-    assert run(["policy", "-c", str(tmp_path / "config.yaml"), *served]) == 0
+    assert invoke(["policy", "-c", str(tmp_path / "config.yaml"), *served]) == 0
     printed = {one["Sid"]: one for one in json.loads(capsys.readouterr().out)["Statement"]}
     policies = {one["PolicyName"]: one for one in resources()["FunctionRole"]["Properties"]["Policies"]}
     ours = {one["Sid"]: one for one in policies["mrk"]["PolicyDocument"]["Statement"]}
