@@ -11,6 +11,7 @@ from functools import partial
 from orchestrator import checks
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.model import (
+    ADOPTED,
     STORE,
     Act,
     Block,
@@ -201,7 +202,7 @@ def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -
     if entry := _unfinished(view, store):
         return _goal(view, policy, entry.name)
     if pending is None:
-        return Idle("nothing is begun: there is nothing to abort")
+        return checks.seen_everywhere(view, view.members) or Idle("nothing is begun: there is nothing to abort")
     return checks.store_behind(view, primary) or [_foreign(pending, primary.arn)]
 
 
@@ -212,7 +213,7 @@ def _rotated_in(view: View, store: StoreView) -> Entry | None:
 
 
 def _unfinished(view: View, store: StoreView) -> Entry | None:
-    """Find the attempt to replace CURRENT: the one that goes on; where something is pending, also one given up."""
+    """Find the attempt to replace CURRENT: the one that goes on; where something is or may be pending, one given up."""
     if view.current is None:
         return None
     name = EntryName(view.key.identity, view.current.material_id)
@@ -220,7 +221,13 @@ def _unfinished(view: View, store: StoreView) -> Entry | None:
     given_up = [e for e in store.entries if e.name.replaces == name.replaces and e.discarded_at and not e.linked]
     if goes_on is not None and not (view.pending and goes_on.linked):
         return goes_on
-    return given_up[-1] if view.pending and given_up else None
+    return next((e for e in reversed(given_up) if view.pending or _on_its_way(view, e)), None)
+
+
+def _on_its_way(view: View, entry: Entry) -> bool:
+    """Whether an import that was sent before the mark may show yet; of a file, none is sent but under an id."""
+    marked = entry.discarded_at if entry.name.attempt < ADOPTED else None
+    return marked is not None and view.at < marked + LAG
 
 
 def _goal(view: View, policy: Policy, name: EntryName, named: MaterialId | None = None) -> Goal:

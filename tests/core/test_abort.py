@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from core_building import (
+    EU,
     NOW,
     A,
     B,
@@ -16,6 +17,7 @@ from core_building import (
     a_run,
     a_view,
     current,
+    days,
     deciding,
     entry,
     first,
@@ -26,6 +28,7 @@ from core_building import (
 )
 
 from orchestrator.model import (
+    ADOPTED,
     DeletePendingMaterial,
     Entry,
     EntryName,
@@ -37,6 +40,7 @@ from orchestrator.model import (
     Policy,
     Reason,
     Streak,
+    Wait,
 )
 from orchestrator.plan import predict
 from orchestrator.progress import Report
@@ -176,7 +180,17 @@ PINNED: list[tuple[str, Any, Any]] = [
     ("nothing is begun", pinned([current("a")], first(proven=True)), "idle"),
     ("a rotation is over", pinned(ROTATED_IN, first(), entry("a", "b")), "idle"),
     ("deposited and never imported", pinned([current("a")], first(), entry("a")), (1, None)),
-    ("given up already", pinned([current("a")], first(), entry("a", discarded_at=NOW)), "idle"),
+    ("given up already", pinned([current("a")], first(), entry("a", discarded_at=days(-1))), "idle"),
+    (
+        "given up just now: an import may show yet",
+        pinned([current("a")], first(), entry("a", discarded_at=NOW)),
+        (1, None),
+    ),
+    (
+        "a wrong file was set aside just now",
+        pinned([current("a")], first(), entry("a", attempt=ADOPTED, discarded_at=NOW)),
+        "idle",
+    ),
     ("ours is pending", pinned(BEGUN, first(), entry("a", "b")), (1, None)),
     ("ours is pending, without a link", pinned(BEGUN, first(), entry("a")), (1, None)),
     ("an abort was interrupted", pinned(BEGUN, first(), entry("a", "b", discarded_at=NOW)), (1, None)),
@@ -204,6 +218,15 @@ PINNED: list[tuple[str, Any, Any]] = [
 def test_what_is_given_up(claim: str, found: Any, wanted: Any) -> None:
     """P9, I5: only what is pending; foreign material only by its id."""
     assert found == wanted, claim
+
+
+def test_nothing_is_begun_only_where_every_region_was_seen() -> None:
+    """P5: what an abort left in a Region that was down may be there still."""
+    key = {region: seen for region, seen in a_key([current("a")]).items() if region != EU}
+    found = whatever_is_begun(a_view(key, first(proven=True)), POLICY, None)
+
+    assert isinstance(found, Sequence)
+    assert [step.region for step in found if isinstance(step, Wait)] == [EU]
 
 
 # ---- in the simulated world --------------------------------------------------------------------------------------
