@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from orchestrator.memory import wait_name
 from orchestrator.model import (
@@ -100,8 +101,8 @@ def _too_late(stage: str, waits: Iterable[Wait], run: Run) -> Block:
 
 
 def _ended(stage: str, blocks: tuple[Block, ...], waits: tuple[Wait, ...]) -> Turn:
-    status = "blocked" if any(block.person for block in blocks) else "failed"
-    return Turn(stage, "blocked" if status == "blocked" else "failed", waits=waits, blocks=blocks)
+    status: Literal["blocked", "failed"] = "blocked" if any(block.person for block in blocks) else "failed"
+    return Turn(stage, status, waits=waits, blocks=blocks)
 
 
 def _wake(stage: str, waits: Iterable[Wait], run: Run, now: datetime) -> datetime:

@@ -3,7 +3,8 @@
 Scripts and people act on these sentences; a check that finds the right thing and says another is as good as none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,12 +27,25 @@ from core_building import (
     days,
     entry,
     first,
+    material,
     past,
     pending,
 )
 
 from orchestrator import checks
-from orchestrator.model import STORE, Block, KeyState, MissingOld, Policy, Reason, Replicate, Step, Wait
+from orchestrator.model import (
+    STORE,
+    Block,
+    Entry,
+    KeyState,
+    MaterialId,
+    MissingOld,
+    Policy,
+    Reason,
+    Replicate,
+    Step,
+    Wait,
+)
 
 MINUTES = timedelta(minutes=1)
 AGAIN = "run again: the next run follows it"
@@ -413,3 +427,58 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
 def test_a_check_says_what_it_found_where_and_what_to_do(case: str) -> None:
     found, expected = SAID[case]
     assert list(found()) == expected
+
+
+# ---- what was not seen ------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_said_of_pending_material_while_the_store_was_not_seen() -> None:
+    """P2: whose it is, only the store can tell."""
+    view = a_view(a_key([current("a"), pending("b")]), failures=[cannot_see(STORE)])
+
+    assert checks.pending_is_ours(view, RUN) == []
+    assert [step.reason for step in checks.pending_everywhere(view, a_goal()) if isinstance(step, Wait)] == [
+        Reason.SLOT
+    ]
+
+
+def test_the_way_out_of_a_missing_member_names_the_primary_where_it_is() -> None:
+    """I9: a replica is made from the primary, which may have moved; unseen, it is the key of the config."""
+    policy, key = Policy(regions=EVERYWHERE), a_key(regions=(US, EU))
+    moved = a_view({region: replace(seen, primary=EU) for region, seen in key.items()})
+    unseen = a_view({EU: key[EU]})
+
+    assert f"replicate-key --region {EU} " in ways(checks.listed(moved, policy))
+    assert f"replicate-key --region {US} " in ways(checks.listed(unseen, policy))
+
+
+def ways(steps: Iterable[Step]) -> str:
+    return " ".join(step.way_out for step in steps if isinstance(step, Block))
+
+
+def test_a_key_that_was_seen_nowhere_has_used_no_rotation() -> None:
+    """I3: the budget is judged by what KMS lists."""
+    assert checks.rotations_used(a_view({})) == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "named", "expected"),
+    [
+        ((first(), entry("a", "b")), None, True),
+        ((first(), entry("a", "c")), None, False),
+        ((first(), entry()), None, True),
+        ((first(),), None, True),
+        ((first(), entry("a", "c")), B, True),
+        ((first(), entry("a", "b")), material("c"), False),
+        (None, None, True),
+        (None, material("c"), False),
+    ],
+)
+def test_only_what_is_named_or_linked_or_not_asked_about_is_withdrawn(
+    entries: tuple[Entry, ...] | None, named: MaterialId | None, *, expected: bool
+) -> None:
+    """P9, I5: what is linked elsewhere, or is not the id that was named, is left alone; also without a store."""
+    key = a_key([current("a"), pending("b")])
+    view = a_view(key, failures=[cannot_see(STORE)]) if entries is None else a_view(key, *entries)
+
+    assert checks.to_withdraw(view, a_run(a_goal(named=named)), view.pending) is expected
