@@ -326,7 +326,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [],
     ),
     "all rotations are used up": (
-        lambda: checks.budget(a_view(a_key([past("a", on_demand=12), current("b", on_demand=13)]))),
+        lambda: checks.budget(a_view(a_key([past(chr(97 + number), on_demand=True) for number in range(25)]))),
         [
             Block(
                 Reason.BUDGET_SPENT,
