@@ -11,6 +11,7 @@ import pyrage  # type: ignore[import-untyped]
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, assemble
 from orchestrator.errors import MrkError
+from orchestrator.goals import counted
 from orchestrator.kms import KmsFactory, KmsOptions
 from orchestrator.model import (
     Action,
@@ -62,7 +63,7 @@ def show(directory: Path, count: int, say: Say, listener: Callable[..., None]) -
         kms = KmsFactory(options, clock.now, lambda _: None)
         regions = region_names(count)
         key = kms(regions[0]).create_key(json.dumps(POLICY), "made by mrk demo")
-        say(f"made the multi-Region key {key.key_id}: primary in {regions[0]}, {count - 1} replicas to come")
+        say(f"made the multi-Region key {key.key_id}: primary in {regions[0]}, {counted(count - 1, 'replica')} to come")
         settings = _settings(directory, key, regions, served.endpoint_url)
         _make_store(settings, clock)
         engine = assemble(settings, kms, listener, clock, executor)

@@ -23,9 +23,10 @@ def command(
         from workflows.demo import show  # noqa: PLC0415 - the simulator is an extra that may not be installed
     except ImportError as error:
         raise UsageError("the simulator is not installed", "pip install 'mrk-orchestrator[simulator]'") from error
-    say = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True).print
+    watched = sys.stderr.isatty()
+    say = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=not watched).print
     with TemporaryDirectory(prefix="mrk-demo-") as directory:
-        report = show(Path(directory), regions, say, narrator(say))
+        report = show(Path(directory), regions, say, narrator(say, brief=watched and sys.stdout.isatty()))
     if report.view is not None:
         write("", tables.status(report.job.name, report.view, report.job.policy), "")
     write(tables.ending(report))
