@@ -337,3 +337,25 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
 def test_a_stage_says_what_it_misses_where_and_what_to_do(case: str) -> None:
     found, expected = SAID[case]
     assert list(found()) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "linked", "said"),
+    [
+        (BEGUN, "b", "what was given up is listed still"),
+        (BEGUN, "c", ""),
+        ([current("a")], "b", ""),
+    ],
+)
+def test_a_look_confirms_an_abort_where_what_was_given_up_is_not_listed(rows: Any, linked: str, said: str) -> None:
+    """P8, P9: another run's material does not stand against it."""
+    view, run = before(*rows, entries=(first(), entry("a", linked, discarded_at=NOW))), a_run(a_goal(aborting=True))
+
+    assert stages.unconfirmed(view, view.regions[EU], run) == said
+
+
+def test_pending_material_that_the_goal_gives_no_longer_is_not_imported_again() -> None:
+    """An import with the same expiry would bring nothing, for ever."""
+    view = before(current("a"), pending("b", valid_to=days(7)), entries=LINKED)
+
+    assert list(stages.primary_imported(view, a_run(a_goal(valid_to=days(7))))) == []

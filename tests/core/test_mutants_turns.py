@@ -286,3 +286,13 @@ def test_the_same_wait_keeps_its_name_and_its_beginning() -> None:
 
     assert first.memory.waiting == {"ready:eu-west-1:slot-not-listed": NOW, "ready::looking": NOW}
     assert later.memory.waiting == {"ready::looking": NOW}
+
+
+def test_a_failure_that_is_no_refusal_counts_for_none_and_ends_their_count() -> None:
+    """P2: only what KMS said, twice in a row, is believed of bytes; a passing error in between says nothing of them."""
+    refused = Outcome(Result.FAILED, "others", final=True, refused=True)
+    once = memory.learned(a_run(), IMPORT, refused, NOW)
+    failed = memory.learned(once, IMPORT, FAILED, NOW).memory.failed[name_of(IMPORT)]
+
+    assert (failed.refusals, failed.final, failed.refused) == (0, False, False)
+    assert memory.learned(a_run(), IMPORT, FAILED, NOW).memory.failed[name_of(IMPORT)].refusals == 0
