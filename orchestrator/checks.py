@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from orchestrator.model import (
     STORE,
     Block,
+    Entry,
     Goal,
     ImportMaterial,
     ImportType,
@@ -150,6 +151,8 @@ def _replicating(view: View, policy: Policy, region: Region) -> str:
     primary = view.primary
     if primary is not None and not primary.multi_region:
         return "KMS replicates no single-Region key: make a multi-Region key and move its users"
+    if view.pending is not None:
+        return "nothing is replicated while a rotation is begun: finish that without it, or mrk abort NAME"
     if policy.replicate is Replicate.AUTO:
         return "replicate the key there: mrk repair NAME"
     arn = primary.arn if primary else view.key
@@ -159,7 +162,7 @@ def _replicating(view: View, policy: Policy, region: Region) -> str:
 
 def enabled(seen: Iterable[RegionView]) -> list[Step]:
     """Every member is Enabled; an import would silently enable a Disabled one."""
-    return [step for region in seen for step in importable(region)]
+    return [step for one in sorted(seen, key=lambda one: one.region) for step in importable(one)]
 
 
 def importable(seen: RegionView, *, healing: bool = False) -> list[Step]:
@@ -178,7 +181,9 @@ def importable(seen: RegionView, *, healing: bool = False) -> list[Step]:
     if state is KeyState.PENDING_IMPORT:
         message = f"the key in {region} is PendingImport: it lacks key material and cannot be used there"
         return [Block(Reason.MATERIAL_MISSING, message, f"import what is missing in {region}: mrk repair NAME", region)]
-    way = "cancel the deletion (aws kms cancel-key-deletion), or take the key out of the config"
+    cancel = f"aws kms cancel-key-deletion --region {region} --key-id {seen.arn.key_id}"
+    gone = "take the key out of the config" if seen.is_primary else f"take {region} out of `regions` once it is gone"
+    way = f"cancel the deletion ({cancel}), which leaves the key Disabled; or {gone}"
     return [Block(Reason.KEY_STATE, f"the key in {region} is {state}", way, region)]
 
 
@@ -207,18 +212,24 @@ def pending_is_ours(view: View, run: Run) -> list[Step]:
         return []
     if behind := store_behind(view, primary):
         return behind
-    held = store.holding(pending.material_id)
-    whose = f"which is of attempt {held.name.attempt}, not of this one" if held else "which is not in this store"
-    message = f"{primary.region} holds pending key material {short(pending.material_id)}, {whose}"
+    return [_foreign(view, run, primary, pending, store.holding(pending.material_id))]
+
+
+def _foreign(view: View, run: Run, primary: RegionView, pending: MaterialRow, held: Entry | None) -> Block:
+    """Say whose the pending material is, as far as the store knows, and the way out."""
+    whose = "which is not in this store"
     way = (
         "if it is yours, adopt it: mrk adopt NAME FILE; "
         f"if nobody wants it, withdraw it: mrk abort NAME --material-id {pending.material_id}"
     )
     if held is not None and held.discarded_at is not None:
-        way = "that attempt was given up: finish that first: mrk abort NAME"
+        whose, way = "which is of an attempt that was given up", "finish giving it up: mrk abort NAME"
+    elif held is not None:
+        whose = f"which is of attempt {held.name.attempt}, not of this one"
     if rotation_seen(view, run):
         way = "a rotation is under way: delete nothing; once it is over, adopt its material: mrk adopt NAME FILE"
-    return [Block(Reason.FOREIGN_PENDING, message, way, primary.region)]
+    message = f"{primary.region} holds pending key material {short(pending.material_id)}, {whose}"
+    return Block(Reason.FOREIGN_PENDING, message, way, primary.region)
 
 
 def store_behind(view: View, primary: RegionView) -> list[Step]:

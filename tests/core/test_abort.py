@@ -301,7 +301,7 @@ def test_an_interrupted_abort_stops_every_run_and_goes_on_by_itself(world: World
     stopped = world.rotate(arn)
     assert stopped.status == "blocked"
     assert [block.way_out for block in stopped.blocks] == [
-        "that attempt was given up: finish that first: mrk abort payments"
+        "finish giving it up: mrk abort payments"
     ]
     assert giving_up(world, arn).status == "finished"
     well(world, arn)
