@@ -300,9 +300,7 @@ def test_an_interrupted_abort_stops_every_run_and_goes_on_by_itself(world: World
 
     stopped = world.rotate(arn)
     assert stopped.status == "blocked"
-    assert [block.way_out for block in stopped.blocks] == [
-        "finish giving it up: mrk abort payments"
-    ]
+    assert [block.way_out for block in stopped.blocks] == ["finish giving it up: mrk abort payments"]
     assert giving_up(world, arn).status == "finished"
     well(world, arn)
 

@@ -215,7 +215,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.KEY_STATE,
                 f"the key in {EU} is PendingDeletion",
-                "cancel the deletion (aws kms cancel-key-deletion), or take the key out of the config",
+                f"cancel the deletion (aws kms cancel-key-deletion --region {EU} --key-id {KEY.key_id}), "
+                f"which leaves the key Disabled; or take {EU} out of `regions` once it is gone",
                 EU,
             )
         ],
@@ -260,8 +261,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [
             Block(
                 Reason.FOREIGN_PENDING,
-                f"{US} holds pending key material bbbbbbbb, which is of attempt 1, not of this one",
-                "that attempt was given up: finish that first: mrk abort NAME",
+                f"{US} holds pending key material bbbbbbbb, which is of an attempt that was given up",
+                "finish giving it up: mrk abort NAME",
                 US,
             )
         ],

@@ -314,7 +314,7 @@ def test_pending_material_of_a_discarded_attempt_is_called_so() -> None:
 
     [block] = deciding(view, a_run(a_goal(attempt=2))).blocks
 
-    assert "of attempt 1, not of this one" in block.message
+    assert "of an attempt that was given up" in block.message
 
 
 FOREIGN = [

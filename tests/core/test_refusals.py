@@ -123,12 +123,12 @@ REFUSALS = [
     Refusal("a replica is still Creating", ("wait: key-state in eu-west-1",), {EU: {"key_state": KeyState.CREATING}}),
     Refusal(
         "both keys are Updating",
-        ("wait: key-state in us-east-1", "wait: key-state in eu-west-1"),
+        ("wait: key-state in eu-west-1", "wait: key-state in us-east-1"),
         {US: {"key_state": KeyState.UPDATING}, EU: {"key_state": KeyState.UPDATING}},
     ),
     Refusal(
         "two Regions are Disabled: both are named",
-        ("block: disabled in eu-west-1", "block: disabled in ap-southeast-2"),
+        ("block: disabled in ap-southeast-2", "block: disabled in eu-west-1"),
         {EU: {"key_state": KeyState.DISABLED}, AP: {"key_state": KeyState.DISABLED}},
     ),
     Refusal(

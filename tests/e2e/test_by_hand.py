@@ -106,7 +106,8 @@ def test_an_attempt_that_was_not_finished_is_given_up_and_a_finished_one_is_not(
 
     machine.run("mrk", "abort", "payments", code=2)
     machine.run("mrk", "abort", "--yes", code=2)
-    machine.run("env", "MRK_RUN__DEADLINE=5s", "mrk", "abort", "payments", "--yes", code=3)
+    machine.given = {"MRK_RUN__DEADLINE": "5s"}
+    machine.run("mrk", "abort", "payments", "--yes", code=3)
 
     marks = {
         entry["entry"]: entry["discarded_at"] for entry in machine.json("mrk", "store", "list", "--json")["entries"]
