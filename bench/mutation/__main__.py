@@ -7,7 +7,7 @@ the hash of its function in build/prove/mutation/, so that a killed mutant is no
 changes; `--fresh` forgets that. Survivors are tried each time, as tests may have come that kill them.
 
 build/prove/mutation.json sums up what is known of all modules; survivors.toml says of a survivor why none can kill it.
-Exit code 1 where fewer than 9 of 10 are killed.
+Exit code 1 where fewer than 9 of 10 are killed, or some were not tried.
 """
 
 import json
@@ -135,7 +135,12 @@ def summed_up(modules: list[str], seconds: int) -> dict[str, Any]:
     sums = {name: sum(counts[name] for counts in scores.values()) for name in ("mutants", "killed", "untried")}
     score = sums["killed"] / max(sums["mutants"], 1)
     about = {"part": "mutation", "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"), "seconds": seconds}
-    about |= {"tests": sums["mutants"], "failed": int(score < ENOUGH), "xfailed": 0, "numbers": sums}
+    about |= {
+        "tests": sums["mutants"],
+        "failed": int(score < ENOUGH or sums["untried"] > 0),
+        "xfailed": 0,
+        "numbers": sums,
+    }
     return about | sums | {"score": round(score, 4), "modules": scores, "survivors": survivors}
 
 
