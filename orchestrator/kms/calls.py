@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from orchestrator.errors import KmsError
 from orchestrator.kms.meaning import meaning, unanswered
 from orchestrator.kms.reading import read, region_view, rows, text, time, unreadable
 from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Region, RegionView
@@ -173,6 +174,9 @@ class Kms:
         except ClientError as error:
             told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
             raise meaning(error, name, arn or self._region, new=new) from None
+        except KmsError as error:  # of the call that comes first: AssumeRole
+            told |= {"error": error.code}
+            raise
         except Exception as error:  # noqa: BLE001 - botocore's parser meets what is not KMS's with errors of every kind
             told |= {"error": type(error).__name__}
             raise unanswered(error, name, arn or self._region) from None

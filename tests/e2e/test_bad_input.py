@@ -138,7 +138,11 @@ BLOCKED: dict[str, tuple[Change, int, list[str]]] = {
     "disabled primary": (client("disable_key", REGIONS[0]), 4, [f"the key in {REGIONS[0]} is Disabled"]),
     "replica being deleted": (client("schedule_key_deletion"), 4, ["is PendingDeletion", "cancel"]),
     "material deleted": (client("delete_imported_key_material"), 4, ["PendingImport", "mrk repair"]),
-    "foreign pending": (foreign_pending, 4, ["which is not in this store", "adopt", "delete-imported-key-material"]),
+    "foreign pending": (
+        foreign_pending,
+        4,
+        ["not in this store", "adopt", "mrk abort payments --material-id"],
+    ),
     "a Region too many in the config": (rewrite("- eu-west-1", "- eu-west-1\n    - sa-east-1"), 4, ["no member there"]),
     "a Region too few in the config": (rewrite("    - eu-west-1\n", ""), 4, ["which the config lacks"]),
     "key not found": (point_to(KEY), 4, ["NotFoundException", "check the ARN"]),
@@ -246,12 +250,12 @@ def test_an_entry_that_is_not_as_it_was_written_stops_a_rotation_before_anything
 @pytest.mark.e2e
 @pytest.mark.parametrize("way", ["adopt", "delete"])
 def test_each_way_out_of_foreign_pending_material_leads_to_one_rotation(adopted: tuple[Machine, str], way: str) -> None:
-    """As the message says: adopt it, and it is rotated in; delete it by its id, and a new one is."""
+    """Adopt it, and it is rotated in; once it is gone (an abort would wait 15 min), a new one is."""
     machine, arn = adopted
     foreign_pending(machine, arn)
     listed = machine.client().list_key_rotations(KeyId=arn, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
     pending = listed[-1]["KeyMaterialId"]
-    told(machine, ["rotate", "payments", "--yes", "-q"], {4}, [f"--key-material-id {pending}", "adopt payments FILE"])
+    told(machine, ["rotate", "payments", "--yes", "-q"], {4}, [f"--material-id {pending}", "adopt payments FILE"])
 
     if way == "adopt":
         machine.run("mrk", "adopt", "payments", str(machine.directory / "other.bin"), "-q")
