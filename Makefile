@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # What decides: its branches are covered, or the tests fail.
 CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/stages.py,orchestrator/decide.py,orchestrator/memory.py,orchestrator/goals.py,orchestrator/effects.py,orchestrator/plan.py,orchestrator/wrapping.py
+# Measuring takes time, so that only the tests of the core are measured.
+CORE_TESTS := tests/core tests/test_wrapping.py
 
 .PHONY: help install demo test prove mutation lint lock clean
 help:            ## what can be made
@@ -32,8 +34,9 @@ lambda: $(VENV)/.run   ## the Lambda function of workflows/step_functions, in bu
 
 test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 	$(BIN)/python tests/prerequisites.py
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --cov --cov-report= $(CORE_TESTS)
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=95
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(CORE_TESTS))
 
 prove: $(VENV)/.dev    ## every proof in full; writes docs/reliability.md (about two hours of CPU; MRK_PROVE=5 tries one crash and one fault in five)
 	$(BIN)/python bench/prove.py
