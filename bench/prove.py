@@ -6,8 +6,8 @@
      "numbers": {"points_killed": 880, "lost": 0}}
 
 and the document is written from all the files that are there, so that a part which somebody else measures (mutation
-testing: `make mutation` writes build/prove/mutation.json, with numbers `mutants` and `killed`) only needs to leave its
-file. Exit code 1 where anything failed.
+testing: `make mutation` writes build/prove/mutation.json, with numbers `mutants`, `killed` and `untried`) only needs to
+leave its file. Exit code 1 where anything failed.
 """
 
 import json
@@ -131,7 +131,7 @@ CLAIMS = {
     ),
     "mutation": Claim(
         "Mutation testing",
-        "{killed:,} of {mutants:,} mutants killed",
+        "{killed:,} of {mutants:,} mutants killed; {untried:,} not tried",
         "Changes made to the code on purpose, which some test must notice (`make mutation`).",
     ),
 }
