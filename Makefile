@@ -2,23 +2,27 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# The locks are complete, so pip resolves nothing (--no-deps): an extra that they leave out, such as coverage[toml], or a newer
+# release cannot confuse it. `pip check` tells whether they really are complete.
 # What decides: its branches are covered, or the tests fail.
 CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/stages.py,orchestrator/decide.py,orchestrator/memory.py,orchestrator/goals.py,orchestrator/effects.py,orchestrator/plan.py,orchestrator/wrapping.py
 # Measuring takes time, so that only the tests of the core are measured.
 CORE_TESTS := tests/core tests/test_wrapping.py
 
-.PHONY: help install demo test prove mutation lint lock clean
+.PHONY: help install demo lambda test prove mutation bench lint lock clean
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip check
 	touch $@
 
 install: $(VENV)/.run  ## mrk and its simulator in .venv
