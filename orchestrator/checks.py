@@ -293,6 +293,12 @@ def expires_within(row: MaterialRow, at: datetime, window: timedelta) -> bool:
     return row.valid_to is not None and row.valid_to <= at + window
 
 
+def outlived(row: MaterialRow, at: datetime, goal: Goal) -> bool:
+    """Whether a material expires within `renew_before`, and the goal gives it longer."""
+    longer = goal.valid_to is None or row.valid_to is None or goal.valid_to > row.valid_to
+    return longer and expires_within(row, at, goal.policy.renew_before)
+
+
 def rotations_used(view: View) -> int:
     """Count the on-demand rotations that KMS lists; no API tells what is left."""
     return max((sum(row.on_demand for row in seen.rows) for seen in view.regions.values()), default=0)

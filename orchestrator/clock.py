@@ -1,16 +1,35 @@
 """The time of this machine."""
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""What nobody can set; where the system has it, the one that goes on while the machine sleeps."""
+
+
+def _elapsed() -> float:
+    return time.clock_gettime(_UPTIME)
+
 
 class SystemClock:
-    """Clock of the machine; waiting is interrupted by whatever arrives in the inbox, a stop included."""
+    """Clock of the machine; waiting is interrupted by whatever arrives in the inbox, a stop included.
+
+    It is read once and then counts on: whoever sets the machine's clock meanwhile makes no run wait longer, or shorter.
+    """
+
+    def __init__(
+        self, read: Callable[[], datetime] = lambda: datetime.now(UTC), elapsed: Callable[[], float] | None = None
+    ) -> None:
+        self._elapsed = elapsed or _elapsed
+        self._read_at = read()
+        self._elapsed_then = self._elapsed()
 
     def now(self) -> datetime:
         """Tell the time, in UTC."""
-        return datetime.now(UTC)
+        return self._read_at + timedelta(seconds=self._elapsed() - self._elapsed_then)
 
     def receive(self, inbox: "SimpleQueue[Any]", until: datetime, *, busy: bool) -> Any | None:  # noqa: ARG002
         """Wait for the next thing in the inbox, or until a time."""

@@ -49,13 +49,15 @@ def new_run_id(now: datetime) -> str:
 def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None) -> Iterator[Engine]:
     """Make the parts, and let the worker threads go when they are not wanted any more."""
     executor = ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk")
+    acting = ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk-act")
     try:
         clock = clock or SystemClock()
         kms = kms_factory(settings, run_id, listener, clock)
-        yield assemble(settings, kms, listener, clock, executor)
+        yield assemble(settings, kms, listener, clock, executor, acting=acting)
     finally:
         # Not waited for: a call that does not come back must not hold up the end.
-        executor.shutdown(wait=False, cancel_futures=True)
+        for pool in (executor, acting):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def assemble(
@@ -65,8 +67,9 @@ def assemble(
     clock: Clock,
     executor: Executor,
     guard: Callable[[Carrying], Carrying] = lambda perform: perform,
+    acting: Executor | None = None,
 ) -> Engine:
-    """Put the parts together around KMS, a clock and an executor; `guard` may refuse to begin an action."""
+    """Put the parts together around KMS, a clock and executors; `guard` may refuse to begin an action."""
     retry = Retry(time.sleep)
     store = open_store(
         settings.store.uri,
@@ -76,7 +79,7 @@ def assemble(
     parameters = Parameters(kms, retry, clock.now, WrappingAlgorithm(settings.aws.wrapping_algorithm))
     perform = guard(Perform(kms, store, parameters, retry))
     observe = Observe(kms, store, retry, clock.now)
-    runner = Runner(observe, perform, parameters, clock, executor, listener, jitter=random.random)
+    runner = Runner(observe, perform, parameters, clock, executor, listener, jitter=random.random, acting=acting)
     return Engine(settings, clock, kms, store, observe, perform, runner)
 
 
@@ -90,7 +93,7 @@ def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Cloc
         role_arn=aws.role_arn,
         fips=aws.fips,
         dual_stack=aws.dual_stack,
-        connections=settings.run.workers,
+        connections=2 * settings.run.workers,
     )
     return KmsFactory(options, clock.now, listener)
 

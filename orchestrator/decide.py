@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from orchestrator.memory import wait_name
@@ -21,6 +21,8 @@ from orchestrator.model import (
     Wait,
     name_of,
 )
+
+_TELLING = timedelta(seconds=30)
 
 
 def decide(stages: Sequence[Stage], view: View, run: Run, now: datetime) -> Turn:
@@ -57,7 +59,8 @@ def _turn(stage: str, steps: Sequence[Step], run: Run, now: datetime) -> Turn:
         *(_lost_patience(wait) for wait in over),
     )
     if now >= run.goal.deadline:
-        return _ended(stage, (*blocks, _too_late(stage, live, run)), live)
+        late = tuple(wait.over for wait in live if wait.over is not None and _long(stage, wait, run, now))
+        return _ended(stage, (*blocks, *(late or (_too_late(stage, live, run),))), live)
     if not act and not live:
         return _ended(stage, blocks, ())
     look = tuple(dict.fromkeys(target for wait in live for target in wait.look))
@@ -67,6 +70,12 @@ def _turn(stage: str, steps: Sequence[Step], run: Run, now: datetime) -> Turn:
 def _over(stage: str, wait: Wait, run: Run, now: datetime) -> bool:
     since = run.memory.waiting.get(wait_name(stage, wait))
     return since is not None and now - since >= wait.at_most
+
+
+def _long(stage: str, wait: Wait, run: Run, now: datetime) -> bool:
+    """Whether a wait that the deadline cuts short has lasted long enough to say why it was in vain."""
+    since = run.memory.waiting.get(wait_name(stage, wait))
+    return since is not None and now - since >= min(wait.at_most, _TELLING)
 
 
 def _backoff(action: Action, run: Run) -> Wait:

@@ -64,7 +64,8 @@ def after(view: View, action: Action) -> View:
             return _marked(view, action.entry, **_marks(action))
         case DeletePendingMaterial():
             regions = {region: seen.without(action.material_id) for region, seen in view.regions.items()}
-            return replace(view, regions=regions)
+            store = replace(view.store, withdrawn_at=view.at) if view.store else None
+            return replace(view, regions=regions, store=store)
         case ImportMaterial(import_type=ImportType.NEW):
             return _linked(_new_pending(view, action), action.entry, NEW_ID)
         case ImportMaterial():

@@ -84,6 +84,11 @@ def sending(run: Run, action: Action, now: datetime) -> Run:
     return run
 
 
+def not_begun(run: Run, action: Action) -> Run:
+    """Take back that an action is about to be sent: it was not."""
+    return replace(run, memory=_not_sent(run.memory, action, Outcome(Result.SKIPPED)))
+
+
 def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
     """Note what came of an action."""
     memory = run.memory

@@ -43,14 +43,16 @@ class Observe:
 
     def store(self, key: KeyArn, materials: Iterable[MaterialId]) -> StoreView | LookFailure:
         """Probe by exact name every attempt to replace each of these materials, and the first material's entry (P3)."""
-        seen_at = self._now()
+        seen_at, materials = self._now(), tuple(materials)
         try:
             entries = [entry for name in _first_names(key, materials) for entry in self._attempts(name)]
+            current = EntryName(key.identity, materials[-1] if materials else None)
+            withdrawn_at = self._store.withdrawn_at(current)
         except StoreError as error:
             return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
         except KmsError as error:
             return LookFailure(STORE, seen_at, error.message, error.trouble is Trouble.TRANSIENT, error.hint)
-        return StoreView(seen_at, tuple(entries))
+        return StoreView(seen_at, tuple(entries), withdrawn_at)
 
     def _attempts(self, name: EntryName) -> Iterable[Entry]:
         while (entry := self._store.find(name)) is not None:

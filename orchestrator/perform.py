@@ -66,6 +66,7 @@ class Perform:
             case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial() | MarkProven():
                 return self._keep(action)
             case DeletePendingMaterial():
+                self._store.withdraw(action.entry)
                 self._kms(action.arn.region).delete_pending_material(action.arn, action.material_id)
                 return Outcome(Result.DONE, material_id=action.material_id)
             case ImportMaterial(import_type=ImportType.NEW):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from orchestrator import effects, memory
 from orchestrator.decide import decide
-from orchestrator.model import Action, ImportMaterial, Reason, Region, RotateOnDemand, Run, Stage, StoreView, Turn, View
+from orchestrator.model import Action, ImportMaterial, Reason, Region, RotateOnDemand, Run, Stage, Turn, View
 
 _MOST_TURNS = 500
 _STEP = timedelta(seconds=5)
@@ -75,5 +75,5 @@ def _looked_again(world: View, run: Run, now: datetime) -> tuple[View, Run]:
 def _seen_at(world: View, now: datetime) -> View:
     """Take everything for seen at this moment."""
     regions = {region: replace(seen, seen_at=now, told_at=None) for region, seen in world.regions.items()}
-    store = StoreView(now, world.store.entries) if world.store else None
+    store = replace(world.store, seen_at=now) if world.store else None
     return replace(world, at=now, regions=regions, store=store)

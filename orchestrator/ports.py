@@ -132,6 +132,12 @@ class MaterialStore(Protocol):
     def reinstate(self, name: EntryName, at: datetime) -> None:
         """Take a discard back, because KMS uses the bytes after all (P9). One that is not discarded stays as it is."""
 
+    def withdraw(self, name: EntryName) -> None:
+        """Note, before that is sent, that pending material is to be deleted from KMS; there may be no entry (P6)."""
+
+    def withdrawn_at(self, name: EntryName) -> datetime | None:
+        """Tell when that was last noted; None where it never was."""
+
 
 class Clock(Protocol):
     """Time. `now` is aware UTC."""

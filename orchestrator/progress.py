@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from orchestrator.checks import FRESH
 from orchestrator.decide import name_of_stage
 from orchestrator.goals import Pinned
 from orchestrator.model import (
@@ -20,6 +21,7 @@ from orchestrator.model import (
     Proof,
     Region,
     RegionView,
+    RotateOnDemand,
     Run,
     Stage,
     StoreView,
@@ -71,6 +73,8 @@ def in_good_order(job: Job, run: Run | None) -> str:
     last = name_of_stage(job.stages[-1])
     if last not in {"proven", "clean"}:
         return f"stopped after stage {last}, as asked"
+    if job.policy.proof is Proof.OFF:
+        return "settled in every Region (proof: off, so that nothing was tried)"
     if run is None or not run.memory.proofs:
         return "settled in every Region; CURRENT was proven before"
     if job.policy.proof is not Proof.FULL:
@@ -84,6 +88,8 @@ def interrupted(turn: Turn | None, run: Run | None) -> str:
     stage = turn.stage if turn else "located"
     if run is not None and run.memory.rotation_sent is not None:
         return f"stopped in stage {stage}; the rotation was accepted, and KMS goes on with it; run again to finish"
+    if run is not None and any(name.startswith("rotate:") for name in run.memory.failed):
+        return f"stopped in stage {stage}; the rotation was sent, and may have been accepted; run again to finish"
     return f"stopped in stage {stage}; nothing is in flight; run again to resume"
 
 
@@ -126,6 +132,13 @@ class Progress:
     def under_way(self) -> bool:
         """Whether any call of this key is in flight."""
         return bool(self.looking or self.acting or self.fetching)
+
+    def good_until(self, action: Action, now: datetime) -> datetime:
+        """Tell until when an action may begin that was decided now: a rotation while every look is fresh (I3)."""
+        looks = [seen.seen_at for seen in (*self.seen.values(), self.store) if seen]
+        looks = looks if isinstance(action, RotateOnDemand) else []
+        deadline = self.run.goal.deadline if self.run else self.begun + self.job.policy.deadline
+        return min(deadline, min(looks, default=now) + FRESH)
 
     def unseen(self, now: datetime) -> set[str]:
         """Name what a first look still lacks: every member that is known by now, and then the store."""

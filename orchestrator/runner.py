@@ -60,7 +60,10 @@ class _Stop:
 
 
 class Runner:
-    """Drives jobs to their end. `jitter` returns 0 to 1; `carry` is what happens to a run between turns."""
+    """Drives jobs to their end. `jitter` returns 0 to 1; `carry` is what happens to a run between turns.
+
+    `acting` carries out actions, so that none of them waits behind looks at Regions that do not answer.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Runner:
         listener: Listener,
         jitter: Callable[[], float] = lambda: 0.0,
         carry: Carry = lambda run, turn: (run, turn),
+        acting: Executor | None = None,
     ) -> None:
         self._observe = observe
         self._perform = perform
@@ -81,6 +85,7 @@ class Runner:
         self._listener = listener
         self._jitter = jitter
         self._carry = carry
+        self._acting = acting
         self._inbox: SimpleQueue[_Done | _Stop] = SimpleQueue()
         self._heap: list[tuple[datetime, int, Progress]] = []
         self._order = count()
@@ -176,6 +181,7 @@ class Runner:
             self._end(progress, "idle", pinned.message)
             return None
         if not isinstance(pinned, Sequence):
+            pinned = pinned.of_a_run_since(progress.begun)
             progress.run = memory.begin(pinned, progress.view(now))
             self._tell(
                 "run.pinned",
@@ -289,19 +295,31 @@ class Runner:
         progress.run = memory.sending(progress.run, action, now)
         progress.acting[action.target] = action
         self._tell("action.begun", progress, region=action.target, action=action.kind, **_about(action))
-        self._submit(progress, lambda: self._carried_out(progress, action))
+        by = progress.good_until(action, now)
+        self._submit(progress, lambda: self._carried_out(progress, action, by), self._acting)
 
-    def _carried_out(self, progress: Progress, action: Action) -> Callable[[], None]:
+    def _carried_out(self, progress: Progress, action: Action, by: datetime) -> Callable[[], None]:
+        """Carry out an action, unless it had to wait so long for a worker that what it was decided by is old (I3)."""
+        if self._clock.now() > by or id(progress) in self._reports:
+            return partial(self._not_begun, progress, action)
         outcome = self._perform(action)
         return lambda: self._acted(progress, action, outcome)
 
+    def _not_begun(self, progress: Progress, action: Action) -> None:
+        assert progress.run is not None  # noqa: S101 - only a pinned run acts
+        progress.run = memory.not_begun(progress.run, action)
+        self._ended(progress, action, Outcome(Result.SKIPPED, "it had to wait for its turn; looking again"))
+
     def _acted(self, progress: Progress, action: Action, outcome: Outcome) -> None:
         assert progress.run is not None  # noqa: S101 - only a pinned run acts
-        del progress.acting[action.target]
-        progress.dirty |= touched(action) | {STORE}
         progress.run = memory.learned(progress.run, action, outcome, self._clock.now())
         if outcome.result is Result.DONE:
             progress.done.append(action)
+        self._ended(progress, action, outcome)
+
+    def _ended(self, progress: Progress, action: Action, outcome: Outcome) -> None:
+        del progress.acting[action.target]
+        progress.dirty |= touched(action) | {STORE}
         self._tell(
             "action.ended",
             progress,
@@ -314,7 +332,9 @@ class Runner:
             skipped=list(outcome.skipped),
         )
 
-    def _submit(self, progress: Progress, work: Callable[[], Callable[[], None]]) -> None:
+    def _submit(
+        self, progress: Progress, work: Callable[[], Callable[[], None]], executor: Executor | None = None
+    ) -> None:
         """Have work done elsewhere; what it returns is carried out here, in the coordinator's one thread."""
 
         def task() -> None:
@@ -323,7 +343,7 @@ class Runner:
             except BaseException as error:  # noqa: BLE001 - a worker's defect is the coordinator's to report
                 self._inbox.put(_Done(progress, lambda: None, error))
 
-        self._executor.submit(task)
+        (executor or self._executor).submit(task)
 
     def _tell(self, kind: str, progress: Progress, *, region: str = "", **data: Any) -> None:
         self._listener(Event(self._clock.now(), kind, progress.job.name, region, data))

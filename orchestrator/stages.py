@@ -4,7 +4,7 @@ A workflow is a list of these; `decide` stops at the first one that misses somet
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from orchestrator import checks
 from orchestrator.model import (
@@ -41,6 +41,9 @@ LAG = timedelta(minutes=3)
 
 ROTATION = timedelta(minutes=15)
 """How long an accepted rotation may take to show; 20 to 460 s were measured."""
+
+SKEW = timedelta(hours=1)
+"""How far the clocks of two machines that share a store may be apart: AWS lets in none that is so far off."""
 
 
 def healthy(view: View, run: Run) -> Sequence[Step]:
@@ -195,20 +198,27 @@ def _vanished(run: Run, linked: MaterialId) -> Sequence[Step]:
 
 
 def _after_discard(view: View, run: Run) -> Sequence[Step]:
-    """After a discarded attempt, wait until no rotation of it can be under way any more (P6, P8)."""
+    """After anything was given up or withdrawn, wait until no rotation of it can be under way any more (P6, P8)."""
     store, goal, quiet = view.store, run.goal, run.memory.quiet
-    discarded = [
-        entry.discarded_at
-        for entry in (store.entries if store else ())
-        if entry.name.replaces == goal.replaces and entry.discarded_at is not None
-    ]
-    if not discarded:
+    if store is None:
+        return []
+    discarded = [entry.discarded_at for entry in store.entries if entry.name.replaces == goal.replaces]
+    given_up = max(filter(None, (*discarded, store.withdrawn_at)), default=None)
+    if given_up is None:
         return []
     enough = quiet is not None and quiet.count >= goal.policy.looks
-    if enough and view.at - max(discarded) >= ROTATION:
+    if enough and long_over(given_up, view.at, goal):
         return []
-    message = "an earlier attempt was discarded: waiting until no rotation of it can be under way"
+    message = "an earlier attempt was given up: waiting until no rotation of it can be under way"
     return [Wait(Reason.ROTATING, message, goal.primary, ROTATION * 2, look=(goal.primary,))]
+
+
+def long_over(since: datetime, at: datetime, goal: Goal) -> bool:
+    """Whether no rotation from before a noted time can be under way: this run has watched for as long as one may take.
+
+    Another machine's clock may have noted it: its word alone counts only where no clock can be that far off.
+    """
+    return at - max(since, goal.began) >= ROTATION or at - since >= ROTATION + SKEW
 
 
 def replicas_imported(view: View, run: Run) -> Sequence[Step]:
@@ -299,9 +309,15 @@ def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
 
 
 def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
-    """Give a Region the time that a change may take to show; then say what a person must mend there, if anything."""
-    region, wrong = seen.region, unconfirmed(view, seen, run) or "not confirmed yet"
-    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, LAG, look=(region,), over=_unsound(seen))]
+    """Give a Region the time that a change may take to show; then say what a person must mend there, if anything.
+
+    Nothing that a run does disables a key, or schedules its deletion: that is no change that shows late.
+    """
+    region, unsound = seen.region, _unsound(seen)
+    if unsound is not None and unsound.reason is not Reason.MATERIAL_MISSING:
+        return [unsound]
+    wrong = unconfirmed(view, seen, run) or "not confirmed yet"
+    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, LAG, look=(region,), over=unsound)]
 
 
 def _unsound(seen: RegionView) -> Block | None:
@@ -333,7 +349,15 @@ def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
         return "the Regions do not agree on CURRENT yet"
     if lacking := _lacking(seen):
         return f"key material {lacking} is missing"
+    if run.goal.renewing and (soon := _not_renewed(view, seen, run.goal)):
+        return f"key material {soon} expires soon still"
     return "a rotation is still under way" if seen.rotation_started_at else ""
+
+
+def _not_renewed(view: View, seen: RegionView, goal: Goal) -> str:
+    """Name what was, or can be, imported again, and whose later expiry does not show; the rest is told elsewhere."""
+    held = [row for row in seen.permanent if view.store and (e := view.store.holding(row.material_id)) and e.receipt]
+    return ", ".join(short(row.material_id) for row in held if checks.outlived(row, seen.seen_at, goal))
 
 
 def proven(view: View, run: Run) -> Sequence[Step]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.model import KeyArn, Reason, Repair
+from orchestrator.model import KeyArn, Policy, Reason, Repair
 from orchestrator.plan import predict
 from orchestrator.progress import Job, Report
 from orchestrator.settings import KeySettings
@@ -15,6 +15,7 @@ from workflows import jobs
 from worlds import REGIONS, World
 
 DUE = {"days": 91}
+POLICY = Policy()
 
 
 def job(world: World, arn: KeyArn, repair: Repair) -> Job:
@@ -72,6 +73,22 @@ def test_auto_repairs_a_key_that_is_not_due_and_rotates_nothing(world: World, re
     assert world.true(arn).rotations == 0
     assert [action.kind for action in report.done].count("import") == len(regions)
     assert run(world, arn).status == "idle"
+
+
+@pytest.mark.parametrize("unattended", [True, False])
+def test_a_region_that_cannot_be_looked_at_holds_up_the_repair_of_no_other(world: World, unattended: bool) -> None:
+    """I10: two replicas lack material, and one of them lets nobody look: exit 3, with the other one whole again."""
+    arn = world.make_key()
+    lose(world, arn, *REGIONS[1:])
+    world.simulator.faults.add(operation="DescribeKey", region=REGIONS[1], error="AccessDeniedException")
+    wanted = job(world, arn, Repair.AUTO) if unattended else jobs.repair("payments", KeySettings(arn=str(arn)), POLICY)
+
+    report = world.runner().run([wanted])[0]
+
+    assert report.status == "failed"
+    assert {block.region for block in report.blocks} == {REGIONS[1]}
+    assert world.true(arn, REGIONS[1]).key_state == "PendingImport"
+    assert world.true(arn, REGIONS[2]).key_state == "Enabled"
 
 
 def test_auto_repairs_a_key_that_is_due_and_then_rotates_it(world: World) -> None:

@@ -150,7 +150,9 @@ class World:
     def retry(self) -> Retry:
         return Retry(self.clock.sleep, RetryPolicy(attempts=3, total=20))
 
-    def runner(self, carry: Carry | None = None, store: MaterialStore | None = None) -> Runner:
+    def runner(
+        self, carry: Carry | None = None, store: MaterialStore | None = None, acting: Executor | None = None
+    ) -> Runner:
         kms, store, retry = self.kms(), store or self.store, self.retry()
         parameters = Parameters(kms, retry, self.clock.now, WrappingAlgorithm.RSAES_OAEP_SHA_256)
         more: dict[str, Any] = {} if carry is None else {"carry": carry}
@@ -161,6 +163,7 @@ class World:
             self.clock,
             self.executor,
             self.events.append,
+            acting=acting,
             **more,
         )
 

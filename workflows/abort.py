@@ -102,7 +102,10 @@ def _others(view: View, run: Run, pending: MaterialId, arn: KeyArn) -> Sequence[
 
 
 def quiet(view: View, run: Run) -> Sequence[Step]:
-    """Wait until no rotation of what is pending can be under way: 15 min since any sign of one, and K looks (P8)."""
+    """Wait until no rotation of what is pending can be under way: 15 min since any sign of one, and K looks (P8).
+
+    This run watches for all of that time: a mark may be from another machine, whose clock is wrong.
+    """
     goal, memory = run.goal, run.memory
     if not checks.to_withdraw(view, run, view.pending):
         return []
@@ -116,7 +119,7 @@ def quiet(view: View, run: Run) -> Sequence[Step]:
 
 def withdrawn(view: View, run: Run) -> Sequence[Step]:
     """Delete the pending material on the primary, once, by its id, on a fresh look (I5)."""
-    pending, primary = view.pending, view.primary
+    pending, primary, goal = view.pending, view.primary, run.goal
     if pending is None or primary is None or pending.material_id != _withdrawn(view, run):
         return []
     if run.memory.deletion_sent is not None:
@@ -125,7 +128,8 @@ def withdrawn(view: View, run: Run) -> Sequence[Step]:
     if view.at - primary.seen_at > checks.FRESH:
         message = "a last look before the deletion"
         return [Wait(Reason.LOOKING, message, primary.region, LAG, look=(primary.region,))]
-    return [Act(DeletePendingMaterial(primary.arn, pending.material_id))]
+    rotation = EntryName(goal.key.identity, view.current.material_id if view.current else goal.replaces)
+    return [Act(DeletePendingMaterial(primary.arn, pending.material_id, rotation))]
 
 
 def gone(view: View, run: Run) -> Sequence[Step]:
@@ -170,8 +174,7 @@ def _withdrawn(view: View, run: Run) -> MaterialId | None:
 def _last_sign(view: View, run: Run) -> datetime:
     """Tell when a rotation may last have been begun: before the mark that stops every run, or when one was seen."""
     entry = _entry(view, run)
-    marked = entry.discarded_at if entry else None
-    return max(filter(None, (marked or run.goal.began, run.memory.rotation_seen)))
+    return max(filter(None, (run.goal.began, entry.discarded_at if entry else None, run.memory.rotation_seen)))
 
 
 def _foreign(material: MaterialId, arn: KeyArn) -> Block:
@@ -195,10 +198,12 @@ def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -
     if named not in {None, pending}:
         message = f"{short(named)} is not pending: only what is pending can be withdrawn"
         return [Block(Reason.INCONSISTENT, message, "see the ids with mrk status", primary.region)]
+    if pending is not None and policy.deadline <= ROTATION:
+        return [_TOO_SHORT]
     if entry := _rotated_in(view, store) or store.holding(pending):
         return _goal(view, policy, entry.name)
     if named is not None:
-        return _goal(view, policy, EntryName(view.key.identity, None), named) if _long_enough(policy) else [_TOO_SHORT]
+        return _goal(view, policy, EntryName(view.key.identity, None), named)
     if entry := _unfinished(view, store):
         return _goal(view, policy, entry.name)
     if pending is None:
@@ -236,13 +241,8 @@ def _goal(view: View, policy: Policy, name: EntryName, named: MaterialId | None 
     return Goal(view.key, name, primary, view.members, None, deadline, policy, aborting=True, named=named)
 
 
-def _long_enough(policy: Policy) -> bool:
-    """Whether one run can see 15 min without a sign: nothing in the store tells since when foreign material is left."""
-    return policy.deadline > ROTATION
-
-
 _TOO_SHORT = Block(
     Reason.TOO_LATE,
-    "foreign material is deleted only after 15 min without any sign of a rotation",
-    "give one run that long: run.deadline above 15m",
+    "pending material is deleted only after one run has seen no sign of a rotation for 15 min",
+    "give it that long: run.deadline above 15m",
 )

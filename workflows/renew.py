@@ -1,6 +1,7 @@
 """Renew: import the same bytes again with a later ValidTo, well before they expire; nothing is rotated."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator import checks
 from orchestrator.durations import render
@@ -29,8 +30,10 @@ def renewable(view: View, run: Run) -> Sequence[Step]:
 def whatever_expires(view: View, policy: Policy) -> Pinned:
     """Pin the renewal; Idle where every Region was seen, and nothing expires soon or has expired (P5)."""
     pinned = as_it_stands(view, policy)
-    if not isinstance(pinned, Goal) or _expiring(view, pinned):
+    if not isinstance(pinned, Goal):
         return pinned
+    if _expiring(view, pinned):
+        return replace(pinned, renewing=True)
     unseen = checks.seen_everywhere(view, view.members)
     idle = Idle(f"nothing expires within {render(policy.renew_before)} that the config gives longer")
     return unseen or _expired(view, policy) or idle
@@ -47,14 +50,8 @@ def _expiring(view: View, goal: Goal) -> Sequence[tuple[RegionView, MaterialRow]
         (seen, row)
         for _, seen in sorted(view.regions.items())
         for row in seen.permanent
-        if row.usable(view.at) and _soon(row, view, goal)
+        if row.usable(view.at) and checks.outlived(row, view.at, goal)
     ]
-
-
-def _soon(row: MaterialRow, view: View, goal: Goal) -> bool:
-    """Whether a material expires within `renew_before`, and the config gives it longer."""
-    longer = goal.valid_to is None or row.valid_to is None or goal.valid_to > row.valid_to
-    return longer and checks.expires_within(row, view.at, goal.policy.renew_before)
 
 
 RENEW = (sound, renewed, settled)

@@ -7,11 +7,9 @@ from orchestrator import checks
 from orchestrator.goals import Pinned, as_it_stands, next_entry, whatever_is_due
 from orchestrator.model import (
     STORE,
-    Block,
     Goal,
     Idle,
     Policy,
-    Reason,
     Repair,
     Replicate,
     Run,
@@ -38,14 +36,18 @@ def whatever_is_wanted(view: View, policy: Policy) -> Pinned:
     if not isinstance(standing, Goal):
         return pinned
     run = Run(standing)
-    lacking = isinstance(pinned, Sequence) and any(_missing(step) for step in pinned)
+    if renewable(view, run):
+        return replace(standing, renewing=True)
+    lacking = not isinstance(pinned, Idle) and _can_be_repaired(view, run)
     proofless = isinstance(pinned, Idle) and unproven_members(view)
-    wanted = (lacking and policy.repair is Repair.AUTO) or proofless or replicated(view, run) or filled(view, run)
-    return standing if wanted or renewable(view, run) else pinned
+    wanted = lacking or proofless or replicated(view, run) or filled(view, run)
+    return standing if wanted else pinned
 
 
-def _missing(step: Step) -> bool:
-    return isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING
+def _can_be_repaired(view: View, run: Run) -> bool:
+    """Whether a Region that was seen lacks material, and the owner wants that mended unattended (P10)."""
+    dead = [seen for seen in view.regions.values() if not all(row.usable(view.at) for row in seen.permanent)]
+    return run.goal.policy.repair is Repair.AUTO and bool(dead)
 
 
 def repaired(view: View, run: Run) -> Sequence[Step]:

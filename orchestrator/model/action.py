@@ -72,10 +72,14 @@ class ReinstateMaterial:
 
 @dataclass(frozen=True, slots=True)
 class DeletePendingMaterial:
-    """Delete pending key material by its id, on the primary; KMS then drops it in every Region (I5)."""
+    """Delete pending key material by its id, on the primary; KMS then drops it in every Region (I5).
+
+    `entry` is the rotation that it is withdrawn from: the store notes that first (P6), whoever's the material is.
+    """
 
     arn: KeyArn
     material_id: MaterialId
+    entry: EntryName
     kind: Literal["delete-pending"] = "delete-pending"
 
     @property

@@ -1,7 +1,7 @@
 """A run of one key: its goal, its memory, and what a stage or a turn says. All of it round-trips through small JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -135,6 +135,7 @@ class Goal:
     """What one run is for, pinned once at its start: it rotates at most once (P4), within the topology seen (P13).
 
     `aborting` tells that it is to withdraw what is pending; `named` is the foreign material that a person named for it.
+    `renewing` tells that nothing is settled before the later expiry shows.
     """
 
     key: KeyArn
@@ -146,11 +147,17 @@ class Goal:
     policy: Policy
     aborting: bool = False
     named: MaterialId | None = None
+    pinned_at: datetime | None = None
+    renewing: bool = False
 
     @property
     def began(self) -> datetime:
-        """When the run was pinned."""
-        return self.deadline - self.policy.deadline
+        """When the run was pinned: from then on it has watched."""
+        return self.pinned_at or self.deadline - self.policy.deadline
+
+    def of_a_run_since(self, begun: datetime) -> "Goal":
+        """Return the goal of a run that began before it was pinned: its deadline counts from there."""
+        return replace(self, pinned_at=self.began, deadline=begun + self.policy.deadline)
 
     @property
     def replaces(self) -> MaterialId | None:

@@ -159,10 +159,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class StoreView:
-    """The entries of one key, each read back at `seen_at`."""
+    """The entries of one key, each read back at `seen_at`.
+
+    `withdrawn_at` is when pending material that was to replace CURRENT was last about to be deleted from KMS.
+    """
 
     seen_at: datetime
     entries: tuple[Entry, ...] = ()
+    withdrawn_at: datetime | None = None
 
     def get(self, name: EntryName) -> Entry | None:
         """Find one entry by its exact name."""

@@ -61,8 +61,8 @@ class FileShelf:
         return True
 
     def marked(self, name: EntryName) -> bool:
-        """Tell whether there is any mark."""
-        return any(self.holds(Slot(name, kind)) for kind in Kind)
+        """Tell whether there is any mark of an entry; what was withdrawn from KMS need not have been one of ours."""
+        return any(self.holds(Slot(name, kind)) for kind in Kind if kind is not Kind.WITHDRAWN)
 
     def names(self, key: KeyIdentity | None) -> tuple[EntryName, ...]:
         """List the names of which there is any file."""

@@ -52,6 +52,21 @@ class Marks:
         if discarded_at is not None:
             self.keep(name, Kind.REINSTATED, {"at": at.isoformat()}, turn)
 
+    def withdraw(self, name: EntryName, at: datetime) -> None:
+        """Note once more that pending material is about to be deleted."""
+        self.keep(name, Kind.WITHDRAWN, {"at": at.isoformat()}, len(self._withdrawals(name)) + 1)
+
+    def withdrawn_at(self, name: EntryName) -> datetime | None:
+        """Tell when pending material was last about to be deleted."""
+        return max(self._withdrawals(name), default=None)
+
+    def _withdrawals(self, name: EntryName) -> list[datetime]:
+        """Follow withdrawn, withdrawn.2, withdrawn.3 ... to the last."""
+        found: list[datetime] = []
+        while (at := self._at(name, Kind.WITHDRAWN, len(found) + 1)) is not None:
+            found.append(at)
+        return found
+
     def linked(self, name: EntryName) -> MaterialId | None:
         """Tell the id that KMS gave these bytes."""
         return self._field(name, Kind.LINK, "key_material_id", MaterialId)

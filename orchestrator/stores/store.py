@@ -146,6 +146,16 @@ class Store:
         self._check_there(name)
         self._marks.reinstate(name, at)
 
+    def withdraw(self, name: EntryName) -> None:
+        """Note that what is pending beside this entry, or in its place, is about to be deleted from KMS (P6)."""
+        self._check_for(name)
+        self._marks.withdraw(name, self._now())
+
+    def withdrawn_at(self, name: EntryName) -> datetime | None:
+        """Tell when that was last noted."""
+        self._check_for(name)
+        return self._marks.withdrawn_at(name)
+
     def _keep(self, name: EntryName, kind: Kind, fields: Mapping[str, Any]) -> None:
         self._check_there(name)
         self._marks.keep(name, kind, fields)

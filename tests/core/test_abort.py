@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -61,11 +61,12 @@ def aborting(
     *stored: Entry,
     us: Any = MappingProxyType({}),
     eu: Any = MappingProxyType({}),
+    watching: datetime = NOW - timedelta(minutes=15),
     **memory: Any,
 ) -> list[str]:
-    """What the workflow says; `us` and `eu` say how a Region differs."""
+    """What the workflow says after 15 minutes of watching, or since `watching`; `us` and `eu`: how a Region differs."""
     key = a_key(rows, **({"us": us} if us else {}), **({"eu": eu} if eu else {}))
-    return told(deciding(a_view(key, *stored), a_run(replace(a_goal(), aborting=True), **memory), ABORT))
+    return told(deciding(a_view(key, *stored), a_run(a_goal(aborting=True, pinned_at=watching), **memory), ABORT))
 
 
 def test_the_mark_comes_first_and_the_deletion_only_after_15_quiet_minutes() -> None:
@@ -77,6 +78,12 @@ def test_the_mark_comes_first_and_the_deletion_only_after_15_quiet_minutes() -> 
     assert aborting(BEGUN, first(), GIVEN_UP, quiet=Streak(2, NOW)) == waits
     assert aborting(BEGUN, first(), GIVEN_UP, rotation_seen=NOW - timedelta(minutes=14), **QUIET) == waits
     assert aborting(BEGUN, first(), GIVEN_UP, **QUIET) == ["withdrawn: going", "delete b from us-east-1"]
+
+
+def test_a_mark_alone_does_not_shorten_the_watch() -> None:
+    """P9: another machine may have written it, whose clock is an hour behind."""
+    waits = ["quiet: going", "wait: rotating in us-east-1"]
+    assert aborting(BEGUN, first(), GIVEN_UP, watching=NOW - timedelta(minutes=14), **QUIET) == waits
 
 
 def test_nothing_is_deleted_while_a_rotation_shows() -> None:

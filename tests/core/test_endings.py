@@ -4,7 +4,18 @@ import pytest
 from core_building import EU, KEY, NOW, REGIONS, US, A, B, a_goal, a_run
 
 from orchestrator.goals import Pinned
-from orchestrator.model import DepositMaterial, Idle, Policy, Proof, Run, Turn, View
+from orchestrator.model import (
+    DepositMaterial,
+    Failed,
+    Idle,
+    Policy,
+    Proof,
+    RotateOnDemand,
+    Run,
+    Turn,
+    View,
+    name_of,
+)
 from orchestrator.progress import LOOKED, Job, Progress, in_good_order, interrupted, overdue
 from workflows.jobs import up_to
 from workflows.repair import REPAIR
@@ -70,6 +81,12 @@ GOOD: list[tuple[str, Job, Run | None, str]] = [
         "settled in every Region, and proven: each opens what every generation encrypted; 1 proofs could not be tried",
     ),
     (
+        "no proof is wanted",
+        a_job(Proof.OFF),
+        a_run(),
+        "settled in every Region (proof: off, so that nothing was tried)",
+    ),
+    (
         "repair ends as a rotation does",
         Job("payments", KEY, Policy(), REPAIR, nothing),
         a_run(),
@@ -92,6 +109,10 @@ def test_an_interrupted_run_says_whether_kms_goes_on_without_it() -> None:
     assert interrupted(turn, a_run()) == "stopped in stage rotated; nothing is in flight; run again to resume"
     assert interrupted(turn, a_run(rotation_sent=NOW)) == (
         "stopped in stage rotated; the rotation was accepted, and KMS goes on with it; run again to finish"
+    )
+    in_doubt = Failed(1, "the connection was closed", "", NOW, final=False)
+    assert interrupted(turn, a_run(failed={name_of(RotateOnDemand(KEY, B)): in_doubt})) == (
+        "stopped in stage rotated; the rotation was sent, and may have been accepted; run again to finish"
     )
 
 

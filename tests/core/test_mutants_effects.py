@@ -1,5 +1,7 @@
 """What is predicted of an action, where no look at a simulated key is needed to know it (the plan shows these)."""
 
+from dataclasses import replace
+
 from core_building import (
     KEY,
     NOW,
@@ -8,6 +10,7 @@ from core_building import (
     A,
     B,
     a_key,
+    a_store,
     a_view,
     cannot_see,
     current,
@@ -41,7 +44,9 @@ def test_deleted_pending_material_is_gone_in_every_region_and_nothing_else_is() 
     """I5: KMS drops it in the replicas, too."""
     view = a_view(a_key(BEGUN), first(), entry("a", "b"))
 
-    assert effects.after(view, DeletePendingMaterial(KEY, B)) == a_view(a_key(), first(), entry("a", "b"))
+    after = effects.after(view, DeletePendingMaterial(KEY, B, name()))
+
+    assert after == a_view(a_key(), store=replace(a_store(first(), entry("a", "b")), withdrawn_at=NOW))
 
 
 def test_a_mark_is_made_and_taken_back() -> None:

@@ -195,12 +195,12 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     "an attempt was discarded lately": (
         lambda: stages.primary_imported(
             before(entries=(first(), entry(discarded_at=NOW - ROTATION + timedelta(seconds=1)), entry(attempt=2))),
-            a_run(a_goal(attempt=2), quiet=Streak(3, NOW)),
+            a_run(a_goal(attempt=2, pinned_at=days(-1)), quiet=Streak(3, NOW)),
         ),
         [
             Wait(
                 Reason.ROTATING,
-                "an earlier attempt was discarded: waiting until no rotation of it can be under way",
+                "an earlier attempt was given up: waiting until no rotation of it can be under way",
                 US,
                 2 * ROTATION,
                 look=(US,),
@@ -210,7 +210,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     "an attempt was discarded long enough ago, and enough looks saw no rotation": (
         lambda: stages.primary_imported(
             before(entries=(first(), entry(discarded_at=NOW - ROTATION), entry(attempt=2))),
-            a_run(a_goal(attempt=2), quiet=Streak(3, NOW)),
+            a_run(a_goal(attempt=2, pinned_at=NOW - ROTATION), quiet=Streak(3, NOW)),
         ),
         [Act(ImportMaterial(KEY, name(attempt=2), ImportType.NEW, None, None))],
     ),
@@ -302,15 +302,14 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     ),
     "a Region that is Disabled": (
         lambda: settling(before(*OVER, entries=LINKED, eu={"key_state": KeyState.DISABLED})),
-        late(
-            f"the key in {EU} is Disabled",
+        [
             Block(
                 Reason.DISABLED,
                 f"the key in {EU} is Disabled",
                 f"an import would enable it: enable it yourself (aws kms enable-key --region {EU}), or leave it alone",
                 EU,
-            ),
-        ),
+            )
+        ],
     ),
     "a full proof, of generations with and without a probe": (
         lambda: stages.proven(

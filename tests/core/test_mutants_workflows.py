@@ -62,9 +62,10 @@ def seen(rows: Sequence[Any] = BEGUN, entries: Sequence[Any] = (first(), GIVEN_U
     return a_view(a_key(rows, **differing), *entries)
 
 
-def giving_up(*, named: Any = None, began: Any = NOW, **memory: Any) -> Run:
-    """A run that gives up the first attempt to replace `a`, or what a person named."""
-    return a_run(a_goal(aborting=True, named=named, deadline=began + POLICY.deadline), **memory)
+def giving_up(*, named: Any = None, began: Any = NOW, watching: Any = None, **memory: Any) -> Run:
+    """A run that gives up the first attempt to replace `a`, or what a person named; `watching` since then."""
+    goal = a_goal(aborting=True, named=named, deadline=began + POLICY.deadline, pinned_at=watching)
+    return a_run(goal, **memory)
 
 
 def waiting(reason: Reason, message: str, at_most: timedelta, *look: str) -> list[Step]:
@@ -135,10 +136,14 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 08:15 UTC", 2 * ROTATION),
     ),
     "15 minutes since the last sign are not over": (
-        lambda: abort.quiet(seen(), giving_up(rotation_seen=NOW - ROTATION + SECOND, **QUIET)),
+        lambda: abort.quiet(seen(), giving_up(watching=NOW - ROTATION, rotation_seen=NOW - ROTATION + SECOND, **QUIET)),
         waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 08:00 UTC", 2 * ROTATION),
     ),
-    "15 minutes are over": (lambda: abort.quiet(seen(), giving_up(**QUIET)), []),
+    "this run has not watched for 15 minutes": (
+        lambda: abort.quiet(seen(), giving_up(watching=NOW - ROTATION + SECOND, **QUIET)),
+        waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 08:00 UTC", 2 * ROTATION),
+    ),
+    "15 minutes are over": (lambda: abort.quiet(seen(), giving_up(watching=NOW - ROTATION, **QUIET)), []),
     "15 minutes since the run began are not over, where no mark tells": (
         lambda: abort.quiet(seen(entries=(first(),)), giving_up(named=B, **QUIET)),
         waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 08:15 UTC", 2 * ROTATION),
@@ -273,10 +278,11 @@ def test_nothing_to_give_up_and_what_cannot_be_is_said() -> None:
     assert begun(seen(entries=(first(),)), B, short) == [
         Block(
             Reason.TOO_LATE,
-            "foreign material is deleted only after 15 min without any sign of a rotation",
-            "give one run that long: run.deadline above 15m",
+            "pending material is deleted only after one run has seen no sign of a rotation for 15 min",
+            "give it that long: run.deadline above 15m",
         )
     ]
+    assert begun(seen(), None, short) == begun(seen(entries=(first(),)), B, short)
     assert begun(seen(entries=(first(),))) == [
         Block(
             Reason.FOREIGN_PENDING,

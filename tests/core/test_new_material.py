@@ -71,13 +71,15 @@ class Case:
     """How the primary differs."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     goal: Goal = field(default_factory=a_goal)
+    withdrawn_at: datetime | None = None
 
 
 def decided(case: Case) -> list[str]:
     """What the whole workflow says."""
     key = a_key(list(case.rows))
     key[US] = replace(key[US], **case.region)
-    return told(deciding(a_view(key, *case.stored), Run(case.goal, Memory(**case.memory))))
+    store = replace(a_store(*case.stored), withdrawn_at=case.withdrawn_at)
+    return told(deciding(a_view(key, store=store), Run(case.goal, Memory(**case.memory))))
 
 
 # ---- I1: the receipt first --------------------------------------------------------------------------------------
@@ -406,8 +408,29 @@ NEVER_NEW = [
         "an attempt was discarded 15 min ago, and three looks were quiet: the next one goes on",
         ["primary_imported: going", "import NEW - into us-east-1"],
         stored=[first(), replace(DISCARDED, discarded_at=NOW - ROTATION), SECOND],
+        goal=a_goal(attempt=2, pinned_at=NOW - ROTATION),
+        memory={"quiet": streak(3)},
+    ),
+    Case(
+        "the same, but this run has watched for a minute less: the clock that wrote the mark may be wrong",
+        ["primary_imported: going", "wait: rotating in us-east-1"],
+        stored=[first(), replace(DISCARDED, discarded_at=NOW - ROTATION), SECOND],
+        goal=a_goal(attempt=2, pinned_at=NOW - timedelta(minutes=14)),
+        memory={"quiet": streak(3)},
+    ),
+    Case(
+        "an attempt was discarded so long ago that no clock can be that wrong",
+        ["primary_imported: going", "import NEW - into us-east-1"],
+        stored=[first(), replace(DISCARDED, discarded_at=NOW - ROTATION - timedelta(hours=1)), SECOND],
         goal=a_goal(attempt=2),
         memory={"quiet": streak(3)},
+    ),
+    Case(
+        "pending material was deleted a minute ago, whoever's it was: an old request would rotate in what comes now",
+        ["primary_imported: going", "wait: rotating in us-east-1"],
+        stored=[first(), entry("a")],
+        withdrawn_at=NOW - timedelta(minutes=1),
+        memory={"quiet": streak(9)},
     ),
     Case(
         "a discarded attempt of an earlier rotation holds nothing up",

@@ -217,6 +217,24 @@ def test_a_run_renews_before_it_rotates_and_the_plan_says_so(world: World) -> No
     assert world.true(arn).rotations == 1
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_renewal_is_over_when_the_later_expiry_was_seen_several_times_in_a_row(
+    make_world: Callable[..., World], seed: int
+) -> None:
+    """I8: under these seeds a Region shows the later expiry, then the old one again."""
+    world = make_world(lag="aws-like", seed=seed)
+    arn, policy, old = expiring(world)
+    world.clock.advance(days=15)
+    begun = len(world.events)
+
+    assert renewing(world, arn, policy).status == "finished"
+
+    for region in REGIONS:
+        looks = [event for event in world.events[begun:] if event.kind == "look" and event.region == region]
+        last = [event.data["rows"][0]["valid_to"] for event in looks][-policy.looks :]
+        assert all(valid_to > old for valid_to in last), region
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_renewal_under_lag_and_flapping_reads_ends_as_without(make_world: Callable[..., World], seed: int) -> None:
     world = make_world(lag="aws-like", seed=seed)

@@ -238,8 +238,23 @@ def test_a_lost_entry_with_marks_left_is_told_and_no_fresh_bytes_take_its_place(
     assert not stand.path().exists()
 
 
+BESIDE = [kind for kind in Kind if kind not in {Kind.ENTRY, Kind.WITHDRAWN}]
+"""What belongs to an entry."""
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"mark": "withdrawn", "version": 9}'])
+def test_a_note_of_a_withdrawal_that_cannot_be_read_is_told(
+    stand: FileStand, store: MaterialStore, content: str
+) -> None:
+    """P6: as if there were none, new material would be imported too soon."""
+    store.withdraw(FIRST)
+    stand.path(FIRST, Kind.WITHDRAWN).write_text(content)
+    with pytest.raises(EntryError, match="is not a mark 'withdrawn'"):
+        store.withdrawn_at(FIRST)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", "[" * 99999, '{"mark": "link", "version": 9}'])
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ENTRY])
+@pytest.mark.parametrize("kind", BESIDE)
 def test_a_mark_that_cannot_be_read_takes_the_receipt_from_its_entry(
     stand: FileStand, store: MaterialStore, kind: Kind, content: str
 ) -> None:
@@ -252,7 +267,7 @@ def test_a_mark_that_cannot_be_read_takes_the_receipt_from_its_entry(
     assert f"{stand.path(FIRST, kind)} is not a mark" in found.problem
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ENTRY])
+@pytest.mark.parametrize("kind", BESIDE)
 def test_a_mark_copied_from_another_entry_is_told_with_both_names(
     stand: FileStand, store: MaterialStore, kind: Kind
 ) -> None:

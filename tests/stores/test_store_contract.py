@@ -268,6 +268,18 @@ def test_threads_that_discard_and_reinstate_at_once_leave_an_attempt_that_is_one
     assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
 
 
+def test_what_was_withdrawn_from_kms_is_noted_each_time_with_or_without_an_entry(any_stand: Stand) -> None:
+    """P6: foreign material has no entry here; the note makes none, and the latest counts."""
+    store = any_stand.init()
+    assert store.withdrawn_at(FIRST) is None
+    store.withdraw(FIRST)
+    store.withdraw(FIRST)
+    assert any_stand.open().withdrawn_at(FIRST) == NOW
+    assert (store.find(FIRST), store.entries(), store.withdrawn_at(NEXT)) == (None, (), None)
+    assert store.deposit(FIRST) == Receipt(FIRST, NOW)
+    assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
 @pytest.mark.parametrize(
     "mark",
     [
