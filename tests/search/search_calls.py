@@ -18,7 +18,9 @@ from search_world import (
     import_existing,
     import_new,
     keep,
+    note_withdrawal,
     rotate,
+    withdrawn,
 )
 
 from orchestrator.model import (
@@ -114,7 +116,7 @@ def carry_out(truth: Truth, call: Call, store: int, rules: Rules) -> Came:
             usable = truth.key_state(REGIONS.index(arn.region)) == "Enabled" and truth.current == material
             return Came(truth, DONE if usable else NOT_NOW)
         case DeletePendingMaterial():
-            return _deleted(truth, call.action, rules)
+            return _deleted(note_withdrawal(truth, store), call.action, rules)
     raise WrongError(f"an action that no rotation needs: {call.action}")
 
 
@@ -154,9 +156,12 @@ def _deleted(truth: Truth, action: DeletePendingMaterial, rules: Rules) -> Came:
     return Came(after, DONE if said == "ok" else NOT_NOW)
 
 
-def _can_be_known(truth: Truth, rules: Rules) -> bool:
-    """Whether a rotation runs that a run has begun, or that shows: one begun by hand may show no more."""
-    return truth.rotating and (rules.hands_off or truth.rotation_shows)
+def _can_be_known(truth: Truth, store: int, rules: Rules) -> bool:
+    """Whether a rotation runs that a run has begun, or that shows, or that a withdrawal warns of.
+
+    One begun by hand, of material that was deleted by hand, may show no more.
+    """
+    return truth.rotating and (rules.hands_off or truth.rotation_shows or withdrawn(truth, store) == JUST_NOW)
 
 
 def _checked(truth: Truth, call: Call, action: ImportMaterial, store: int, rules: Rules) -> Call | Outcome:
@@ -166,7 +171,7 @@ def _checked(truth: Truth, call: Call, action: ImportMaterial, store: int, rules
     return (
         ANOTHER_RUN
         if entry.linked or entry.discarded
-        else call._replace(step="send", rotation_ran=_can_be_known(truth, rules))
+        else call._replace(step="send", rotation_ran=_can_be_known(truth, store, rules))
     )
 
 

@@ -7,6 +7,7 @@ worked out once for each such pair, by number, and the search over both runs onl
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from search_calls import (
@@ -23,8 +24,7 @@ from search_calls import (
 from search_run import Mind, Runs, Snapshot
 from search_world import Kept, Seen, Truth, WrongError, look, old, rotation_ends
 
-from orchestrator.goals import Pinned
-from orchestrator.model import Outcome, Policy, Stage, View, name_of
+from orchestrator.model import MaterialId, Outcome, Policy, Stage, name_of
 from workflows.abort import ABORT, whatever_is_begun
 from workflows.rotate import ROTATE
 
@@ -50,6 +50,7 @@ class Scenario:
     """What is searched: how things stand at first, who runs, what may go wrong, and what is expected of it.
 
     `stores` tells which store each run has; `blocks` are the reasons for which a run may call a person;
+    `named` is the foreign material that the aborting run is to withdraw;
     `every_run` asks that from every state every run comes to an end, not only a fresh one.
     """
 
@@ -65,17 +66,15 @@ class Scenario:
     stages: Sequence[Stage] = ROTATE
     aborting: int | None = None
     more: int = 0
+    named: str | None = None
 
     def runs(self, who: int) -> Runs:
         """How one of the runs goes; `more` members may come."""
         regions, aborts = len(self.truth.held) + self.more, self.aborting is not None
         if who == self.aborting:
-            return Runs(regions, self.policy, ABORT, _begun, aborts)
+            pin = partial(whatever_is_begun, material=MaterialId(self.named) if self.named else None)
+            return Runs(regions, self.policy, ABORT, pin, aborts)
         return Runs(regions, self.policy, self.stages, aborts=aborts)
-
-
-def _begun(view: View, policy: Policy) -> Pinned:
-    return whatever_is_begun(view, policy, None)
 
 
 class Move(NamedTuple):

@@ -51,7 +51,7 @@ from workflows.rotate import ROTATE
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=400)
 RECENTLY, A_WHILE_AGO = NOW - timedelta(seconds=2), NOW - timedelta(hours=1)
-A_MOMENT = timedelta(seconds=1)
+A_MOMENT, QUARTER = timedelta(seconds=1), timedelta(minutes=15)
 KEY = KeyArn("aws", REGIONS[0], "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
 
 
@@ -212,7 +212,8 @@ class Runs:
 
     def a_quarter_later(self, mind: Mind) -> Mind:
         """After 15 min no rotation that was begun before can be under way; what was given up, was long ago."""
-        mind = mind._replace(notes=mind.notes._replace(rotation_seen=False))
+        goal = replace(mind.goal, pinned_at=NOW - QUARTER) if mind.goal else None
+        mind = mind._replace(notes=mind.notes._replace(rotation_seen=False), goal=goal)
         if (store := mind.seen[-1]) is not None and not isinstance(store, Seen):
             mind = mind._replace(seen=_put(mind.seen, self.regions, aged(store)))
         return self.a_minute_later(mind)
@@ -344,12 +345,18 @@ def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str
     )
 
 
+_WHEN = {NOT: None, JUST_NOW: NOW, GIVEN_UP: NOW - QUARTER}
+
+
 @cache
 def _store(store: Store, at: datetime) -> StoreView:
-    entries = []
+    entries, withdrawn_at = [], None
     for kept in store:
+        if kept.attempt == 0:
+            withdrawn_at = _WHEN[kept.discarded]
+            continue
         name = EntryName(KEY.identity, MaterialId(kept.replaces) if kept.replaces else None, kept.attempt)
         linked = MaterialId(kept.material) if kept.linked else None
-        given_up = {NOT: None, JUST_NOW: NOW, GIVEN_UP: LONG_AGO}[kept.discarded]
+        given_up = _WHEN[kept.discarded]
         entries.append(Entry(name, Receipt(name, at), "", linked, kept.proven, kept.probe, given_up))
-    return StoreView(at, tuple(entries))
+    return StoreView(at, tuple(entries), withdrawn_at)

@@ -179,6 +179,16 @@ def aborted(name: str, truth: Truth, budget: Budget, *hands: tuple[str, Hand]) -
     return Scenario(name, truth, budget, a_policy(1 + budget.late), rules, hands, blocks=reasons, aborting=1)
 
 
+def withdrawals(budget: Budget) -> list[Scenario]:
+    """Material that somebody else imported is given up: what the store knows of it is when it was withdrawn (P6)."""
+    name, of_others = "abort of foreign material", frozenset({"foreign-current", "store-lacks", "inconsistent"})
+    found = [
+        aborted(name, foreign_everywhere(), budget),
+        aborted(f"{name} while somebody rotates it by hand", foreign_everywhere(), budget, BY_HAND),
+    ]
+    return [replace(one, named="f", blocks=one.blocks | of_others) for one in found]
+
+
 def aborts(budget: Budget) -> list[Scenario]:
     """What may be given up, at any moment of a rotation."""
     return [
@@ -203,6 +213,7 @@ QUICK: Mapping[Scenario, int] = {
     **dict.fromkeys(refusals(EVERYTHING), 10),
     **dict.fromkeys(meddling(NO_FAULT), 1_000),
     **dict.fromkeys(aborts(NO_FAULT), 4_000),
+    **dict.fromkeys(withdrawals(NO_FAULT), 1_000),
     **dict.fromkeys(regrouped(NO_FAULT), 500),
 }
 """What every test run searches, in about a minute on one core, and how many states that are at the least."""
@@ -221,6 +232,7 @@ DEEP: Mapping[Scenario, int] = {
     **dict.fromkeys(aborts(Budget(1, 1, 0, 0)), 30_000),
     **dict.fromkeys(regrouped(Budget(1, 1, 0, 1)), 5_000),
     **dict.fromkeys(aborts(ONE_LATE), 25_000),
+    **dict.fromkeys(withdrawals(Budget(1, 1, 0, 0)), 5_000),
 }
 """What `bench/search.py` searches, in a quarter of an hour on one core, with 4 GB of memory."""
 

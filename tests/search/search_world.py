@@ -16,7 +16,7 @@ Said = Literal["ok", "no", "never", "known bytes", "other bytes"]
 NEW_IN_STORE = ("npr", "mqs")
 
 NOT, JUST_NOW, LONG_AGO = 0, 1, 2
-"""When an attempt was given up: long ago is more than 15 min, in which any rotation is over."""
+"""When an attempt was given up: long ago is 15 min, in which any rotation is over."""
 
 
 class WrongError(AssertionError):
@@ -24,7 +24,10 @@ class WrongError(AssertionError):
 
 
 class Kept(NamedTuple):
-    """One entry of a store. KMS derives a material's id from its bytes, so that one letter stands for both."""
+    """One entry of a store. KMS derives a material's id from its bytes, so that one letter stands for both.
+
+    Attempt 0 is no entry, but the note that pending material was withdrawn from KMS; `discarded` tells when.
+    """
 
     replaces: str | None
     material: str
@@ -212,6 +215,17 @@ def deposit(truth: Truth, store: int, replaces: str | None, attempt: int) -> Tru
     if truth.kept(store, replaces, attempt) is not None:
         return truth
     return keep(truth, store, Kept(replaces, NEW_IN_STORE[store][attempt - 1], attempt=attempt))
+
+
+def note_withdrawal(truth: Truth, store: int) -> Truth:
+    """Note that what is pending is about to be deleted."""
+    return keep(truth, store, Kept(truth.current, "withdrawn", attempt=0, discarded=JUST_NOW))
+
+
+def withdrawn(truth: Truth, store: int) -> int:
+    """Tell when anything pending was last withdrawn."""
+    note = truth.kept(store, truth.current, 0)
+    return note.discarded if note else NOT
 
 
 def keep(truth: Truth, store: int, entry: Kept) -> Truth:
