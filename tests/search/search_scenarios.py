@@ -213,7 +213,7 @@ QUICK: Mapping[Scenario, int] = {
     **dict.fromkeys(refusals(EVERYTHING), 10),
     **dict.fromkeys(meddling(NO_FAULT), 1_000),
     **dict.fromkeys(aborts(NO_FAULT), 4_000),
-    **dict.fromkeys(withdrawals(NO_FAULT), 1_000),
+    **dict.fromkeys(withdrawals(NO_FAULT), 200),
     **dict.fromkeys(regrouped(NO_FAULT), 500),
 }
 """What every test run searches, in about a minute on one core, and how many states that are at the least."""
@@ -232,7 +232,7 @@ DEEP: Mapping[Scenario, int] = {
     **dict.fromkeys(aborts(Budget(1, 1, 0, 0)), 30_000),
     **dict.fromkeys(regrouped(Budget(1, 1, 0, 1)), 5_000),
     **dict.fromkeys(aborts(ONE_LATE), 25_000),
-    **dict.fromkeys(withdrawals(Budget(1, 1, 0, 0)), 5_000),
+    **dict.fromkeys(withdrawals(Budget(1, 1, 0, 0)), 300),
 }
 """What `bench/search.py` searches, in a quarter of an hour on one core, with 4 GB of memory."""
 
