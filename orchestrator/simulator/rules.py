@@ -66,8 +66,10 @@ _REASON = {
 
 def require_state(view: KeyView, operation: str) -> None:
     """Refuse with AWS's code and message unless the key's state allows the operation."""
-    state = view.state
     refused = _IN_USE if operation in CRYPTOGRAPHIC else REFUSED.get(operation, frozenset())
+    # What may be done while a key is Updating still needs its material.
+    hidden = view.state == "Updating" and "Updating" not in refused
+    state = view.standing if hidden else view.state
     if state not in refused:
         return
     if operation == "CancelKeyDeletion":

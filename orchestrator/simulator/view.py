@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from orchestrator.simulator.errors import invalid_state
 from orchestrator.simulator.specs import ALGORITHMS
 from orchestrator.simulator.state import Holding, KeySet, Material, Member
 from orchestrator.simulator.switches import Switches
@@ -49,9 +50,11 @@ class KeyView:
             return "Creating"
         if self.at < member.updating_until:
             return "Updating"
-        return self._standing()
+        return self.standing
 
-    def _standing(self) -> str:
+    @property
+    def standing(self) -> str:
+        """Return the KeyState beneath a passing one: Enabled, Disabled or PendingImport."""
         disabled_wins = self.switches.loss_while_disabled == "Disabled" and self.keys.permanent
         if self.member.disabled and (disabled_wins or self.complete):
             return "Disabled"
@@ -64,11 +67,12 @@ class KeyView:
 
     @property
     def in_use(self) -> tuple[str, bytes]:
-        """Return the id and the bytes of the current material; LookupError where a legal state rules that out."""
-        for material in self.keys.permanent:
-            if material.state == "CURRENT" and material.id in self.member.holdings:
-                return material.id, self.member.holdings[material.id].content
-        raise LookupError(f"{self.arn} has no current material here")
+        """Return the id and the bytes of the current material; KMSInvalidStateException unless it is usable."""
+        current = self.keys.current
+        holding = None if current is None else self.holding(current)
+        if current is None or holding is None or not holding.usable(self.at):
+            raise invalid_state(f"{self.arn} is pending import.")
+        return current.id, holding.content
 
     def holding(self, material: Material) -> Holding | None:
         """Return this Region's bytes of the material."""
