@@ -30,6 +30,7 @@ _CURVES: Mapping[str, ec.EllipticCurve] = {
     "ECC_SECG_P256K1": ec.SECP256K1(),
 }
 _EDWARDS = "ECC_NIST_EDWARDS25519"
+_SEQUENCE = 0x30
 _INDEFINITE = b"\x30\x80"
 _END = b"\x00\x00"
 
@@ -77,8 +78,11 @@ def public_bytes(content: bytes) -> bytes:
 
 
 def _accepted_pair(spec: str, content: bytes) -> bytes:
+    der = _definite(content) if spec != _EDWARDS else content
+    if not _is_pkcs8(der):
+        raise ServiceError("InvalidCiphertextException")
     try:
-        key = load_der_private_key(_definite(content) if spec != _EDWARDS else content, None)
+        key = load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ServiceError("InvalidCiphertextException") from error
     if not _is_of(spec, key):
@@ -92,6 +96,13 @@ def _is_of(spec: str, key: Any) -> bool:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return spec in _CURVES and key.curve.name == _CURVES[spec].name
     return isinstance(key, ed25519.Ed25519PrivateKey) and spec == _EDWARDS
+
+
+def _is_pkcs8(der: bytes) -> bool:
+    """Tell PrivateKeyInfo (version, algorithm, key) from the bare forms of RSA and ECC keys, which KMS refuses."""
+    header = 2 + (der[1] & 0x7F if len(der) > 1 and der[1] & 0x80 else 0)
+    version, algorithm = der[header : header + 2], der[header + 3 : header + 4]
+    return version == b"\x02\x01" and algorithm == bytes([_SEQUENCE])
 
 
 def _definite(content: bytes) -> bytes:

@@ -61,6 +61,26 @@ def imported(cloud: Cloud, content: bytes, spec: str, usage: str, algorithm: str
     return key
 
 
+BARE = {
+    "ECC_NIST_P256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ECC_SECG_P256K1": lambda: ec.generate_private_key(ec.SECP256K1()),
+    "RSA_2048": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+}
+
+
+@pytest.mark.parametrize("spec", BARE)
+def test_a_key_pair_is_pkcs_8_and_no_other_form(cloud: Cloud, spec: str) -> None:
+    """PKCS #8 DER is what KMS takes; PKCS #1 and SEC 1 hold the same key without its kind."""
+    pair = BARE[spec]()
+    bare = pair.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    key = cloud.key(KeySpec=spec, KeyUsage="SIGN_VERIFY")
+    for content in (bare, indefinite(bare), b"\x30", b"\x30\x80\x00\x00", spki(pair)):
+        request = wrapped(cloud, key, content, HYBRID)
+        assert refusal(cloud.kms().import_key_material, **request) == ("InvalidCiphertextException", "")
+    cloud.kms().import_key_material(**wrapped(cloud, key, pkcs8(pair), HYBRID))
+    assert cloud.kms().get_public_key(KeyId=key)["PublicKey"] == spki(pair)
+
+
 @pytest.mark.parametrize("spec", HMAC)
 def test_hmac_material_has_the_length_of_its_hash_or_more(cloud: Cloud, spec: str) -> None:
     """Recorded: imports_families."""
