@@ -8,7 +8,7 @@ from threading import Lock
 
 DEFAULT_ACCOUNT = "111122223333"
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_ROLE = re.compile(r"arn:[a-z-]+:iam::(?P<account>[0-9]{12}):role/(?P<path>.*/)?(?P<name>[\w+=,.@-]+)")
+_ROLE = re.compile(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>[0-9]{12}):role/(?P<path>.*/)?(?P<name>[\w+=,.@-]+)")
 _LETTERS = string.ascii_uppercase + "234567"
 
 
@@ -39,14 +39,14 @@ class Accounts:
         self._roles: dict[str, AssumedRole] = {}
         self._lock = Lock()
 
-    def identity(self, access_key: str) -> Identity:
-        """Return who calls with that access key."""
+    def identity(self, access_key: str, partition: str = "aws") -> Identity:
+        """Return who calls with that access key in that partition."""
         with self._lock:
             role = self._roles.get(access_key)
         if role is not None:
             return role.identity
         account = access_key if _ACCOUNT.fullmatch(access_key) else DEFAULT_ACCOUNT
-        return Identity(account, f"arn:aws:iam::{account}:root", account)
+        return root(account, partition)
 
     def assume(self, role_arn: str, session_name: str, expires: float) -> AssumedRole | None:
         """Return fresh credentials for a role of any account; None if that is no role's arn."""
@@ -54,13 +54,17 @@ class Accounts:
         if match is None:
             return None
         account, name = match["account"], match["name"]
-        identity = Identity(
-            account, f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}", f"{_id('AROA')}:{session_name}"
-        )
+        arn = f"arn:{match['partition']}:sts::{account}:assumed-role/{name}/{session_name}"
+        identity = Identity(account, arn, f"{_id('AROA')}:{session_name}")
         role = AssumedRole(_id("ASIA"), secrets.token_urlsafe(30), secrets.token_urlsafe(64), expires, identity)
         with self._lock:
             self._roles[role.access_key] = role
         return role
+
+
+def root(account: str, partition: str) -> Identity:
+    """Return the identity of an account itself."""
+    return Identity(account, f"arn:{partition}:iam::{account}:root", account)
 
 
 def _id(prefix: str) -> str:

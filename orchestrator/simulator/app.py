@@ -15,6 +15,7 @@ from orchestrator.simulator.calls import Call
 from orchestrator.simulator.control import PREFIX, control
 from orchestrator.simulator.errors import ServiceError
 from orchestrator.simulator.faults import ConnectionDropped
+from orchestrator.simulator.regions import known_regions
 from orchestrator.simulator.simulator import Simulator
 from orchestrator.simulator.sts import Sts, error_document
 from orchestrator.simulator.wire import operation_model
@@ -60,7 +61,7 @@ class App:
         prefix, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
         if request.method != "POST" or prefix != "TrentService" or not operation:
             raise ServiceError("UnknownOperationException")
-        answer = self._simulator.call(operation, region, identity.account, _body(request))
+        answer = self._simulator.call(operation, region, identity.account, _body(request), identity.arn)
         # An operation that tells nothing answers with no body at all.
         return _json(answer) if operation_model(operation).output_shape else _sent("", _JSON)
 
@@ -77,7 +78,8 @@ class App:
     def _caller(self, request: Request, *, optional: bool = False) -> tuple[str, Identity]:
         scope = _SCOPE.search(request.headers.get("Authorization", ""))
         if scope is not None:
-            return scope["region"], self._simulator.accounts.identity(scope["key"])
+            partition = known_regions().get(scope["region"], "aws")
+            return scope["region"], self._simulator.accounts.identity(scope["key"], partition)
         if not optional:
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
         return "us-east-1", self._simulator.accounts.identity("")

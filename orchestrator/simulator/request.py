@@ -40,6 +40,8 @@ class Request:
     account: str
     params: dict[str, Any]
     now: float
+    caller: str
+    """The caller's arn, as refusals name it."""
 
     @property
     def partition(self) -> str:
@@ -127,10 +129,9 @@ class Request:
         return alias.key_id
 
     def _denied(self, resource: str) -> ServiceError:
-        caller = f"arn:{self.partition}:iam::{self.account}:root"
         action = f"kms:{self.operation}"
         return ServiceError(
             "AccessDeniedException",
-            f"User: {caller} is not authorized to perform: {action} on resource: {resource} "
+            f"User: {self.caller} is not authorized to perform: {action} on resource: {resource} "
             f"because no resource-based policy allows the {action} action",
         )

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar
 
-from orchestrator.simulator.accounts import Accounts
+from orchestrator.simulator.accounts import Accounts, root
 from orchestrator.simulator.calls import Call, Calls
 from orchestrator.simulator.errors import ServiceError, not_simulated
 from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults
 from orchestrator.simulator.operations import AHEAD, OPERATIONS
 from orchestrator.simulator.quotas import Quotas
-from orchestrator.simulator.regions import require_region
+from orchestrator.simulator.regions import partition_of, require_region
 from orchestrator.simulator.request import Request, Services
 from orchestrator.simulator.storage import Storage
 from orchestrator.simulator.switches import Switches
@@ -74,12 +74,13 @@ class Simulator:
         if self._storage is not None:
             self._restore(self._storage)
 
-    def call(self, operation: str, region: str, account: str, body: Any) -> dict[str, Any]:
+    def call(self, operation: str, region: str, account: str, body: Any, caller: str | None = None) -> dict[str, Any]:
         """Serve one call given as parsed JSON; return the answer ready for JSON.
 
+        `caller` is the arn of who calls, if it is not the account itself.
         Raises ServiceError for an error answer, ConnectionDropped where a fault withholds the reply.
         """
-        return self.attend(operation, region, account, lambda call: self._prepared(call, body))
+        return self.attend(operation, region, account, lambda call: self._prepared(call, body, caller))
 
     def attend(self, operation: str, region: str, account: str, work: Callable[[Call], Callable[[], T]]) -> T:
         """Record a call, let faults and hooks at it, and return what comes of it.
@@ -131,15 +132,16 @@ class Simulator:
             _interfere(fault, after=True)
         return answer
 
-    def _prepared(self, call: Call, body: Any) -> Callable[[], dict[str, Any]]:
+    def _prepared(self, call: Call, body: Any, caller: str | None) -> Callable[[], dict[str, Any]]:
         if call.operation not in operation_names():
             raise ServiceError("UnknownOperationException", f"There is no operation {call.operation}")
         shapes = operation_model(call.operation)
         params = parsed(shapes.input_shape, body)
         call.parameters.update(redacted(params))
-        return lambda: serialised(shapes.output_shape, self._perform(call, params))
+        arn = caller or root(call.account, partition_of(call.region)).arn
+        return lambda: serialised(shapes.output_shape, self._perform(call, params, arn))
 
-    def _perform(self, call: Call, params: dict[str, Any]) -> dict[str, Any]:
+    def _perform(self, call: Call, params: dict[str, Any], caller: str) -> dict[str, Any]:
         perform = OPERATIONS.get(call.operation)
         if perform is None:
             raise not_simulated(call.operation)
@@ -149,7 +151,7 @@ class Simulator:
             now = self.clock()
             self._quotas.charge(call.operation, call.region, call.account, params, now)
             try:
-                return perform(Request(self._services, call.operation, call.region, call.account, params, now))
+                return perform(Request(self._services, call.operation, call.region, call.account, params, now, caller))
             finally:
                 self._keep(now)
 

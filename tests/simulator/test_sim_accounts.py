@@ -60,6 +60,14 @@ class TestAccounts:
             aws_session_token=credentials["SessionToken"],
         )
         assert kms.create_key()["KeyMetadata"]["AWSAccountId"] == OTHER_ACCOUNT
+        key = cloud.key()
+        assert refusal(kms.describe_key, KeyId=cloud.arn(key)) == (
+            "AccessDeniedException",
+            (
+                f"User: {who['Arn']} is not authorized to perform: kms:DescribeKey on resource: {cloud.arn(key)} "
+                "because no resource-based policy allows the kms:DescribeKey action"
+            ),
+        )
 
     def test_callers_are_told_who_they_are(self, cloud: Cloud) -> None:
         who = sts(cloud, OTHER_ACCOUNT).get_caller_identity()
