@@ -45,6 +45,15 @@ def complete_rotation(keys: KeySet, at: float, kind: str) -> KeySet:
     return replace(keys.with_material(promoted), rotation=None, rotations_done=keys.rotations_done + 1)
 
 
+def accepted(keys: KeySet, at: float) -> KeySet:
+    """Return the key with its pending material taken in by the open request, which completes no earlier than now."""
+    rotation, pending = keys.rotation, keys.pending
+    if rotation is None or pending is None:
+        return keys
+    keys = keys.with_material(replace(pending, accepted=True))
+    return replace(keys, rotation=replace(rotation, due=max(rotation.due, at)))
+
+
 def with_generated(keys: KeySet, at: float) -> KeySet:
     """Return a KMS-generated key with fresh pending material, held by every member."""
     content = generated(keys.spec)
@@ -55,13 +64,18 @@ def with_generated(keys: KeySet, at: float) -> KeySet:
 
 def _times(keys: KeySet, switches: Switches) -> Iterator[float]:
     if keys.rotation is not None:
-        yield keys.rotation.due if keys.pending is not None else keys.rotation.ends
+        yield keys.rotation.due if _accepted(keys) else keys.rotation.ends
     if keys.automatic is not None and _rotates_by_itself(keys):
         yield keys.automatic.next_at
     for member in keys.members.values():
         if member.deletion_at is not None:
             yield member.deletion_at
         yield from (when for _, when in _sweeps(keys, member, switches))
+
+
+def _accepted(keys: KeySet) -> bool:
+    """Tell whether the open request has something to rotate in."""
+    return keys.pending is not None and keys.pending.accepted
 
 
 def _rotates_by_itself(keys: KeySet) -> bool:
@@ -84,7 +98,7 @@ def _rotated(keys: KeySet, at: float, switches: Switches) -> KeySet:
     rotation = keys.rotation
     if rotation is None:
         return keys
-    if keys.pending is not None:
+    if _accepted(keys):
         return complete_rotation(keys, at, "ON_DEMAND") if rotation.due <= at else keys
     if rotation.ends > at:
         return keys

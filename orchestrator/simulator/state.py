@@ -23,7 +23,7 @@ class Material:
     was_ready: bool = False
     """Whether every member once had it while it was pending."""
     accepted: bool = False
-    """Whether RotateKeyOnDemand was accepted for it: readiness is judged then, not later."""
+    """Whether an accepted rotation will make it current: readiness was judged then, and is not judged again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ class Switches:
     """U27: the state of that key after the material was imported again."""
     rotate_while_rotating: Literal["success", "refused"] = "success"
     """U28: RotateKeyOnDemand while one is under way on an imported key."""
+    replacement_needs_readiness: Literal["no", "yes"] = "no"
+    """U31: whether an open request waits until every member has material that took the place of what was deleted."""
     tokens_first: bool = False
     """U29: whether the import token is judged before the other parameters of an import."""
     expired_tokens: Literal["ExpiredImportTokenException", "InvalidImportTokenException"] = (

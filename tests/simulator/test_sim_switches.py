@@ -214,6 +214,59 @@ def test_u30_expired_token(make_cloud: Make, code: str) -> None:
     assert refusal(cloud.kms().import_key_material, **request)[0] == code
 
 
+@pytest.mark.parametrize(("answer", "state"), [("no", READY), ("yes", PMR)])
+def test_u31_material_in_the_place_of_what_was_deleted_under_way(make_cloud: Make, answer: str, state: str) -> None:
+    cloud = with_switch(make_cloud, rotation_seconds=100, replacement_needs_readiness=answer)
+    key = cloud.set_of(REPLICA, content=FIRST)
+    second = cloud.new(key, SECOND)
+    cloud.existing(key, SECOND, REPLICA)
+    cloud.kms().rotate_key_on_demand(KeyId=key)
+    cloud.kms().delete_imported_key_material(KeyId=key, KeyMaterialId=second)
+    other = cloud.new(key, OTHER)
+    assert cloud.states(key)[1][0] == state
+    if answer == "no":
+        cloud.kms().rotate_key_on_demand(KeyId=key)
+    else:
+        refused = refusal(cloud.kms().rotate_key_on_demand, KeyId=key)
+        assert refused[1].startswith("Cannot perform key material rotation")
+        cloud.clock.advance(50)
+        cloud.existing(key, OTHER, REPLICA)
+        assert cloud.states(key)[1][0] == READY
+    cloud.clock.advance(100)
+    assert cloud.describe(key)["CurrentKeyMaterialId"] == other
+
+
+def test_u31_an_old_request_runs_out_where_a_replica_never_gets_the_replacement(make_cloud: Make) -> None:
+    cloud = with_switch(make_cloud, rotation_seconds=100, replacement_needs_readiness="yes")
+    key = cloud.set_of(REPLICA, content=FIRST)
+    second = cloud.new(key, SECOND)
+    cloud.existing(key, SECOND, REPLICA)
+    cloud.kms().rotate_key_on_demand(KeyId=key)
+    cloud.kms().delete_imported_key_material(KeyId=key, KeyMaterialId=second)
+    cloud.new(key, OTHER)
+    cloud.clock.advance(1000)
+    truth = cloud.sim.key(PRIMARY, key)
+    assert truth is not None
+    assert (truth.rotations, truth.rotations_spent, truth.rotating) == (0, 0, False)
+    cloud.existing(key, OTHER, REPLICA)
+    cloud.kms().rotate_key_on_demand(KeyId=key)
+    cloud.clock.advance(100)
+    assert cloud.state(key, REPLICA) == "Enabled"
+
+
+def test_u31_a_single_region_key_has_its_replacement_rotated_in_either_way(make_cloud: Make) -> None:
+    """Recorded: imports_rotation_replacement."""
+    for answer in ("no", "yes"):
+        cloud = with_switch(make_cloud, rotation_seconds=100, replacement_needs_readiness=answer)
+        key = cloud.ready_key(FIRST)
+        second = cloud.new(key, SECOND)
+        cloud.kms().rotate_key_on_demand(KeyId=key)
+        cloud.kms().delete_imported_key_material(KeyId=key, KeyMaterialId=second)
+        other = cloud.new(key, OTHER)
+        cloud.clock.advance(100)
+        assert cloud.describe(key)["CurrentKeyMaterialId"] == other
+
+
 def test_every_switch_is_named_in_the_documentation_and_tested_here() -> None:
     from pathlib import Path  # noqa: PLC0415
 

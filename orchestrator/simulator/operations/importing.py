@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.simulator import families
 from orchestrator.simulator.errors import invalid
-from orchestrator.simulator.events import material_id
+from orchestrator.simulator.events import accepted, material_id
 from orchestrator.simulator.operations.import_checks import (
     import_type,
     judged_expiry,
@@ -107,10 +107,10 @@ def _associated(request: Request, truth: KeySet, found: str) -> KeySet:
         first = Material(found, "CURRENT", added_at=now, permanent_since=now, description=description)
         return truth.with_material(first)
     truth = truth.with_material(Material(found, "PENDING", added_at=now, description=description))
-    if truth.rotation is None:
-        return truth
-    # A request whose material was deleted is still open, and takes this one in.
-    return replace(truth, rotation=replace(truth.rotation, due=max(truth.rotation.due, now)))
+    if truth.rotation is not None and request.switches.replacement_needs_readiness == "no":
+        # A request whose material was deleted is still open, and takes this one in.
+        return accepted(truth, now)
+    return truth
 
 
 def _enabled(view: KeyView, found: str) -> Member:
@@ -129,7 +129,8 @@ def _noted_ready(request: Request, truth: KeySet) -> KeySet:
     pending = truth.pending
     if pending is None or request.view(truth, truth.primary).awaited_members:
         return truth
-    return truth.with_material(replace(pending, was_ready=True))
+    truth = truth.with_material(replace(pending, was_ready=True))
+    return accepted(truth, request.now) if truth.rotation is not None else truth
 
 
 def _withdrawn(request: Request, truth: KeySet, material: Material) -> KeySet:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.simulator.errors import ServiceError, invalid, invalid_state
-from orchestrator.simulator.events import DAY, with_generated
+from orchestrator.simulator.events import DAY, accepted, with_generated
 from orchestrator.simulator.metadata import rows
 from orchestrator.simulator.pages import page
 from orchestrator.simulator.request import Request
@@ -56,7 +56,7 @@ def rotate_key_on_demand(request: Request) -> dict[str, Any]:
     require_not_replica(view, request.operation)
     truth = request.truth(view)
     if truth.rotation is not None:
-        _require_repeatable(request, view)
+        _repeat(request, view, truth)
         return {"KeyId": view.arn}
     if truth.imported:
         _require_pending(view)
@@ -66,9 +66,13 @@ def rotate_key_on_demand(request: Request) -> dict[str, Any]:
     return {"KeyId": view.arn}
 
 
-def _require_repeatable(request: Request, view: KeyView) -> None:
-    if view.keys.imported and request.switches.rotate_while_rotating == "refused":
+def _repeat(request: Request, view: KeyView, truth: KeySet) -> None:
+    """Answer a request while one is open: the same rotation, also for material that took the place of deleted one."""
+    if truth.imported and request.switches.rotate_while_rotating == "refused":
         raise invalid_state(f"{view.arn} already has a rotation in progress.")
+    if truth.pending is not None and not truth.pending.accepted:
+        _require_pending(view)
+        request.put(accepted(truth, request.now))
 
 
 def _require_pending(view: KeyView) -> None:
