@@ -132,7 +132,6 @@ class Filler:
 
     def __init__(self, lag: str) -> None:
         self.sim = Simulator(lag=lag)
-        self._blobs: dict[str, str] = {}
         self._material = os.urandom(32)
 
     def call(self, region: str, operation: str, **params: Any) -> Any:
@@ -140,15 +139,13 @@ class Filler:
         return self.sim.call(operation, region, ACCOUNT, params)
 
     def bring(self, region: str, key: str) -> None:
-        """Import the same bytes; they are wrapped once per wrapping key, which the simulator hands out in turn."""
+        """Import the same bytes, wrapped for this key in this Region."""
         wrapping = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
         given = self.call(region, "GetParametersForImport", KeyId=key, **wrapping)
-        public_key = given["PublicKey"]
-        if public_key not in self._blobs:
-            public: Any = load_der_public_key(base64.b64decode(public_key))
-            oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
-            self._blobs[public_key] = base64.b64encode(public.encrypt(self._material, oaep)).decode()
-        blobs = {"ImportToken": given["ImportToken"], "EncryptedKeyMaterial": self._blobs[public_key]}
+        public: Any = load_der_public_key(base64.b64decode(given["PublicKey"]))
+        oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+        wrapped = base64.b64encode(public.encrypt(self._material, oaep)).decode()
+        blobs = {"ImportToken": given["ImportToken"], "EncryptedKeyMaterial": wrapped}
         model = "KEY_MATERIAL_DOES_NOT_EXPIRE"
         self.call(region, "ImportKeyMaterial", KeyId=key, ExpirationModel=model, **blobs)
 

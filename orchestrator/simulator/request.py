@@ -14,6 +14,7 @@ from orchestrator.simulator.timing import Lag
 from orchestrator.simulator.tokens import ImportTokens
 from orchestrator.simulator.view import KeyView
 from orchestrator.simulator.world import World
+from orchestrator.simulator.wrapping import WrappingKeys
 
 _ARN = re.compile(r"arn:(?P<partition>[^:]+):kms:(?P<region>[^:]*):(?P<account>[^:]*):(?P<resource>(key|alias)/.+)")
 _KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
@@ -27,6 +28,7 @@ class Services:
     lag: Lag
     switches: Switches
     tokens: ImportTokens
+    wrapping_keys: WrappingKeys
     rng: random.Random
 
 

@@ -24,6 +24,7 @@ from orchestrator.simulator.validate import parsed
 from orchestrator.simulator.view import KeyView
 from orchestrator.simulator.wire import operation_model, operation_names, redacted, serialised
 from orchestrator.simulator.world import World
+from orchestrator.simulator.wrapping import WrappingKeys
 
 T = TypeVar("T")
 Hook = Callable[[Call, str], None]
@@ -66,6 +67,7 @@ class Simulator:
             lag=profile,
             switches=switches,
             tokens=ImportTokens(os.urandom(32)),
+            wrapping_keys=WrappingKeys(),
             rng=random.Random(seed),  # noqa: S311 - reproducible lag, nothing secret
         )
         self._quotas = Quotas(quotas)
@@ -146,7 +148,7 @@ class Simulator:
         if perform is None:
             raise not_simulated(call.operation)
         if call.operation in AHEAD:
-            AHEAD[call.operation](params)
+            AHEAD[call.operation](self._services, params)
         with self._lock:
             now = self.clock()
             self._quotas.charge(call.operation, call.region, call.account, params, now)

@@ -15,11 +15,11 @@ from orchestrator.simulator.operations import (
     signing,
     tags,
 )
-from orchestrator.simulator.request import Request
+from orchestrator.simulator.request import Request, Services
 
 Operation = Callable[[Request], dict[str, Any]]
 
-AHEAD: Mapping[str, Callable[[dict[str, Any]], None]] = {
+AHEAD: Mapping[str, Callable[[Services, dict[str, Any]], None]] = {
     "GetParametersForImport": importing.prepare_wrapping_key,
 }
 """Slow work that is done before the world is locked for an operation."""

@@ -12,18 +12,18 @@ from orchestrator.simulator.operations.import_checks import (
     opened_token,
     require_identity,
 )
-from orchestrator.simulator.request import Request
+from orchestrator.simulator.request import Request, Services
 from orchestrator.simulator.rules import require_imported, require_state
 from orchestrator.simulator.state import Holding, KeySet, Material, Member
 from orchestrator.simulator.tokens import LIFETIME, ImportToken
 from orchestrator.simulator.view import KeyView
-from orchestrator.simulator.wrapping import BITS, SHARED, may_wrap
+from orchestrator.simulator.wrapping import BITS, may_wrap
 
 
-def prepare_wrapping_key(params: dict[str, Any]) -> None:
+def prepare_wrapping_key(services: Services, params: dict[str, Any]) -> None:
     """Make the wrapping key that a request will want, before anything is locked."""
     if params["WrappingKeySpec"] in BITS:
-        SHARED.prepare(params["WrappingKeySpec"])
+        services.wrapping_keys.prepare(params["WrappingKeySpec"])
 
 
 def get_parameters_for_import(request: Request) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def get_parameters_for_import(request: Request) -> dict[str, Any]:
             f"Wrapping algorithm {algorithm} and wrapping key spec {spec} "
             f"cannot be used to import a {view.keys.spec} key."
         )
-    name, public_key = SHARED.take(spec)
+    name, public_key = request.services.wrapping_keys.take(view.keys.key_id, view.member.region, spec)
     expires = request.now + LIFETIME
     token = ImportToken(view.keys.key_id, request.account, request.region, algorithm, name, expires)
     return {
@@ -56,7 +56,8 @@ def import_key_material(request: Request) -> dict[str, Any]:
     else:
         valid_to = judged_expiry(request, view, kind)
         token = opened_token(request, view)
-    unwrapped = SHARED.unwrap(token.wrapping_key, token.algorithm, request.params["EncryptedKeyMaterial"])
+    blob: bytes = request.params["EncryptedKeyMaterial"]
+    unwrapped = request.services.wrapping_keys.unwrap(token.wrapping_key, token.algorithm, blob)
     content = families.accepted(view.keys.spec, unwrapped)
     found = material_id(view.keys.key_id, content)
     require_identity(request, view, kind, found)
