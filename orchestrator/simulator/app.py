@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -11,17 +10,19 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from orchestrator.simulator.accounts import Identity
+from orchestrator.simulator.authentication import require_service, scope_of
 from orchestrator.simulator.calls import Call
 from orchestrator.simulator.control import PREFIX, control
 from orchestrator.simulator.errors import ServiceError
 from orchestrator.simulator.faults import ConnectionDropped
 from orchestrator.simulator.regions import known_regions
 from orchestrator.simulator.simulator import Simulator
-from orchestrator.simulator.sts import Sts, error_document
+from orchestrator.simulator.sts import Sts, error_document, in_its_words, recorded
 from orchestrator.simulator.wire import operation_model
 
-_SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/[^/,\s]+/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)/aws4_request")
-_JSON = "application/x-amz-json-1.1"
+JSON = "application/x-amz-json-1.1"
+_TARGET = "TrentService."
+_NAMED = 200
 _log = logging.getLogger(__name__)
 
 
@@ -57,32 +58,47 @@ class App:
             return _json(control(self._simulator, request.method, request.path, body))
         if _is_query(request):
             return _xml(self._ask_sts(request))
-        region, identity = self._caller(request)
-        prefix, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
-        if request.method != "POST" or prefix != "TrentService" or not operation:
-            raise ServiceError("UnknownOperationException")
-        answer = self._simulator.call(operation, region, identity.account, _body(request), identity.arn)
+        return self._ask_kms(request)
+
+    def _ask_kms(self, request: Request) -> Response:
+        region, identity, refused = self._caller(request, "kms")
+        target = request.headers.get("X-Amz-Target", "")
+        operation = target.removeprefix(_TARGET)
+        if request.method != "POST" or not target.startswith(_TARGET) or not operation:
+            refused = refused or ServiceError("UnknownOperationException")
+
+        def work(call: Call) -> Callable[[], dict[str, Any]]:
+            return self._simulator.prepared(call, _body(request), identity.arn)
+
+        answer = self._simulator.attend(operation[:_NAMED], region, identity.account, work, refused)
         # An operation that tells nothing answers with no body at all.
-        return _json(answer) if operation_model(operation).output_shape else _sent("", _JSON)
+        return _json(answer) if operation_model(operation).output_shape else _sent("", JSON)
 
     def _ask_sts(self, request: Request) -> str:
-        region, identity = self._caller(request, optional=True)
+        region, identity, refused = self._caller(request, "sts")
         fields = request.form.to_dict()
+        # Without a signature a caller of STS is the default account.
+        refused = None if refused is None or "Authorization" not in request.headers else in_its_words(refused)
 
         def work(call: Call) -> Callable[[], str]:
-            call.parameters.update(fields)
+            call.parameters.update(recorded(fields))
             return lambda: self._sts.answer(fields, identity, self._simulator.clock())
 
-        return self._simulator.attend(fields.get("Action", ""), region, identity.account, work)
+        return self._simulator.attend(fields.get("Action", "")[:_NAMED], region, identity.account, work, refused)
 
-    def _caller(self, request: Request, *, optional: bool = False) -> tuple[str, Identity]:
-        scope = _SCOPE.search(request.headers.get("Authorization", ""))
-        if scope is not None:
-            partition = known_regions().get(scope["region"], "aws")
-            return scope["region"], self._simulator.accounts.identity(scope["key"], partition)
-        if not optional:
-            raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
-        return "us-east-1", self._simulator.accounts.identity("")
+    def _caller(self, request: Request, service: str) -> tuple[str, Identity, ServiceError | None]:
+        """Return the Region and the caller, as far as the request tells them, and why it is refused, if it is."""
+        accounts = self._simulator.accounts
+        try:
+            scope = scope_of(request.headers.get("Authorization", ""))
+        except ServiceError as error:
+            return "us-east-1", accounts.identity(""), error
+        identity = accounts.identity(scope.access_key, known_regions().get(scope.region, "aws"))
+        try:
+            require_service(scope, service)
+        except ServiceError as error:
+            return scope.region, identity, error
+        return scope.region, identity, None
 
 
 def _is_query(request: Request) -> bool:
@@ -102,7 +118,7 @@ def _body(request: Request) -> Any:
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    return _sent(json.dumps(value), _JSON, status)
+    return _sent(json.dumps(value), JSON, status)
 
 
 def _xml(text: str, status: int = 200) -> Response:

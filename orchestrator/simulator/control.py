@@ -65,10 +65,7 @@ def _get_clock(simulator: Simulator, _: _Nothing) -> dict[str, Any]:
 
 
 def _move_clock(simulator: Simulator, order: _ClockOrder) -> dict[str, Any]:
-    if order.freeze is not None:
-        (simulator.clock.freeze if order.freeze else simulator.clock.resume)()
-    if order.advance is not None:
-        simulator.advance(order.advance)
+    simulator.move_clock(order.advance or 0.0, freeze=order.freeze)
     return {"now": simulator.clock()}
 
 

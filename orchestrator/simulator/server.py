@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from ipaddress import ip_address
 from threading import Event, Thread
 from types import TracebackType
@@ -15,13 +16,15 @@ from typing import Any, Self
 
 from waitress import create_server, wasyncore  # type: ignore[import-untyped]
 from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]
-from waitress.task import WSGITask  # type: ignore[import-untyped]
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask  # type: ignore[import-untyped]
 
-from orchestrator.simulator.app import App
+from orchestrator.simulator.app import JSON, App
+from orchestrator.simulator.control import PREFIX
 from orchestrator.simulator.faults import ConnectionDropped
 from orchestrator.simulator.simulator import Simulator
 
 _THREADS = 32
+_THREADS_OF_ITS_OWN = 2
 _CONNECTIONS = 1000
 _LARGEST_BODY = 1024 * 1024
 _SOCKET = "simulator.socket"
@@ -31,13 +34,16 @@ class Served:
     """A simulator that is being served in a background thread; `close`, or leaving the block, ends it."""
 
     def __init__(self, simulator: Simulator, host: str, port: int) -> None:
+        self._simulator = simulator
         self._sockets: dict[int, Any] = {}
+        dispatcher = _Dispatcher()
+        dispatcher.set_thread_count(_THREADS)
         self._server = create_server(
             _Resetting(App(simulator)),
             map=self._sockets,
+            _dispatcher=dispatcher,
             host=_loopback(host),
             port=port,
-            threads=_THREADS,
             connection_limit=_CONNECTIONS,
             max_request_body_size=_LARGEST_BODY,
             asyncore_use_poll=True,
@@ -58,6 +64,7 @@ class Served:
         self._stopping.set()
         self._server.pull_trigger()
         self._thread.join()
+        self._simulator.faults.release()
         self._server.task_dispatcher.shutdown()
         wasyncore.close_all(self._sockets, ignore_all=True)
 
@@ -100,6 +107,41 @@ def run(
     with serve(simulator, host, port) as served:
         print(json.dumps({"endpoint_url": served.endpoint_url, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract
         stop.wait()
+    simulator.keep()
+
+
+class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """Serves the simulator's own endpoints in threads of their own: calls that a fault holds never make it deaf."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._own = ThreadedTaskDispatcher()
+
+    def set_thread_count(self, count: int) -> None:
+        super().set_thread_count(count)
+        self._own.set_thread_count(min(count, _THREADS_OF_ITS_OWN))
+
+    def add_task(self, task: HTTPChannel) -> None:
+        own = str(getattr(task.requests[0], "path", "")).startswith(PREFIX)
+        self._own.add_task(task) if own else super().add_task(task)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        self._own.shutdown(cancel_pending, timeout)
+        return bool(super().shutdown(cancel_pending, timeout))
+
+
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    """Answers what cannot be read as a request, or is too large, as KMS answers: in JSON, with a type."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        code = "SerializationException" if error.code == HTTPStatus.BAD_REQUEST else error.reason.replace(" ", "")
+        body = json.dumps({"__type": code, "message": error.body}).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", JSON))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
 
 
 class _Task(WSGITask):  # type: ignore[misc]
@@ -113,6 +155,7 @@ class _Task(WSGITask):  # type: ignore[misc]
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class = _Task
+    error_task_class = _ErrorTask
 
 
 class _Resetting:

@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 from orchestrator.simulator.accounts import Accounts, root
 from orchestrator.simulator.calls import Call, Calls
 from orchestrator.simulator.errors import ServiceError, not_simulated
-from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults
+from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults, Rule
 from orchestrator.simulator.operations import AHEAD, OPERATIONS
 from orchestrator.simulator.quotas import Quotas
 from orchestrator.simulator.regions import partition_of, require_region
@@ -22,7 +21,7 @@ from orchestrator.simulator.tokens import ImportTokens
 from orchestrator.simulator.truth import TrueKey, true_key
 from orchestrator.simulator.validate import parsed
 from orchestrator.simulator.view import KeyView
-from orchestrator.simulator.wire import operation_model, operation_names, redacted, serialised
+from orchestrator.simulator.wire import operation_model, operation_names, recorded, serialised
 from orchestrator.simulator.world import World
 from orchestrator.simulator.wrapping import WrappingKeys
 
@@ -36,7 +35,8 @@ class Simulator:
     `now` is the only clock (epoch seconds; default: the real time, which `advance` can move).
     `lag` is a profile or its name; `rotation_seconds` overrides how long a rotation takes.
     `switches` answers the open questions; `seed` fixes what is drawn at random (lag and flapping only).
-    `quotas` scales the documented request rates; None switches them off. `sleep` is how a slow answer waits.
+    `quotas` scales the documented request rates; None switches them off. `sleep` is how a slow answer waits
+    (default: until its time is over, or its rule is taken out of force).
     `state` is a file that keeps the simulated keys over a restart; ValueError if it is no simulator's.
     """
 
@@ -49,7 +49,7 @@ class Simulator:
         switches: Switches | None = None,
         quotas: float | None = None,
         seed: int = 0,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         state: str | None = None,
     ) -> None:
         profile = Lag.named(lag) if isinstance(lag, str) else lag
@@ -74,7 +74,8 @@ class Simulator:
         self._storage = None if state is None else Storage(state)
         self._kept = 0
         if self._storage is not None:
-            self._restore(self._storage)
+            self._storage.load(self._services.world, self.clock)
+            self._kept = self._services.world.changes
 
     def call(self, operation: str, region: str, account: str, body: Any, caller: str | None = None) -> dict[str, Any]:
         """Serve one call given as parsed JSON; return the answer ready for JSON.
@@ -82,16 +83,24 @@ class Simulator:
         `caller` is the arn of who calls, if it is not the account itself.
         Raises ServiceError for an error answer, ConnectionDropped where a fault withholds the reply.
         """
-        return self.attend(operation, region, account, lambda call: self._prepared(call, body, caller))
+        return self.attend(operation, region, account, lambda call: self.prepared(call, body, caller))
 
-    def attend(self, operation: str, region: str, account: str, work: Callable[[Call], Callable[[], T]]) -> T:
+    def attend(
+        self,
+        operation: str,
+        region: str,
+        account: str,
+        work: Callable[[Call], Callable[[], T]],
+        refused: ServiceError | None = None,
+    ) -> T:
         """Record a call, let faults and hooks at it, and return what comes of it.
 
         `work` judges the input and returns what has the effect; hooks are called before and after that.
+        `refused` is why the call goes no further than the record.
         """
         call = self.calls.begin(operation, region, account, {}, self.clock())
         try:
-            return self._attended(call, work)
+            return self._attended(call, work, refused)
         except ServiceError as error:
             call.result = error.code
             raise
@@ -102,9 +111,32 @@ class Simulator:
             call.result = "KMSInternalException"
             raise
 
+    def prepared(self, call: Call, body: Any, caller: str | None = None) -> Callable[[], dict[str, Any]]:
+        """Judge the input of a KMS call, enter it into the record, and return what has the call's effect."""
+        if call.operation not in operation_names():
+            raise ServiceError("UnknownOperationException")
+        shapes = operation_model(call.operation)
+        if shapes.input_shape is not None and isinstance(body, dict):
+            call.parameters.update(recorded(shapes.input_shape, body))
+        params = parsed(shapes.input_shape, body)
+        arn = caller or root(call.account, partition_of(call.region)).arn
+        return lambda: serialised(shapes.output_shape, self._perform(call, params, arn))
+
     def advance(self, seconds: float) -> None:
         """Move the simulator's own clock; ClockNotOwnedError where it was given one."""
-        self.clock.advance(seconds)
+        self.move_clock(seconds)
+
+    def move_clock(self, seconds: float = 0.0, *, freeze: bool | None = None) -> None:
+        """Stop its own clock, or let it run on, and move it forward; ValueError, and nothing done, if too far."""
+        self.clock.move(seconds, freeze=freeze)
+        self.keep()
+
+    def keep(self) -> None:
+        """Write the state file, if there is one: after each change of a key or the clock, and at the end."""
+        with self._lock:
+            if self._storage is not None:
+                self._storage.save(self._services.world, self.clock(), self.clock)
+                self._kept = self._services.world.changes
 
     def key(self, region: str, key_id: str) -> TrueKey | None:
         """Return what a key (id or arn) really is in that Region; None if there is none."""
@@ -119,29 +151,29 @@ class Simulator:
             holding = None if view is None else view.member.holdings.get(material_id)
             return None if holding is None else holding.content
 
-    def _attended(self, call: Call, work: Callable[[Call], Callable[[], T]]) -> T:
+    def _attended(self, call: Call, work: Callable[[Call], Callable[[], T]], refused: ServiceError | None) -> T:
+        if refused is not None:
+            raise refused
         require_region(call.region)
-        fault = self.faults.strike(call.operation, call.region)
-        if fault is not None:
-            self._sleep(fault.delay)
-            _interfere(fault, after=False)
+        rule = self.faults.strike(call.operation, call.region)
+        if rule is not None:
+            self._hold(rule, rule.fault.delay)
+            _interfere(rule.fault, after=False)
         perform = work(call)
         self._run_hooks(call, "before")
         answer = perform()
         call.result = "ok"
         self._run_hooks(call, "after")
-        if fault is not None:
-            _interfere(fault, after=True)
+        if rule is not None:
+            self._hold(rule, rule.fault.delay_after)
+            _interfere(rule.fault, after=True)
         return answer
 
-    def _prepared(self, call: Call, body: Any, caller: str | None) -> Callable[[], dict[str, Any]]:
-        if call.operation not in operation_names():
-            raise ServiceError("UnknownOperationException", f"There is no operation {call.operation}")
-        shapes = operation_model(call.operation)
-        params = parsed(shapes.input_shape, body)
-        call.parameters.update(redacted(params))
-        arn = caller or root(call.account, partition_of(call.region)).arn
-        return lambda: serialised(shapes.output_shape, self._perform(call, params, arn))
+    def _hold(self, rule: Rule, seconds: float) -> None:
+        if seconds and self._sleep is not None:
+            self._sleep(seconds)
+        elif seconds:
+            rule.over.wait(seconds)
 
     def _perform(self, call: Call, params: dict[str, Any], caller: str) -> dict[str, Any]:
         perform = OPERATIONS.get(call.operation)
@@ -155,18 +187,12 @@ class Simulator:
             try:
                 return perform(Request(self._services, call.operation, call.region, call.account, params, now, caller))
             finally:
-                self._keep(now)
+                self._keep_changes(now)
 
-    def _restore(self, storage: Storage) -> None:
-        offset = storage.load(self._services.world, self.clock())
-        if offset > 0:
-            self.clock.advance(offset)
-        self._kept = self._services.world.changes
-
-    def _keep(self, now: float) -> None:
+    def _keep_changes(self, now: float) -> None:
         world = self._services.world
         if self._storage is not None and world.changes != self._kept:
-            self._storage.save(world, now, self.clock.offset)
+            self._storage.save(world, now, self.clock)
             self._kept = world.changes
 
     def _run_hooks(self, call: Call, moment: str) -> None:

@@ -14,18 +14,22 @@ from orchestrator.simulator.checked import Checked, one_line
 from orchestrator.simulator.regions import known_regions
 from orchestrator.simulator.specs import ALGORITHMS
 from orchestrator.simulator.state import KeySet
-from orchestrator.simulator.timing import CENTURY
+from orchestrator.simulator.timing import CENTURY, Clock
 from orchestrator.simulator.world import Alias, World
 
 NOTICE = "SIMULATED KEYS, material in plain text: never import real key material into a simulator."
 
 
 class _Document(Checked):
-    """A state file; `clock_offset` in seconds ahead of the real time, aliases with account and Region before them."""
+    """A state file; `clock_offset` in seconds ahead of the real time, `frozen_at` in epoch seconds if the clock stands.
+
+    Aliases have account and Region before them.
+    """
 
     notice: str
     format: Literal[1]
     clock_offset: Annotated[float, Field(ge=-CENTURY, le=CENTURY)]
+    frozen_at: Annotated[float, Field(ge=0, le=10 * CENTURY)] | None = None
     keys: list[KeySet]
     aliases: list[tuple[str, str, str, str, float, float]]
 
@@ -38,10 +42,10 @@ class Storage:
         if self._path.is_dir() or not self._path.absolute().parent.is_dir():
             raise ValueError(f"{self._path} is a directory, or in none: the state is kept in a file")
 
-    def load(self, world: World, now: float) -> float:
-        """Put what was kept into a world; return the clock's offset, 0.0 if there is no file yet."""
+    def load(self, world: World, clock: Clock) -> None:
+        """Put what was kept into a world, and the clock to where it stood; nothing if there is no file yet."""
         if not self._path.exists():
-            return 0.0
+            return
         try:
             document = _Document.model_validate_json(self._path.read_bytes())
         except ValidationError as error:
@@ -50,17 +54,19 @@ class Storage:
             raise self._refusal("it does not say so")
         for keys in document.keys:
             self._require_whole(keys)
-            world.put(keys, now)
+            # Kept keys are no news, however late reads may be.
+            world.put(keys, 0.0)
         for account, region, name, key_id, created, updated in document.aliases:
             world.aliases.setdefault((account, region), {})[name] = Alias(name, key_id, created, updated)
-        return document.clock_offset
+        clock.restore(document.clock_offset, document.frozen_at)
 
-    def save(self, world: World, now: float, clock_offset: float) -> None:
+    def save(self, world: World, now: float, clock: Clock) -> None:
         """Write everything, so that a crash leaves the old file or the new one, readable by its owner only."""
         document = _Document(
             notice=NOTICE,
             format=1,
-            clock_offset=clock_offset,
+            clock_offset=clock.offset,
+            frozen_at=clock.frozen_at,
             keys=list(world.all_truths(now)),
             aliases=[
                 (account, region, alias.name, alias.key_id, alias.created, alias.updated)

@@ -22,6 +22,14 @@ ACTIONS = frozenset({"AssumeRole", "GetCallerIdentity"})
 """What is simulated of STS."""
 
 
+_SHOWN = frozenset({"Action", "Version", "RoleArn", "RoleSessionName", "DurationSeconds"})
+
+
+def recorded(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields that the record of calls may show: those that are no secret of any kind."""
+    return {name: value for name, value in fields.items() if name in _SHOWN}
+
+
 class Sts:
     """Answers STS requests given as form fields with XML."""
 
@@ -36,6 +44,8 @@ class Sts:
                 return _document(action, {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account})
             case "AssumeRole":
                 return _document(action, self._assume(fields, now))
+        if not action:
+            raise ServiceError("MissingAction", "The request is missing an action.")
         raise not_simulated(f"sts {action}")
 
     def _assume(self, fields: Mapping[str, str], now: float) -> Tree:
@@ -70,6 +80,12 @@ def _parsed(action: str, fields: Mapping[str, str]) -> dict[str, Any]:
 
 def _invalid(message: str) -> ServiceError:
     return ServiceError("ValidationError", message)
+
+
+def in_its_words(error: ServiceError) -> ServiceError:
+    """Return a refusal of a signature under the code that services of the query protocol give it."""
+    other = {"InvalidSignatureException": "SignatureDoesNotMatch"}
+    return ServiceError(other.get(error.code, error.code.removesuffix("Exception")), error.message, status=403)
 
 
 def error_document(error: ServiceError) -> str:

@@ -34,30 +34,43 @@ class Clock:
         """Return how far this clock is ahead of the real time; 0.0 for somebody else's clock."""
         return 0.0 if self._source is not None else self() - time.time()
 
+    @property
+    def frozen_at(self) -> float | None:
+        """Return where this clock was stopped, if it was."""
+        return self._frozen
+
     def advance(self, seconds: float) -> None:
         """Move the clock forward; it never goes back."""
-        self._require_owned()
-        with self._lock:
-            if not (seconds >= 0 and self._read() + seconds - time.time() <= CENTURY):
-                raise ValueError("the clock only moves forward, and to a century from now at most")
-            if self._frozen is None:
-                self._offset += seconds
-            else:
-                self._frozen += seconds
+        self.move(seconds)
 
     def freeze(self) -> None:
         """Stop the clock where it stands; advance still moves it."""
-        self._require_owned()
-        with self._lock:
-            self._frozen = self._read()
+        self.move(freeze=True)
 
     def resume(self) -> None:
         """Let a frozen clock run on from where it stands."""
+        self.move(freeze=False)
+
+    def move(self, seconds: float = 0.0, *, freeze: bool | None = None) -> None:
+        """Stop the clock or let it run on, then move it forward; all of that, or by ValueError nothing."""
         self._require_owned()
         with self._lock:
-            if self._frozen is not None:
-                self._offset = self._frozen - time.time()
-                self._frozen = None
+            at = self._read() + seconds
+            if not (seconds >= 0 and at - time.time() <= CENTURY):
+                raise ValueError("the clock only moves forward, and to a century from now at most")
+            stopped = self._frozen is not None if freeze is None else freeze
+            self._set(at, frozen=stopped)
+
+    def restore(self, offset: float, frozen_at: float | None) -> None:
+        """Go on from where a clock that was kept stood; somebody else's clock stays as it is."""
+        if self._source is not None:
+            return
+        with self._lock:
+            self._offset, self._frozen = offset, frozen_at
+
+    def _set(self, at: float, *, frozen: bool) -> None:
+        self._frozen = at if frozen else None
+        self._offset = at - time.time()
 
     def _read(self) -> float:
         return time.time() + self._offset if self._frozen is None else self._frozen

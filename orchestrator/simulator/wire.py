@@ -33,20 +33,25 @@ def serialised(shape: StructureShape | None, value: dict[str, Any]) -> dict[str,
     return {name: _plain(shape.members[name], item) for name, item in value.items() if item is not None}
 
 
-def redacted(params: dict[str, Any]) -> dict[str, Any]:
-    """Return a request's members with every blob, however deep, replaced by its length."""
-    return {name: _hidden(value) for name, value in params.items()}
+def recorded(shape: Shape, value: Any) -> Any:
+    """Return a JSON value as the record of calls shows it: what the model knows, of bytes and secrets only the size."""
+    if shape.type_name == "blob" or shape.metadata.get("sensitive"):
+        return _size(value, of_bytes=shape.type_name == "blob")
+    match shape, value:
+        case StructureShape(), dict():
+            return {n: recorded(m, value[n]) for n, m in shape.members.items() if value.get(n) is not None}
+        case ListShape(), list():
+            return [recorded(shape.member, item) for item in value]
+        case MapShape(), dict():
+            return {key: recorded(shape.value, item) for key, item in value.items()}
+    mistyped = isinstance(value, dict | list) or isinstance(shape, StructureShape | ListShape | MapShape)
+    return f"<{type(value).__name__}>" if mistyped else value
 
 
-def _hidden(value: Any) -> Any:
-    match value:
-        case bytes():
-            return f"<{len(value)} bytes>"
-        case dict():
-            return redacted(value)
-        case list():
-            return [_hidden(item) for item in value]
-    return value
+def _size(value: Any, *, of_bytes: bool) -> str:
+    if not isinstance(value, str):
+        return f"<{type(value).__name__}>"
+    return f"<{len(value) * 3 // 4 - value[-2:].count('=')} bytes>" if of_bytes else f"<{len(value)} characters>"
 
 
 def _plain(shape: Shape, value: Any) -> Any:

@@ -4,6 +4,7 @@ import http.client
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,9 +14,12 @@ import boto3
 import pytest
 from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 
-from orchestrator.simulator import Simulator, serve
+from orchestrator.simulator import Lag, Simulator, serve
 
 OTHER_ACCOUNT = "444455556666"
+SIGNED = (
+    f"AWS4-HMAC-SHA256 Credential=111122223333/20270115/{PRIMARY}/sts/aws4_request, SignedHeaders=host, Signature=0"
+)
 
 
 def sts(cloud: Cloud, access_key: str = "111122223333", region: str = PRIMARY) -> Any:
@@ -74,6 +78,27 @@ class TestAccounts:
         assert (who["Account"], who["Arn"]) == (OTHER_ACCOUNT, f"arn:aws:iam::{OTHER_ACCOUNT}:root")
         assert refusal(sts(cloud).assume_role, RoleArn="a" * 20, RoleSessionName="run")[0] == "ValidationError"
         assert refusal(sts(cloud).get_session_token)[0] == "NotSimulatedException"
+
+    @pytest.mark.parametrize(
+        ("header", "fields", "status", "code"),
+        [
+            (None, {}, 400, "MissingAction"),
+            ("garbage", {"Action": "GetCallerIdentity"}, 403, "IncompleteSignature"),
+            (SIGNED.replace("/sts/", "/kms/"), {"Action": "GetCallerIdentity"}, 403, "SignatureDoesNotMatch"),
+            (None, {"Action": "GetSessionToken"}, 501, "NotSimulatedException"),
+        ],
+    )
+    def test_a_request_that_sts_refuses(
+        self, cloud: Cloud, header: str | None, fields: dict[str, str], status: int, code: str
+    ) -> None:
+        connection = http.client.HTTPConnection(urlsplit(cloud.endpoint_url).netloc, timeout=10)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({"Authorization": header} if header else {})
+        connection.request("POST", "/", urlencode(fields), headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        assert (answer.status, f"<Code>{code}</Code>" in text) == (status, True)
+        assert cloud.sim.calls[-1].result == code
 
     @pytest.mark.parametrize(
         ("given", "message"),
@@ -349,6 +374,25 @@ class TestStateFile:
         moved = sim.clock()
         sim.call("CreateKey", PRIMARY, OTHER_ACCOUNT, {})
         assert Simulator(state=str(path)).clock() >= moved
+
+    def test_a_stopped_clock_is_kept_and_so_is_one_that_is_behind(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.json"
+        sim = Simulator(state=str(path))
+        sim.move_clock(1000, freeze=True)
+        again = Simulator(state=str(path))
+        assert again.clock() == again.clock() == sim.clock()
+        key = again.call("CreateKey", PRIMARY, OTHER_ACCOUNT, {})["KeyMetadata"]["KeyId"]
+        document = json.loads(path.read_text())
+        path.write_text(json.dumps({**document, "frozen_at": None, "clock_offset": -5000.0}))
+        behind = Simulator(state=str(path))
+        assert behind.clock() < sim.clock() - 3000
+        assert behind.call("DescribeKey", PRIMARY, OTHER_ACCOUNT, {"KeyId": key})["KeyMetadata"]["KeyId"] == key
+
+    def test_kept_keys_are_no_news_to_reads_that_lag(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.json"
+        key = Simulator(state=str(path)).call("CreateKey", PRIMARY, OTHER_ACCOUNT, {})["KeyMetadata"]["KeyId"]
+        late = Simulator(state=str(path), lag=replace(Lag.instant(), staleness=10, stale_share=1.0))
+        late.call("DescribeKey", PRIMARY, OTHER_ACCOUNT, {"KeyId": key})
 
     @pytest.mark.parametrize("path", ["", "none/state.json"])
     def test_a_place_where_no_file_can_be_is_refused_at_once(self, tmp_path: Path, path: str) -> None:

@@ -1,16 +1,33 @@
 """Faults, hooks and the record of calls."""
 
+import http.client
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from sim_cloud import ACCOUNT, PRIMARY, REPLICA, Cloud, bytes_of, refusal, send
 
-from orchestrator.simulator import Call
+from orchestrator.simulator import Call, Simulator, serve
 
+SIGNED = f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20270115/{PRIMARY}/kms/aws4_request, SignedHeaders=host, Signature=0"
 FIRST, SECOND = bytes_of("first"), bytes_of("second")
+
+
+def ask(endpoint_url: str, operation: str, body: Any) -> tuple[int, bytes]:
+    """Return status and body of the answer to a call that no SDK would make, or not so often."""
+    connection = http.client.HTTPConnection(urlsplit(endpoint_url).netloc, timeout=60)
+    headers = {"Authorization": SIGNED, "X-Amz-Target": f"TrentService.{operation}"}
+    try:
+        connection.request("POST", "/", json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 def post(cloud: Cloud, path: str, body: Any, method: str = "POST") -> Any:
@@ -83,6 +100,46 @@ class TestFaults:
         cloud.key()
         cloud.key()
         assert waited == [12.5]
+
+    def test_calls_that_are_held_never_make_it_deaf(self, cloud: Cloud) -> None:
+        """However many wait, its own endpoints answer, and a rule that is taken out of force lets them go on."""
+        key = cloud.key()
+        cloud.sim.calls.clear()
+        rule = post(cloud, "faults", {"operation": "DescribeKey", "delay": 3600})
+        with ThreadPoolExecutor(40) as clients:
+            waiting = [clients.submit(ask, cloud.endpoint_url, "DescribeKey", {"KeyId": key}) for _ in range(40)]
+            while len(get(cloud, "calls")["calls"]) < 32:
+                assert len(get(cloud, "faults")["faults"]) == 1
+            post(cloud, "faults", {"number": rule["number"]}, "DELETE")
+            assert [status for status, _ in (one.result() for one in waiting)] == [200] * 40
+
+    def test_a_server_that_closes_lets_go_what_is_held(self, cloud: Cloud) -> None:
+        sim = Simulator()
+        sim.faults.add(operation="CreateKey", delay=3600)
+        served = serve(sim)
+        with ThreadPoolExecutor(1) as client, served:
+            lost = client.submit(ask, served.endpoint_url, "CreateKey", {})
+            while len(sim.calls) == 0:
+                get(cloud, "clock")
+            served.close()
+            assert sim.calls[-1].result == "ok"
+            assert lost.exception(timeout=30) is not None or lost.result()[0] == 200
+
+    def test_an_effect_and_then_silence(self, make_cloud: Callable[..., Cloud]) -> None:
+        """A reply that is lost by a timeout."""
+        seen: list[tuple[float, int]] = []
+
+        def look(seconds: float) -> None:
+            truth = cloud.sim.key(PRIMARY, key)
+            assert truth is not None
+            seen.append((seconds, truth.rotations_spent))
+
+        cloud = make_cloud(sleep=look, rotation_seconds=60)
+        key = cloud.ready_key(FIRST)
+        cloud.new(key, SECOND)
+        post(cloud, "faults", {"operation": "RotateKeyOnDemand", "delay": 7, "delay_after": 3600})
+        cloud.kms().rotate_key_on_demand(KeyId=key)
+        assert seen == [(7, 0), (3600, 1)]
 
     def test_a_rule_that_does_nothing_is_refused(self, cloud: Cloud) -> None:
         with pytest.raises(ValueError, match="needs"):
@@ -193,6 +250,67 @@ class TestCalls:
             ("GetCallerIdentity", "AccessDenied"),
             ("GetCallerIdentity", "ok"),
         ]
+
+    def test_passwords_and_their_like_are_not_recorded(self, cloud: Cloud) -> None:
+        secret = "very-secret-indeed"
+        proxy = {"AccessKeyId": secret, "RawSecretAccessKey": secret * 3}
+        given = {"CustomKeyStoreName": "mine", "KeyStorePassword": secret, "XksProxyAuthenticationCredential": proxy}
+        ask(cloud.endpoint_url, "CreateCustomKeyStore", given)
+        # What no SDK would send: a secret in the wrong place, or of the wrong type.
+        ask(
+            cloud.endpoint_url,
+            "CreateCustomKeyStore",
+            {**given, "KeyStorePassword": [secret], "TrustAnchor": {"a": secret}},
+        )
+        ask(cloud.endpoint_url, "Encrypt", {"KeyId": "k", "Plaintext": {"a": secret}, "Unheard": secret})
+        fields = {
+            "Action": "AssumeRole",
+            "RoleArn": "arn",
+            "TokenCode": secret,
+            "ExternalId": secret,
+            "WebIdentityToken": secret,
+        }
+        connection = http.client.HTTPConnection(urlsplit(cloud.endpoint_url).netloc, timeout=10)
+        connection.request("POST", "/", urlencode(fields), {"Content-Type": "application/x-www-form-urlencoded"})
+        connection.getresponse().read()
+        connection.close()
+        calls = get(cloud, "calls")["calls"]
+        assert len(calls) == 4
+        assert secret not in json.dumps(calls)
+        assert calls[0]["parameters"]["CustomKeyStoreName"] == "mine"
+        assert calls[0]["parameters"]["KeyStorePassword"] == "<18 characters>"
+        assert calls[3]["parameters"] == {"Action": "AssumeRole", "RoleArn": "arn"}
+
+    @pytest.mark.parametrize(
+        ("target", "headers", "body", "recorded"),
+        [
+            ("TrentService.ListKeys", {}, b"{", ("ListKeys", {}, "SerializationException")),
+            (
+                "TrentService.ListKeys",
+                {"Authorization": ""},
+                b"{}",
+                ("ListKeys", {}, "MissingAuthenticationTokenException"),
+            ),
+            ("TrentService.ListKeys", {"Authorization": "x"}, b"{}", ("ListKeys", {}, "IncompleteSignatureException")),
+            ("TrentService.Nothing", {}, b"{}", ("Nothing", {}, "UnknownOperationException")),
+            ("Other.ListKeys", {}, b"{}", ("Other.ListKeys", {}, "UnknownOperationException")),
+            (
+                "TrentService.Encrypt",
+                {},
+                b'{"KeyId": "", "Plaintext": "YQ=="}',
+                ("Encrypt", {"KeyId": "", "Plaintext": "<1 bytes>"}, "ValidationException"),
+            ),
+        ],
+    )
+    def test_what_is_refused_at_the_door_is_recorded_too(
+        self, cloud: Cloud, target: str, headers: dict[str, str], body: bytes, recorded: tuple[str, Any, str]
+    ) -> None:
+        connection = http.client.HTTPConnection(urlsplit(cloud.endpoint_url).netloc, timeout=10)
+        connection.request("POST", "/", body, {"Authorization": SIGNED, "X-Amz-Target": target, **headers})
+        connection.getresponse().read()
+        connection.close()
+        [call] = cloud.sim.calls
+        assert (call.operation, call.parameters, call.result) == recorded
 
     def test_a_dropped_call_is_recorded_as_dropped(self, cloud: Cloud) -> None:
         cloud.sim.faults.add(drop="after", times=1)

@@ -78,6 +78,22 @@ def test_a_killed_simulator_comes_back_with_its_keys(tmp_path: Path) -> None:
             assert client(endpoint_url, region).describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
+@pytest.mark.e2e
+def test_a_clock_that_was_moved_or_stopped_comes_back_so(tmp_path: Path) -> None:
+    flags = ("--lag", "instant", "--state", str(tmp_path / "state.json"))
+    with process(*flags) as (endpoint_url, running):
+        moved = send(endpoint_url, "/_simulator/clock", {"advance": 40 * 86400, "freeze": True})[1]["now"]
+        running.terminate()
+        assert running.wait(timeout=20) == 0
+    with process(*flags) as (endpoint_url, running):
+        assert send(endpoint_url, "/_simulator/clock", method="GET")[1]["now"] == moved
+        send(endpoint_url, "/_simulator/clock", {"freeze": False})
+        running.kill()
+        running.wait(timeout=20)
+    with process(*flags) as (endpoint_url, _):
+        assert send(endpoint_url, "/_simulator/clock", method="GET")[1]["now"] > moved
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "example.com", "::"])  # noqa: S104 - refused
 def test_it_serves_this_machine_only(host: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -111,6 +127,20 @@ class TestControl:
             now = send(url, path, method="GET")[1]["now"]
             assert send(url, path, {"advance": 10})[1]["now"] == now + 10
             assert send(url, path, {"freeze": False, "advance": 5})[1]["now"] >= now + 15
+
+    def test_an_order_that_is_refused_does_nothing_at_all(self) -> None:
+        sim = Simulator()
+        sim.advance(3_000_000_000)
+        with serve(sim) as served:
+            for freeze in (True, False):
+                order = {"freeze": freeze, "advance": 3_000_000_000}
+                assert send(served.endpoint_url, "/_simulator/clock", order)[0] == 400
+                assert sim.clock.frozen_at is None
+        sim.clock.freeze()
+        at = sim.clock()
+        with pytest.raises(ValueError, match="century"):
+            sim.move_clock(3_000_000_000, freeze=False)
+        assert sim.clock() == sim.clock.frozen_at == at
 
     @pytest.mark.parametrize("body", [[], "x", 1, None])
     def test_an_order_is_one_json_object(self, cloud: Cloud, body: Any) -> None:
@@ -160,6 +190,14 @@ class TestControl:
             ("faults", {"delay": -1}, "delay: Input should be greater than or equal to 0"),
             ("faults", {"delay": "1"}, "delay: Input should be a valid number"),
             ("faults", {"error": "E", "after_effect": 1}, "after_effect: Input should be a valid boolean"),
+            ("faults", {"error": "a b\n"}, "error: String should match pattern"),
+            ("faults", {"error": "E", "calls": []}, "calls: List should have at least 1 item"),
+            ("faults", {"error": "E", "calls": [1], "times": 1}, "calls and times exclude each other"),
+            ("faults", {"error": "E", "drop": "before"}, "error and drop exclude each other"),
+            ("faults", {"error": "E", "drop": "after", "after_effect": True}, "error and drop exclude each other"),
+            ("faults", {"error": "E", "delay_after": 1}, "delay_after needs an effect"),
+            ("faults", {"drop": "before", "delay_after": 1}, "delay_after needs an effect"),
+            ("faults", {"delay_after": 3601}, "delay_after: Input should be less than or equal to 3600"),
             ("faults", {"error": 1, "times": "2"}, "times: Input should be a valid integer; error: Input should be"),
         ],
     )
@@ -223,7 +261,12 @@ class TestControl:
 
 BAD_REQUESTS: list[tuple[dict[str, str], bytes, str]] = [
     ({}, b"{}", "MissingAuthenticationTokenException"),
-    ({"Authorization": "Bearer x"}, b"{}", "MissingAuthenticationTokenException"),
+    ({"Authorization": "Bearer x"}, b"{}", "IncompleteSignatureException"),
+    ({"Authorization": "garbage"}, b"{}", "IncompleteSignatureException"),
+    ({"Authorization": SIGNED.partition(", Signature")[0]}, b"{}", "IncompleteSignatureException"),
+    ({"Authorization": SIGNED.replace(" SignedHeaders=host,", "")}, b"{}", "IncompleteSignatureException"),
+    ({"Authorization": SIGNED.replace("/kms/", "/")}, b"{}", "IncompleteSignatureException"),
+    ({"Authorization": SIGNED.replace("/kms/", "/s3/")}, b"{}", "InvalidSignatureException"),
     ({"Authorization": SIGNED}, b"{}", "UnknownOperationException"),
     ({"Authorization": SIGNED, "X-Amz-Target": "TrentService"}, b"{}", "UnknownOperationException"),
     ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.Nothing"}, b"{}", "UnknownOperationException"),
@@ -290,7 +333,9 @@ def test_an_oversized_body_is_refused(cloud: Cloud) -> None:
     connection = http.client.HTTPConnection(urlsplit(cloud.endpoint_url).netloc, timeout=10)
     try:
         connection.request("POST", "/", b"x" * 3_000_000)
-        assert connection.getresponse().status == 413
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Content-Type"]) == (413, "application/x-amz-json-1.1")
+        assert json.load(answer)["__type"] == "RequestEntityTooLarge"
     except (BrokenPipeError, ConnectionResetError):
         pass
     finally:
