@@ -4,13 +4,18 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from orchestrator.simulator.errors import ServiceError, invalid
+
+_ENUM_ORDER: Mapping[str, Sequence[str]] = {
+    "MacAlgorithmSpec": ("HMAC_SHA_384", "HMAC_SHA_256", "HMAC_SHA_224", "HMAC_SHA_512"),
+}
+"""Value sets that AWS was seen to tell in another order than the model's."""
 
 
 def parsed(shape: StructureShape | None, body: Any) -> dict[str, Any]:
@@ -101,13 +106,18 @@ def _blob(text: str) -> bytes:
 
 
 def _faults(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    yield from _bounds(shape, value, path)
+    for constraint in _broken(shape, value):
+        yield _fault(shape, value, path, constraint)
     match shape:
         case StructureShape():
             yield from _member_faults(shape, value, path)
-        case ListShape():
+        case ListShape() if isinstance(shape.member, StructureShape):
             for number, item in enumerate(value, start=1):
                 yield from _faults(shape.member, item, f"{path}.{number}.member")
+        case ListShape():
+            if any(_broken(shape.member, item) for item in value):
+                told = f"Member must satisfy constraint: [{', '.join(_constraints(shape.member))}]"
+                yield _fault(shape, value, path, told)
         case MapShape():
             for key, item in value.items():
                 yield from _faults(shape.value, item, f"{path}.{key}.member")
@@ -119,41 +129,68 @@ def _member_faults(shape: StructureShape, value: dict[str, Any], path: str) -> I
         if name in value:
             yield from _faults(member, value[name], inner)
         elif name in shape.required_members:
-            yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+            shown = "Value" if member.metadata.get("sensitive") else "Value null"
+            yield f"{shown} at '{inner}' failed to satisfy constraint: Member must not be null"
 
 
-def _bounds(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    constraint = _broken(shape, value)
-    if constraint is None:
-        return
+def _fault(shape: Shape, value: Any, path: str, constraint: str) -> str:
     # AWS does not repeat bytes, nor what the model calls sensitive.
     hidden = isinstance(value, bytes) or shape.metadata.get("sensitive")
     shown = "Value" if hidden else f"Value '{_shown(value)}'"
-    yield f"{shown} at '{path}' failed to satisfy constraint: {constraint}"
+    return f"{shown} at '{path}' failed to satisfy constraint: {constraint}"
 
 
-def _broken(shape: Shape, value: Any) -> str | None:
-    limits = shape.metadata
-    enum: list[str] = getattr(shape, "enum", [])
-    if enum and value not in enum:
-        return f"Member must satisfy enum value set: [{', '.join(enum)}]"
+def _broken(shape: Shape, value: Any) -> list[str]:
+    """Return every constraint of its own that a value breaks: value set, length (or value), pattern."""
+    limits, pattern = shape.metadata, shape.metadata.get("pattern")
+    broken = [_of_set(shape)] if _enum(shape) and value not in _enum(shape) else []
     sized = isinstance(value, str | bytes | list | dict)
-    if not sized and not isinstance(value, int):
-        return None
-    size, what = (len(value), "length") if sized else (value, "value")
-    if "min" in limits and size < limits["min"]:
-        return f"Member must have {what} greater than or equal to {limits['min']}"
-    if "max" in limits and size > limits["max"]:
-        return f"Member must have {what} less than or equal to {limits['max']}"
-    pattern = limits.get("pattern")
+    if sized or isinstance(value, int):
+        size = len(value) if sized else value
+        broken += [_least(shape)] if "min" in limits and size < limits["min"] else []
+        broken += [_most(shape)] if "max" in limits and size > limits["max"] else []
     if pattern and isinstance(value, str) and not _compiled(pattern).fullmatch(value):
-        return f"Member must satisfy regular expression pattern: {pattern}"
-    return None
+        broken.append(_of_pattern(shape))
+    return broken
+
+
+def _constraints(shape: Shape) -> Iterator[str]:
+    """Yield every constraint of the scalars of a list, in the order in which AWS tells them."""
+    for there, told in ((_enum(shape), _of_set), ("max" in shape.metadata, _most), ("min" in shape.metadata, _least)):
+        if there:
+            yield told(shape)
+    if "pattern" in shape.metadata:
+        yield _of_pattern(shape)
+
+
+def _enum(shape: Shape) -> Sequence[str]:
+    values: Sequence[str] = getattr(shape, "enum", ())
+    return _ENUM_ORDER.get(shape.name, values)
+
+
+def _of_set(shape: Shape) -> str:
+    return f"Member must satisfy enum value set: [{', '.join(_enum(shape))}]"
+
+
+def _least(shape: Shape) -> str:
+    return f"Member must have {_measure(shape)} greater than or equal to {shape.metadata['min']}"
+
+
+def _most(shape: Shape) -> str:
+    return f"Member must have {_measure(shape)} less than or equal to {shape.metadata['max']}"
+
+
+def _of_pattern(shape: Shape) -> str:
+    return f"Member must satisfy regular expression pattern: {shape.metadata['pattern']}"
+
+
+def _measure(shape: Shape) -> str:
+    return "value" if shape.type_name in ("integer", "long") else "length"
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return re.compile(pattern, re.ASCII)  # Java's \w and \d are ASCII, too
 
 
 def _shown(value: Any) -> str:

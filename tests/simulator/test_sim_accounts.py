@@ -14,7 +14,8 @@ import boto3
 import pytest
 from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
 
-from orchestrator.simulator import Lag, Simulator, serve
+from orchestrator.simulator import Lag, ServiceError, Simulator, serve
+from orchestrator.simulator.quotas import Quotas
 
 OTHER_ACCOUNT = "444455556666"
 SIGNED = (
@@ -326,10 +327,64 @@ class TestQuotas:
 
     def test_cryptographic_operations_share_one_rate(self, make_cloud: Callable[..., Cloud]) -> None:
         cloud = make_cloud(quotas=0.0002)
-        key = cloud.kms().create_key()["KeyMetadata"]["KeyId"]
-        cloud.kms().encrypt(KeyId=key, Plaintext=b"x")
-        cloud.kms().generate_random(NumberOfBytes=1)
-        assert refusal(cloud.kms().encrypt, KeyId=key, Plaintext=b"x")[0] == "ThrottlingException"
+        kms = cloud.kms("eu-north-1")
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        kms.encrypt(KeyId=key, Plaintext=b"x")
+        kms.generate_random(NumberOfBytes=1)
+        assert refusal(kms.encrypt, KeyId=key, Plaintext=b"x")[0] == "ThrottlingException"
+
+    @pytest.mark.parametrize(("region", "per_second"), [("us-east-1", 100), ("eu-west-2", 20), ("eu-north-1", 10)])
+    def test_the_symmetric_rate_is_the_regions(
+        self, make_cloud: Callable[..., Cloud], region: str, per_second: int
+    ) -> None:
+        cloud = make_cloud(quotas=0.001)
+        for _ in range(per_second):
+            cloud.kms(region).generate_random(NumberOfBytes=1)
+        assert refusal(cloud.kms(region).generate_random, NumberOfBytes=1)[0] == "ThrottlingException"
+
+    def test_each_family_of_keys_has_a_rate_of_its_own(self) -> None:
+        quotas = Quotas(0.002)
+        families: list[tuple[int, list[tuple[str, dict[str, str]]]]] = [
+            (
+                2,
+                [
+                    ("Sign", {"SigningAlgorithm": "RSASSA_PSS_SHA_256"}),
+                    ("Encrypt", {"EncryptionAlgorithm": "RSAES_OAEP_SHA_1"}),
+                ],
+            ),
+            (
+                2,
+                [
+                    ("Verify", {"SigningAlgorithm": "ECDSA_SHA_256"}),
+                    ("DeriveSharedSecret", {"KeyAgreementAlgorithm": "ECDH"}),
+                ],
+            ),
+            (20, [("GenerateMac", {"MacAlgorithm": "HMAC_SHA_256"}), ("Decrypt", {}), ("GenerateRandom", {})]),
+        ]
+        for per_second, requests in families:
+            for number in range(per_second):
+                operation, given = requests[number % len(requests)]
+                quotas.charge(operation, "eu-north-1", OTHER_ACCOUNT, given, 0.0)
+            for operation, given in requests:
+                with pytest.raises(ServiceError, match="ThrottlingException"):
+                    quotas.charge(operation, "eu-north-1", OTHER_ACCOUNT, given, 0.0)
+
+    @pytest.mark.parametrize(
+        ("region", "spec", "per_second"),
+        [
+            (PRIMARY, "RSA_2048", 20),
+            (PRIMARY, "RSA_3072", 4),
+            ("cn-north-1", "RSA_2048", 1),
+            (PRIMARY, "ECC_NIST_P384", 100),
+        ],
+    )
+    def test_key_pairs_have_a_rate_by_kind(self, region: str, spec: str, per_second: int) -> None:
+        quotas = Quotas(1.0)
+        for number in range(per_second):
+            operation = "GenerateDataKeyPair" if number % 2 else "GenerateDataKeyPairWithoutPlaintext"
+            quotas.charge(operation, region, "111122223333", {"KeyPairSpec": spec}, 0.0)
+        with pytest.raises(ServiceError, match="ThrottlingException"):
+            quotas.charge("GenerateDataKeyPair", region, "111122223333", {"KeyPairSpec": spec}, 0.0)
 
     def test_off_means_off(self, cloud: Cloud) -> None:
         for _ in range(20):

@@ -222,3 +222,34 @@ def test_a_sealed_blob_opens_only_as_it_was_sealed(
     spoiled[place % len(blob)] ^= 1
     with pytest.raises(ServiceError):
         take_apart(bytes(spoiled)).open(b"k" * 32, context)
+
+
+@pytest.mark.parametrize(
+    ("operation", "given"),
+    [
+        ("generate_data_key", {"NumberOfBytes": 16}),
+        ("generate_data_key_without_plaintext", {"NumberOfBytes": 16}),
+        ("generate_data_key_pair", {"KeyPairSpec": "ECC_NIST_P256"}),
+    ],
+)
+def test_an_rsa_key_makes_no_data_keys(cloud: Cloud, operation: str, given: dict[str, Any]) -> None:
+    key = cloud.key(Origin="AWS_KMS", KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")
+    assert refusal(getattr(cloud.kms(), operation), KeyId=key, **given) == (
+        "InvalidKeyUsageException",
+        "You cannot generate a data key with an asymmetric CMK",
+    )
+
+
+def test_a_dry_run_without_a_ciphertext(cloud: Cloud) -> None:
+    """Documented: with IGNORE_CIPHERTEXT a DryRun needs none; all else is judged."""
+    key, mac = cloud.ready_key(), cloud.key(Origin="AWS_KMS", KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    ignoring = {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    kms = cloud.kms()
+    assert refusal(kms.decrypt, KeyId=key, **ignoring)[0] == "DryRunOperationException"
+    assert refusal(kms.re_encrypt, SourceKeyId=key, DestinationKeyId=key, **ignoring)[0] == "DryRunOperationException"
+    for not_asked in ({"DryRun": True}, {**ignoring, "DryRun": False}):
+        assert "'ciphertextBlob'" in refusal(kms.decrypt, KeyId=key, **not_asked)[1]
+    assert refusal(kms.decrypt, KeyId=mac, **ignoring)[0] == "InvalidKeyUsageException"
+    assert refusal(kms.re_encrypt, DestinationKeyId=mac, **ignoring)[0] == "InvalidKeyUsageException"
+    kms.disable_key(KeyId=key)
+    assert refusal(kms.decrypt, KeyId=key, **ignoring)[0] == "DisabledException"

@@ -301,7 +301,9 @@ def test_bad_requests_are_answered_and_the_next_one_is_served(
     connection = http.client.HTTPConnection(host, timeout=10)
     connection.request("POST", "/", body, headers)
     answer = connection.getresponse()
-    assert json.load(answer)["__type"] == code
+    told = json.load(answer)
+    assert told["__type"] == code
+    assert code != "UnknownOperationException" or "message" not in told
     assert answer.status in (400, 501)
     connection.close()
     cloud.key()

@@ -76,6 +76,52 @@ TABLE: list[tuple[str, dict[str, Any], str]] = [
             "Member must satisfy regular expression pattern: ^[a-f0-9]+$"
         ),
     ),
+    ("Encrypt", {"KeyId": "k"}, "Value at 'plaintext' failed to satisfy constraint: Member must not be null"),
+    (
+        "Sign",
+        {"KeyId": "k", "SigningAlgorithm": "ECDSA_SHA_256"},
+        "Value at 'message' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        "UntagResource",
+        {"KeyId": "k", "TagKeys": ["a", ""]},
+        (
+            "Value '[a, ]' at 'tagKeys' failed to satisfy constraint: Member must satisfy constraint: "
+            "[Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"
+        ),
+    ),
+    (
+        "Decrypt",
+        {"CiphertextBlob": "AAAA", "DryRunModifiers": ["X"]},
+        (
+            "Value '[X]' at 'dryRunModifiers' failed to satisfy constraint: Member must satisfy constraint: "
+            "[Member must satisfy enum value set: [IGNORE_CIPHERTEXT]]"
+        ),
+    ),
+    (
+        "GenerateMac",
+        {"KeyId": "k", "Message": "AAAA", "MacAlgorithm": "NONE"},
+        (
+            "Value 'NONE' at 'macAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: "
+            "[HMAC_SHA_384, HMAC_SHA_256, HMAC_SHA_224, HMAC_SHA_512]"
+        ),
+    ),
+    (
+        "CreateAlias",
+        {"AliasName": "alias/\u00e9", "TargetKeyId": "k"},
+        (
+            "Value 'alias/\u00e9' at 'aliasName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$"
+        ),
+    ),
+    (
+        "PutKeyPolicy",
+        {"KeyId": "k", "PolicyName": "d\u00e9faut", "Policy": "{}"},
+        (
+            "Value 'd\u00e9faut' at 'policyName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [\\w]+"
+        ),
+    ),
     (
         "ListKeys",
         {"Limit": 1001},
@@ -94,6 +140,17 @@ def test_several_faults_are_told_together() -> None:
     assert code == "ValidationException"
     assert message.startswith("2 validation errors detected: Value null at 'keyId' failed")
     assert "; Value '1' at 'rotationPeriodInDays' failed" in message
+
+
+def test_several_faults_of_one_member_are_told_too_length_before_pattern() -> None:
+    assert answer("DeleteImportedKeyMaterial", KeyId="k", KeyMaterialId="") == (
+        "ValidationException",
+        (
+            "2 validation errors detected: Value '' at 'keyMaterialId' failed to satisfy constraint: "
+            "Member must have length greater than or equal to 64; Value '' at 'keyMaterialId' failed to satisfy "
+            "constraint: Member must satisfy regular expression pattern: ^[a-f0-9]+$"
+        ),
+    )
 
 
 def test_unknown_members_are_ignored() -> None:

@@ -4,12 +4,13 @@ import os
 from typing import Any
 
 from orchestrator.simulator import ciphertext, families
-from orchestrator.simulator.errors import invalid, not_simulated
-from orchestrator.simulator.operations.crypto import finish_dry_run, key_for, require_plain
+from orchestrator.simulator.errors import ServiceError, invalid, not_simulated
+from orchestrator.simulator.operations.crypto import finish_dry_run, require_fit, require_plain
 from orchestrator.simulator.request import Request
 from orchestrator.simulator.state import SYMMETRIC
 from orchestrator.simulator.view import KeyView
 
+_USAGE = "ENCRYPT_DECRYPT"
 _SIZES = {"AES_128": 16, "AES_256": 32}
 
 
@@ -69,7 +70,10 @@ def _pair(request: Request) -> tuple[dict[str, Any], bytes]:
 
 
 def _key(request: Request) -> KeyView:
-    view = key_for(request, "ENCRYPT_DECRYPT", SYMMETRIC)
+    view = request.usable_key()
+    if view.keys.usage == _USAGE and not view.keys.symmetric:
+        raise ServiceError("InvalidKeyUsageException", "You cannot generate a data key with an asymmetric CMK")
+    require_fit(view, request, _USAGE, SYMMETRIC)
     finish_dry_run(request)
     return view
 

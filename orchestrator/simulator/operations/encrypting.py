@@ -49,6 +49,9 @@ def encrypt(request: Request) -> dict[str, Any]:
 def decrypt(request: Request) -> dict[str, Any]:
     """Open a ciphertext; the key may be left out for a symmetric one, which names it."""
     require_plain(request)
+    if _ignores_ciphertext(request):
+        _would_open(request, _ONLY)
+        finish_dry_run(request)
     opened = _opened(request, _ONLY)
     finish_dry_run(request)
     return {
@@ -61,6 +64,10 @@ def decrypt(request: Request) -> dict[str, Any]:
 
 def re_encrypt(request: Request) -> dict[str, Any]:
     """Open under one key and seal under another; material ids are told for symmetric sides only."""
+    if _ignores_ciphertext(request):
+        _would_open(request, _SOURCE)
+        key_for(request, _USAGE, _algorithm(request, _DESTINATION), _DESTINATION.key)
+        finish_dry_run(request)
     opened = _opened(request, _SOURCE)
     view, blob, material_id = _sealed(request, _DESTINATION, opened.plaintext)
     finish_dry_run(request)
@@ -73,6 +80,16 @@ def re_encrypt(request: Request) -> dict[str, Any]:
         "SourceKeyMaterialId": opened.material_id,
         "DestinationKeyMaterialId": material_id,
     }
+
+
+def _ignores_ciphertext(request: Request) -> bool:
+    return bool(request.params.get("DryRun")) and "IGNORE_CIPHERTEXT" in request.params.get("DryRunModifiers", [])
+
+
+def _would_open(request: Request, side: Side) -> None:
+    """Judge all but the ciphertext; the key, where it is named."""
+    if side.key in request.params:
+        require_fit(_named(request, side), request, _USAGE, _algorithm(request, side))
 
 
 def _algorithm(request: Request, side: Side) -> str:
