@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from secrets import token_hex
@@ -109,12 +109,13 @@ def place(settings: Settings, kms: KmsFactory) -> Place:
     return Place(partitions[0], kms.endpoint_class(region_of(arns[0])))
 
 
-def make_store(settings: Settings, recipients: Sequence[str]) -> MaterialStore:
-    """Make a new, empty store, stamped for the place that the config's keys are in."""
+def make_store(settings: Settings, recipients: Sequence[str], *, change: bool = False) -> MaterialStore:
+    """Make a new, empty store, stamped for the place that the config's keys are in; `change` one that is there."""
     clock = SystemClock()
     kms = kms_factory(settings, "", lambda _: None, clock)
     where = place(settings, kms)
-    return init_store(settings.store.uri, where, wanted_store(settings, kms, Retry(time.sleep), clock, recipients))
+    wanted = wanted_store(settings, kms, Retry(time.sleep), clock, recipients)
+    return init_store(settings.store.uri, where, replace(wanted, change=change))
 
 
 def wanted_store(settings: Settings, kms: KmsFactory, retry: Retry, clock: Clock, recipients: Sequence[str]) -> Wanted:

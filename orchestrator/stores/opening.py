@@ -40,6 +40,11 @@ def _parts(
             "store.kms_key and store.replica_regions are settings of a store secretsmanager:",
             "leave them out: a store file: is encrypted to store.recipients",
         )
+    if wanted.change:
+        raise UsageError(
+            "--change is for a store secretsmanager:",
+            "recipients of a store file: are changed as docs/store.md says, 'Changing recipients'",
+        )
     root, box = _root(location), AgeBox.build(wanted.recipients, wanted.identity)
     return FileShelf(files(root), place, box.names), box
 

@@ -37,3 +37,5 @@ class Wanted:
     kms_key: str | None = None
     replica_regions: tuple[Region, ...] = ()
     cloud: Cloud | None = None
+    change: bool = False
+    """Whether making a store that is there may change how it is protected from now on."""

@@ -425,10 +425,51 @@ def test_every_secret_is_in_every_replica_region_and_the_store_is_read_there(
 def test_an_entry_from_before_is_replicated_by_whoever_finds_it(secrets: SecretStand) -> None:
     """P1: the finder makes it durable."""
     secrets.init().deposit(FIRST)
-    store = secrets.open(replica_regions=(REPLICA,))
+    store = secrets.init(replica_regions=(REPLICA,), change=True)
     assert found(store).receipt == Receipt(FIRST, NOW)
     (replica,) = secrets.describe(secrets.secret())["ReplicationStatus"]
     assert (replica["Region"], replica["Status"]) == (REPLICA, "InSync")
+
+
+PROTECTED: dict[str, Any] = {"kms_key": KEY_ARN, "replica_regions": (REPLICA,)}
+OTHERWISE: dict[str, tuple[dict[str, Any], str]] = {
+    "no key": ({"kms_key": None}, "kms_key is not set"),
+    "another key": ({"kms_key": "alias/other"}, "kms_key is alias/other"),
+    "no replica": ({"replica_regions": ()}, "replica_regions lacks eu-west-1"),
+    "another replica": ({"replica_regions": (REPLICA, Region("sa-east-1"))}, "replica_regions has sa-east-1"),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), OTHERWISE.values(), ids=OTHERWISE)
+def test_a_store_is_not_opened_with_another_protection_than_it_was_made_with(
+    secrets: SecretStand, changes: dict[str, Any], said: str
+) -> None:
+    """Whoever leaves a setting out would keep new material in one Region, or under AWS's key, and get a receipt."""
+    secrets.init(**PROTECTED).deposit(FIRST)
+    for ask in (secrets.open, secrets.init):
+        with pytest.raises(StoreError, match=said) as caught:
+            ask(**{**PROTECTED, **changes})
+        assert "mrk store init --change" in caught.value.hint
+    assert secrets.open(**PROTECTED).deposit(FIRST) == Receipt(FIRST, NOW)
+
+
+def test_the_protection_of_a_store_is_changed_on_purpose_and_then_holds_for_all(secrets: SecretStand) -> None:
+    """The change is a stamp of its own, which is never changed; in the new Region the store can be read, too."""
+    secrets.init().deposit(FIRST)
+    for _ in range(2):
+        secrets.init(**PROTECTED, change=True)
+    with pytest.raises(StoreError, match=r"kms_key is not set.*replica_regions lacks"):
+        secrets.open()
+    assert secrets.open(**PROTECTED).deposit(FIRST) == Receipt(FIRST, NOW)
+    stamps = [one["Name"] for one in secrets.client().list_secrets()["SecretList"] if "/store" in one["Name"]]
+    assert sorted(stamps) == ["mrk/store", "mrk/store.2"]
+    secrets.uri = "secretsmanager:eu-west-1/mrk"
+    assert secrets.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
+def test_a_file_store_is_not_changed_that_way(stand: FileStand) -> None:
+    with pytest.raises(UsageError, match="--change is for a store secretsmanager:"):
+        stand.init(change=True)
 
 
 def test_there_is_no_receipt_while_a_replica_is_not_in_sync(secrets: SecretStand) -> None:

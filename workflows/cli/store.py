@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -20,10 +21,16 @@ app = typer.Typer(help="The store of key material: make it, list it.", no_args_i
 
 @app.command("init")
 @with_options
-def init(*, options: Options) -> int:
+def init(
+    *,
+    change: Annotated[
+        bool, typer.Option("--change", help="Protect what is stored from now on as the config says: key and Regions.")
+    ] = False,
+    options: Options,
+) -> int:
     """Make the store that the config names, stamped for the place that its keys are in."""
     settings = read_settings(options.config, options.endpoint_url, options.profile, options.role_arn)
-    make_store(settings, settings.store.recipients)
+    make_store(settings, settings.store.recipients, change=change)
     write(f"store ready: {settings.store.uri}, {_protection(settings.store)}")
     return Exit.OK
 

@@ -43,7 +43,11 @@ class Address:
     @property
     def stamp(self) -> str:
         """The name of the secret that says what the store was made for."""
-        return f"{self.prefix}/store"
+        return self.stamp_of(1)
+
+    def stamp_of(self, number: int) -> str:
+        """Name the stamp that says it from the first, or a later, time on."""
+        return f"{self.prefix}/store" + (f".{number}" if number > 1 else "")
 
     def secret(self, slot: Slot) -> str:
         """Name the secret of a slot; raises EntryError where a part of the entry's name is not one."""

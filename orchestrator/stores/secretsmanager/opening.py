@@ -9,6 +9,7 @@ from .address import Address
 from .calls import SecretsManager
 from .keys import EncryptionKeys
 from .shelf import SecretShelf
+from .stamps import Protection
 from .vault import SecretVault
 
 
@@ -32,12 +33,15 @@ def _open(location: str, place: Place, wanted: Wanted, *, make: bool) -> Store:
     _check_settings(address, wanted)
     secrets = SecretsManager(cloud.secrets(address.region), address.region)
     keys = EncryptionKeys(cloud.key_origin, wanted.kms_key)
-    shelf = SecretShelf(secrets, address, place, keys, wanted.replica_regions, cloud.retry)
+    protection = Protection(wanted.kms_key, wanted.replica_regions)
+    shelf = SecretShelf(secrets, address, place, keys, protection, cloud.retry)
     there = shelf.stamped()
     _check_place(secrets, address, place, cloud)
     shelf.check_keys()
     if make and not there:
         shelf.write_stamp(wanted.clock_now)
+    elif make and wanted.change:
+        shelf.change_stamp(wanted.clock_now)
     shelf.check()
     vault = SecretVault(shelf, wanted.clock_now)
     return Store(vault, shelf, place, clock_now=wanted.clock_now, random_bytes=wanted.random_bytes)

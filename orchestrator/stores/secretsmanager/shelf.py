@@ -10,13 +10,13 @@ from orchestrator.retry import Retry
 from orchestrator.stores.layout import Kind
 from orchestrator.stores.place import Place
 from orchestrator.stores.shelf import Slot
-from orchestrator.stores.stamp import read_stamp, stamp
 
 from .address import Address
 from .calls import Kept, Replica, SecretsManager
 from .hidden import Hidden
 from .keys import EncryptionKeys
 from .meaning import deletion, unseen
+from .stamps import Protection, Stamps
 
 _IN_SYNC = "InSync"
 _FAILED = "Failed"
@@ -34,16 +34,15 @@ class SecretShelf:
         address: Address,
         place: Place,
         keys: EncryptionKeys,
-        replica_regions: tuple[Region, ...],
+        protection: Protection,
         retry: Retry,
     ) -> None:
         self._secrets = secrets
         self._address = address
-        self._place = place
         self._keys = keys
-        self._replicas: Mapping[Region, str | None] = {region: keys.key_in(region) for region in replica_regions}
+        self._replicas: Mapping[Region, str | None] = {one: keys.key_in(one) for one in protection.replica_regions}
         self._retry = retry
-        self._checked = False
+        self._stamps = Stamps(address, place, protection, self._read)
         # Of secrets that were seen, by name: they are there, though a read that lags may not show it.
         self._seen: set[str] = set()
         # Marks are no secret and never change, so one that was read once is not read again.
@@ -60,29 +59,27 @@ class SecretShelf:
                 "choose another name prefix; if this is a store that lost its stamp, restore that secret:"
                 f" {self._address.stamp}",
             )
-        self._create(self._address.stamp, Hidden(stamp(self._place, now()).decode()))
+        self._create(*self._stamps.next(now()))
+
+    def change_stamp(self, now: Callable[[], datetime]) -> None:
+        """Add a stamp where the settings differ from the last one: from now on these are wanted of everybody."""
+        if self._stamps.differences():
+            self._create(*self._stamps.next(now()))
+            for number in range(1, len(self._stamps.found()) + 1):
+                self._keep(self._address.stamp_of(number))
 
     def stamped(self) -> bool:
-        """Tell whether there is a store; raises StoreError where it is for another place (P12).
-
-        The stamp never changes, so it is read once.
-        """
-        if self._checked:
-            return True
-        content = self._read(self._address.stamp)
-        if content is None:
-            return False
-        read_stamp(content.reveal().encode(), self._place, str(self._address), f"the secret {self._address.stamp}")
-        self._checked = True
-        return True
+        """Tell whether there is a store; raises StoreError where it is for another place (P12)."""
+        return bool(self._stamps.found())
 
     def check(self) -> None:
-        """Raise StoreError where there is no store, or it is for another place (P12)."""
+        """Raise StoreError where there is no store, it is for another place (P12), or protected by other settings."""
         if not self.stamped():
             raise StoreError(
                 f"there is no store {self._address}: the secret {self._address.stamp} is missing",
                 "check Region, prefix and account; make a new one with: mrk store init",
             )
+        self._stamps.check()
 
     def check_keys(self) -> None:
         """Raise StoreError where new secrets would depend on imported key material in some Region."""
@@ -133,7 +130,9 @@ class SecretShelf:
 
         KmsError, transient, while it is still being replicated.
         """
-        secret = self._address.secret(slot)
+        self._keep(self._address.secret(slot))
+
+    def _keep(self, secret: str) -> None:
         self._retry(lambda: self._check_kept(secret))
 
     def _check_kept(self, secret: str) -> None:
