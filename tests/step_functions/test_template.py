@@ -1,52 +1,23 @@
-"""The deployment: validators that are not ours find nothing, and the roles allow what `mrk policy` prints, no more."""
+"""The deployment: validators that are not ours find nothing."""
 
 import importlib
 import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from sfn_engine import filled
+from sfn_template import TEMPLATE, resources
 from tools import BIN, NODE
 
-import workflows.step_functions
-from workflows.cli import invoke
 from workflows.jobs import WORKFLOWS
 from workflows.step_functions.fleet import fleet
 from workflows.step_functions.machine import FUNCTION_SECONDS, machine
 
-HERE = Path(workflows.step_functions.__file__).parent
-TEMPLATE = HERE / "template.yaml"
 MACHINES = {**{name: machine(name, stages) for name, stages in WORKFLOWS.items()}, "fleet": fleet()}
 VALUES = {"KeyMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:key", "ResultsBucket": "results"}
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads the short forms of CloudFormation's functions."""
-
-
-def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
-    match node:
-        case yaml.ScalarNode():
-            return {name: loader.construct_scalar(node)}
-        case yaml.SequenceNode():
-            return {name: loader.construct_sequence(node, deep=True)}
-        case _:
-            return {name: loader.construct_mapping(node, deep=True)}  # type: ignore[arg-type]
-
-
-_Loader.add_multi_constructor("!", _function)
-
-
-def resources() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)["Resources"]  # noqa: S506 - a safe loader
-    return found
 
 
 def tool(*command: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -104,47 +75,6 @@ def test_cfn_lint_finds_nothing_in_the_machines_themselves(tmp_path: Path) -> No
     found = tool(BIN / "cfn-lint", path)
 
     assert (found.returncode, found.stdout) == (0, "")
-
-
-CONFIG = """
-store: {uri: "secretsmanager:us-east-1/mrk"}
-defaults: {proof: full}
-keys:
-  never: {arn: "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"}
-  expiring: {arn: "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ac", expires: 90d}
-"""
-
-
-def test_the_function_may_do_what_mrk_policy_prints_and_nothing_else(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Least privilege: the same statements, for any multi-Region key, with `proof: full`, expiring or not."""
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    served = [option for workflow in WORKFLOWS for option in ("--for", workflow)]
-    assert invoke(["policy", "-c", str(tmp_path / "config.yaml"), *served]) == 0
-    printed = {one["Sid"]: one for one in json.loads(capsys.readouterr().out)["Statement"]}
-    policies = {one["PolicyName"]: one for one in resources()["FunctionRole"]["Properties"]["Policies"]}
-    ours = {one["Sid"]: one for one in policies["mrk"]["PolicyDocument"]["Statement"]}
-
-    assert {sid: without_resource(one) for sid, one in ours.items()} == {
-        sid: without_resource(one) for sid, one in printed.items()
-    }
-    secrets = "arn:${AWS::Partition}:secretsmanager:${StoreRegion}:${AWS::AccountId}:secret:${StorePrefix}/*"
-    allowed = {"StoreRead": {"Fn::Sub": secrets}, "StoreWrite": {"Fn::Sub": secrets}}
-    assert {sid: one["Resource"] for sid, one in ours.items() if sid.startswith("Store")} == allowed
-    assert all(one["Resource"] == {"Ref": "KeyArns"} for sid, one in ours.items() if sid not in allowed)
-
-
-def without_resource(statement: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in statement.items() if name != "Resource"}
-
-
-def test_nothing_may_delete() -> None:
-    """I5: no role has a right to delete key material, secrets or keys."""
-    actions = re.findall(r"\b(?:kms|secretsmanager|iam|s3):\w+", TEMPLATE.read_text())
-
-    assert actions
-    assert not [action for action in actions if re.search("Delete|ScheduleKey|Put(?!Object)|Update|Disable", action)]
 
 
 @pytest.mark.parametrize(("machine_name", "rendered"), [("KeyMachine", "run"), ("FleetMachine", "fleet")])
