@@ -29,7 +29,6 @@ class Context:
 def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that is configured as the template does it; nothing answers where it points to."""
     monkeypatch.setenv("MRK_STORE__URI", "secretsmanager:us-east-1/mrk")
-    monkeypatch.setenv("MRK_KEYS", json.dumps({"payments": {"arn": ARN}}))
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:9")
 
@@ -51,11 +50,36 @@ def test_a_store_on_a_disk_is_refused(monkeypatch: pytest.MonkeyPatch, uri: str)
     assert "Lambda" in str(error)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {**KEY, "proof": "off", "missing_old": "allow", "repair": "auto", "safety_window": "1d"},
+        {"name": "other", "arn": ARN.replace("us-east-1", "eu-west-1"), "repair": "auto"},
+        {"name": "other", "arn": "arn:aws:kms:us-east-1:111122223333:alias/payments", "repair": "auto"},
+        {"name": "payments"},
+    ],
+)
+def test_the_input_cannot_put_the_owners_settings_aside(monkeypatch: pytest.MonkeyPatch, asked: Any) -> None:
+    """P10: neither by the name, nor by the ARN in another Region, nor by an alias of a configured key."""
+    monkeypatch.setenv("MRK_KEYS", json.dumps({"payments": {"arn": ARN}}))
+
+    error = refused({"op": "run", "key": asked})
+
+    assert type(error) is UsageError
+    assert '{"key": "payments"}' in str(error)
+
+
+def test_a_key_that_the_settings_lack_is_told_with_those_that_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MRK_KEYS", json.dumps({"payments": {"arn": ARN}}))
+
+    assert "no key 'salaries'; it has: payments" in str(refused({"op": "run", "key": "salaries"}))
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "no operation": ({}, "there is no operation None"),
     "another operation": ({"op": "delete"}, "there is no operation 'delete'"),
     "no key": ({"op": "run"}, "names no key"),
-    "a key that the config lacks": ({"op": "run", "key": "salaries"}, "no key 'salaries'"),
+    "a key that the config lacks": ({"op": "run", "key": "salaries"}, "names no keys"),
     "a key without an ARN": ({"op": "run", "key": {"name": "payments"}}, "arn: Field required"),
     "a key with a setting that there is not": ({"op": "run", "key": {**KEY, "regoins": []}}, "regoins"),
     "a workflow that there is not": ({"op": "run", "key": KEY, "workflow": "destroy"}, "no workflow 'destroy'"),

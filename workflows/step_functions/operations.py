@@ -179,9 +179,17 @@ def _settings(asked: Mapping[str, Any]) -> Settings:
 
 
 def _key(asked: Any, settings: Settings) -> dict[str, KeySettings]:
-    """Find a key by its name or ARN in the config, or take its settings from the input."""
+    """Find a key by its name or ARN in the config; or, where that names none, take its settings from the input.
+
+    Whoever may start an execution cannot put aside what the owner of a configured key has set (P10).
+    """
     if isinstance(asked, str):
         return jobs.named(settings, [asked])
+    if isinstance(asked, Mapping) and settings.keys:
+        raise UsageError(
+            "the input brings settings of a key, and the function's own settings name its keys",
+            f'write {{"key": "{next(iter(settings.keys))}"}}; settings are taken only where Keys is empty',
+        )
     if not isinstance(asked, Mapping) or not isinstance(asked.get("name"), str):
         hint = 'write {"key": "payments"}, or {"key": {"name": "payments", "arn": "arn:aws:kms:..."}}'
         raise UsageError("the input names no key", hint)
