@@ -2,8 +2,8 @@
 
 `python bench/prove.py [PART...]` runs some parts only. Each part leaves its numbers in build/prove/PART.json:
 
-    {"part": "crash", "share": "all", "at": "2026-11-24T03:00Z", "seconds": 600, "tests": 49, "failed": 0, "xfailed": 0,
-     "numbers": {"points_killed": 880, "lost": 0}}
+    {"part": "crash", "share": "all", "at": "2026-11-24T03:00Z", "commit": "059c887", "seconds": 600, "tests": 49,
+     "failed": 0, "xfailed": 0, "numbers": {"points_killed": 880, "lost": 0, "lost_judged": 1760}}
 
 and the document is written from all the files that are there, so that a part which somebody else measures (mutation
 testing: `make mutation` writes build/prove/mutation.json, with numbers `mutants`, `killed` and `untried`) only needs to
@@ -13,11 +13,13 @@ leave its file. Exit code 1 where anything failed.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill
@@ -45,7 +47,7 @@ TESTS = {
 
 _SEARCHED = re.compile(r"([\d,]+) states, ([\d,]+) steps, depth (\d+)")
 
-SAMPLED = ("crash", "faults", "secrets")
+SAMPLED = ("crash", "faults", "races", "secrets", "switches")
 
 PARTS = ("search", *TESTS)
 
@@ -58,83 +60,100 @@ PROMISES = {
 
 
 class Claim(NamedTuple):
-    """What a part is called, what it counts, and what that means."""
+    """What a part is called, what it counts, what it runs against, and what it means."""
 
     title: str
     counted: str
+    against: str
     meaning: str
 
 
 CLAIMS = {
     "search": Claim(
         "Exhaustive search",
-        "{scenarios} scenarios, {states:,} states, {steps:,} steps, depth {depth}",
-        "Every order in which two runs of the shipping decision code, KMS, crashes, lost replies, stale looks and "
-        "other people can act on one key, within stated bounds (`bench/search.py`).",
+        "{scenarios} scenarios, {states:,} states, {steps:,} steps, depth {depth}, {counter_examples} counter-examples",
+        "a small world of its own; no HTTP",
+        "Every order in which two or three runs of the shipping decision code, KMS, crashes, lost replies, stale looks "
+        "and other people can act on one key, within stated bounds (`bench/search.py`). It has its own rules for what "
+        "must never happen (`tests/search/search_calls.py`): what breaks one is a counter-example.",
     ),
     "crash": Claim(
         "Crash matrix",
         "{points_killed:,} points killed ({points_not_reached:,} not reached: polls vary)",
-        "`mrk` as a real process over four Regions, killed with -9: a rotation at every call of KMS and every change "
-        "of the store, before it has an effect and after that, at some of its looks at the store, and in the middle of "
-        "lines of its journal; other workflows at some of their calls. Then run again (`tests/crash`).",
+        "HTTP, real processes",
+        "`mrk` as a real process over four Regions, killed with -9, in each workflow: at every call of KMS and of the "
+        "store, before it has an effect and after that, and in the middle of every line of its journal. Then run "
+        "again (`tests/crash`).",
     ),
     "faults": Claim(
         "Fault matrix",
         "{faults_tried:,} faults tried",
+        "HTTP, sockets and file systems",
         "Every modelled error of every operation used, throttling, refused and expired credentials, lost requests and "
-        "replies, 500 and 503, no host, no connection, no answer; once, three times, for ever; each is compared with "
-        "what a table says it comes to, within the deadline (`tests/faults`).",
+        "replies, 500 and 503, no host, no connection, no answer; once, three times, for ever; a disk that is full or "
+        "not to be written on; each is compared with what a table says it comes to, within the deadline "
+        "(`tests/faults`).",
     ),
     "races": Claim(
         "Races",
         "{races_run:,} races run",
+        "HTTP, some with real processes",
         "Two to eight processes on one store, separate stores, and other people: replicas made and scheduled for "
-        "deletion, another primary, imports, rotations and deletions by hand, an abort; each at many calls of a run, "
+        "deletion, another primary, imports, rotations and deletions by hand, an abort; at every call of a run, "
         "before the call's effect and after it (`tests/races`).",
     ),
     "lag": Claim(
         "Lag",
         "{lagging_runs:,} runs",
-        "Reads that lag and flap as was measured of AWS, a start date that vanishes early "
-        "(`tests/properties/test_lag.py`).",
+        "HTTP",
+        "Every workflow under reads that lag and flap as was measured of AWS, and a start date that vanishes early "
+        "(`tests/properties/test_lag.py`, `test_lagging_workflows.py`).",
     ),
     "properties": Claim(
         "Properties",
         "{examples:,} examples",
-        "From any state that random legal calls reach, a rotation comes to a proven end or stops with a reason "
-        "(`tests/properties/test_any_state.py`).",
+        "HTTP",
+        "From any state that random legal calls and workflows reach, a rotation comes to a proven end or stops with a "
+        "reason (`tests/properties/test_any_state.py`).",
     ),
     "switches": Claim(
         "Open questions",
         "{answers:,} runs under another answer",
+        "HTTP",
         "What nothing public settles about KMS is a switch of the simulator; each is thrown, one at a time, and a "
         "rotation is begun, finished, given up and repaired (`tests/properties/test_switches.py`).",
     ),
     "refusals": Claim(
         "Fatal rotations refused",
         "{refusals:,} refusals",
+        "HTTP, the real command",
         "What KMS would accept and the owner would regret is refused, with a way out, and shown by `mrk plan` "
         "(`tests/properties/test_fatal_rotations.py`).",
     ),
     "secrets": Claim(
         "Secrets",
         "{texts_searched:,} texts searched",
+        "HTTP, real processes",
         "Nothing written, printed or raised at level debug, with faults everywhere, holds key material in any "
         "encoding; no core dump is offered (`tests/properties/test_secrets_everywhere.py`).",
     ),
     "fuzz": Claim(
         "Fuzz",
         "{inputs_fuzzed:,} inputs",
+        "HTTP for answers of KMS; files without it",
         "Malformed answers of KMS, config files, store entries and journals: a clear error, never a traceback "
         "(`tests/fuzz`).",
     ),
     "mutation": Claim(
         "Mutation testing",
         "{killed:,} of {mutants:,} mutants killed; {untried:,} not tried",
+        "the core's tests, most of them without HTTP",
         "Changes made to the code on purpose, which some test must notice (`make mutation`).",
     ),
 }
+
+MEASURED_ON = ("orchestrator", "workflows")
+"""What a measurement is about: when this changes, it is about something older."""
 
 
 def main() -> None:
@@ -175,7 +194,7 @@ def tested(part: str) -> dict[str, Any]:
 
 
 def search() -> dict[str, Any]:
-    """Search every scenario; a counter-example ends it."""
+    """Search every scenario, to the last one, whatever is found."""
     begun, size = time.monotonic(), "deep" if SHARE == "all" else "quick"
     ended = subprocess.run(
         [sys.executable, "bench/search.py", size], cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE
@@ -186,6 +205,7 @@ def search() -> dict[str, Any]:
         numbers["states"] += int(states.replace(",", ""))
         numbers["steps"] += int(steps.replace(",", ""))
         numbers["depth"] = max(numbers["depth"], int(depth))
+    numbers["counter_examples"] = ended.stdout.count("counter-example: ")
     return told("search", begun, numbers["scenarios"], int(ended.returncode != 0), numbers)
 
 
@@ -196,6 +216,7 @@ def told(part: str, begun: float, tests: int, failed: int, numbers: Counter[str]
         "part": part,
         "share": SHARE,
         "at": at,
+        "commit": commit(),
         "seconds": seconds,
         "tests": tests,
         "failed": failed,
@@ -204,41 +225,79 @@ def told(part: str, begun: float, tests: int, failed: int, numbers: Counter[str]
     return about | {"numbers": dict(numbers)}
 
 
+def commit() -> str:
+    """Name what is measured: the commit, and whether the files differ from it."""
+    changed = git("status", "--porcelain", "--", *MEASURED_ON, "tests", "bench")
+    return git("rev-parse", "--short", "HEAD") + (" and changes" if changed else "")
+
+
+def git(*words: str) -> str:
+    """Ask git; what it cannot tell is empty."""
+    return subprocess.run(
+        [str(shutil.which("git")), *words], cwd=ROOT, check=False, text=True, capture_output=True
+    ).stdout.strip()
+
+
 def document(found: dict[str, dict[str, Any]]) -> str:
     """Write down what was measured, and nothing else."""
-    promised = {name: sum(result["numbers"].get(name, 0) for result in found.values()) for name in PROMISES}
     lines = [
         "# Reliability: what was tried, and what came of it",
         "",
-        "Written by `make prove` from what it measured; do not edit. `make test` runs a slice of the same.",
-        "Everything runs against the simulator (`docs/simulator.md`), over HTTP, and none of it against AWS itself.",
+        "Written by `make prove` from what it measured; do not edit. `make test` runs a slice of the same. Nothing was",
+        "measured against AWS itself: `against` tells against what, and HTTP is that of the simulator",
+        "(`docs/simulator.md`).",
         "",
-        "| promise | broken |",
-        "|---|---|",
-        *(f"| {title} | {promised[name]} |" for name, title in PROMISES.items()),
+        "| promise | judged | broken |",
+        "|---|---|---|",
+        *(promised(name, title, found.values()) for name, title in PROMISES.items()),
         "",
-        "| proof | measured | failed | expected to fail | when |",
-        "|---|---|---|---|---|",
-        *(row(part, result) for part, result in found.items()),
+        "| proof | measured | against | promises judged | failed | expected to fail | commit | when |",
+        "|---|---|---|---|---|---|---|---|",
+        *(row(part, found[part]) if part in found else unmeasured(part) for part in CLAIMS),
         "",
-        *(line for part in found for line in (fill(f"**{CLAIMS[part].title}.** {CLAIMS[part].meaning}", 120), "")),
-        "A promise is judged from outside, after every crash, fault and race: by what the simulated keys really are in",
-        "every Region, and by the bytes that the stores can give back (`tests/verdict.py`). Tests that are expected to",
-        "fail are known defects; each says which.",
+        *(line for claim in CLAIMS.values() for line in (fill(f"**{claim.title}.** {claim.meaning}", 120), "")),
+        "A promise is judged from outside: by what the simulated keys really are in every Region, and by the bytes",
+        "that the stores can give back (`tests/verdict.py`), which counts by itself what it finds. A proof that judges",
+        "none says so with a dash: there, what failed is what was broken. Tests that are expected to fail are known",
+        "defects; each says which. A commit with a star is older than the last change of the product.",
     ]
-    missing = [CLAIMS[part].title for part in CLAIMS if part not in found]
-    return "\n".join([*lines, *(["", f"Not measured: {', '.join(missing)}."] if missing else [])]) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def promised(name: str, title: str, found: Iterable[dict[str, Any]]) -> str:
+    """One promise: how often it was judged, and what was broken; where nobody judged it, nothing is claimed."""
+    numbers = sum((Counter(result["numbers"]) for result in found), Counter[str]())
+    if not numbers[f"{name}_judged"]:
+        return f"| {title} | not measured | not measured |"
+    return f"| {title} | {numbers[f'{name}_judged']:,} times | {numbers[name]} |"
 
 
 def row(part: str, result: dict[str, Any]) -> str:
     """One line of the table."""
-    title, counted, _ = CLAIMS[part]
-    numbers = Counter(result["numbers"])
-    measured = counted.format_map({name: numbers[name] for name in fields(counted)})
+    claim, numbers = CLAIMS[part], Counter(result["numbers"])
+    known = all(name in numbers for name in fields(claim.counted))
+    measured = claim.counted.format_map(numbers) if known else "not measured"
     sampled = part in SAMPLED and result.get("share", "all") != "all"
     measured += f" (one in {result['share']} of all)" if sampled else ""
     measured += " (the quick scenarios)" if part == "search" and result["share"] != "all" else ""
-    return f"| {title} | {measured} | {result['failed']} | {result.get('xfailed', 0)} | {result['at']} |"
+    judged = f"{numbers['lost_judged']:,} times" if numbers["lost_judged"] else "–"
+    ended = (str(result["failed"]), str(result.get("xfailed", 0)), named(result), result["at"])
+    return f"| {' | '.join((claim.title, measured, claim.against, judged, *ended))} |"
+
+
+def unmeasured(part: str) -> str:
+    """The line of a part that left no result."""
+    claim = CLAIMS[part]
+    return f"| {claim.title} | not measured | {claim.against} | not measured | – | – | – | – |"
+
+
+def named(result: dict[str, Any]) -> str:
+    """Name the commit of a measurement, with a star where the product has changed since."""
+    at = str(result.get("commit", "unknown"))
+    number, *_ = at.split(" ")
+    since = git("diff", "--name-only", number, "--", *MEASURED_ON)
+    known = git("rev-parse", "--verify", "--quiet", f"{number}^{{commit}}")
+    return at if known and not since else f"{at} *"
 
 
 def fields(counted: str) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import verdict
 from orchestrator.simulator import Lag, Simulator, Switches, serve
 from worlds import ManualClock, World
 
@@ -21,6 +22,15 @@ def _no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-aws-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True)
+def _counted(record_property: verdict.Count) -> Iterator[None]:
+    """What a test judges of the promises is counted, however it ends; `make prove` sums it up."""
+    verdict.TALLY.clear()
+    yield
+    for name, number in verdict.TALLY.numbers().items():
+        record_property(name, number)
 
 
 @pytest.fixture

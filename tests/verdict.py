@@ -1,19 +1,50 @@
 """The four promises, judged from outside: by what the simulated world really is, and by the bytes in the stores."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import StoreError
 from orchestrator.model import KeyArn, KeyIdentity
 from orchestrator.ports import MaterialStore
 from orchestrator.simulator import Simulator, TrueKey
+from orchestrator.simulator.events import material_id
 
 PROMISES = ("lost", "double", "unusable", "false_success")
 """Materials lost, rotations too many, usable keys made unusable, successes told that were none."""
 
 Count = Callable[[str, object], None]
 """Pytest's record_property: what is counted here is summed up by `make prove`."""
+
+
+@dataclass
+class Tally:
+    """How often each promise was judged in one test, and what was found broken; what is found twice counts once."""
+
+    judged: Counter[str] = field(default_factory=Counter)
+    broken: dict[str, set[str]] = field(default_factory=lambda: {promise: set() for promise in PROMISES})
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.judged.clear()
+        for found in self.broken.values():
+            found.clear()
+
+    def note(self, promises: Iterable[str], key: KeyArn, found: Iterable[str]) -> None:
+        """Note that these promises were judged of a key, and what was found: lines that begin with a promise."""
+        self.judged.update(promises)
+        for one in found:
+            self.broken[one.split(":", 1)[0]].add(f"{key}: {one}")
+
+    def numbers(self) -> Mapping[str, int]:
+        """What `make prove` sums up: nothing of what nobody judged."""
+        broken = {name: len(self.broken[name]) for name in self.judged}
+        return broken | {f"{name}_judged": often for name, often in self.judged.items()}
+
+
+TALLY = Tally()
+"""Of the test that runs: conftest.py begins a new one for each, and reports it, however the test ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +91,55 @@ def broken(
     *,
     success: bool,
     rotations: int = 1,
+    moved: bool = True,
     known: Iterable[bytes] = (),
 ) -> list[str]:
-    """Name every promise that was broken. `known` are bytes that somebody else keeps."""
+    """Name every promise that was broken, and count it.
+
+    `rotations` are wanted at most, and `moved` tells whether a success says that CURRENT is another one where any is
+    wanted; `known` are bytes that somebody else keeps.
+    """
     keys, stores = everywhere(simulator, arn), tuple(stores)
-    found = [
-        f"lost: no store has {name}" for name in _lost(simulator, keys, {*held(*stores, key=arn.identity), *known})
-    ]
+    found = [f"lost: no store has {name}" for name in _lost(keys, arn, {*held(*stores, key=arn.identity), *known})]
     done = keys[arn.region].rotations - earlier.rotations
     if done > rotations:
         found.append(f"double: {done} rotations, {rotations} wanted")
     dead = [f"{region} {key.key_state}" for region, key in keys.items() if key.key_state != "Enabled"]
     found += [f"unusable: {one}" for one in dead if one.split()[0] in earlier.enabled]
     if success:
-        found += [f"false_success: {why}" for why in _not_as_told(keys, arn, earlier, stores, rotations)]
+        found += [f"false_success: {why}" for why in _not_as_told(keys, arn, earlier, stores, moved and rotations > 0)]
+    TALLY.note(PROMISES if success else PROMISES[:3], arn, found)
     return found
 
 
-def _lost(simulator: Simulator, keys: dict[str, TrueKey], kept: set[bytes]) -> list[str]:
-    """Every permanent material, and every pending one, of which no copy is left to repair the key from."""
-    lost = []
-    for row in next(iter(keys.values())).rows:
-        content = next((c for r in keys if (c := simulator.material(r, keys[r].arn, row.material_id))), None)
-        if content is not None and content not in kept:
-            lost.append(row.material_id)
-    return lost
+def untrue(simulator: Simulator, arn: KeyArn, earlier: Before, stores: Iterable[MaterialStore]) -> list[str]:
+    """Judge a success by what its run could see, and count it: what others did after its last look is not its fault."""
+    current = everywhere(simulator, arn)[arn.region].current
+    proven = {entry.linked for store in stores for entry in store.entries(arn.identity) if entry.proven}
+    found = [] if current in proven else ["false_success: CURRENT is not proven material of ours"]
+    if current == earlier.current:
+        found.append("false_success: CURRENT is what it was")
+    TALLY.note(["false_success"], arn, found)
+    return found
+
+
+def _lost(keys: dict[str, TrueKey], arn: KeyArn, kept: set[bytes]) -> list[str]:
+    """Every permanent material, and every pending one, that the key cannot be repaired with from these bytes.
+
+    By the ids that KMS gives to the bytes, so that what no Region holds any more is judged, too.
+    """
+    recoverable = {material_id(arn.key_id, content) for content in kept}
+    listed = {row.material_id for key in keys.values() for row in key.rows}
+    return sorted(listed - recoverable)
 
 
 def _not_as_told(
-    keys: dict[str, TrueKey], arn: KeyArn, earlier: Before, stores: Iterable[MaterialStore], rotations: int
+    keys: dict[str, TrueKey], arn: KeyArn, earlier: Before, stores: Iterable[MaterialStore], moved: bool
 ) -> list[str]:
     true = keys[arn.region]
     wrong = [f"{region} is {key.key_state}" for region, key in keys.items() if key.key_state != "Enabled"]
     wrong += [f"{r} lacks {row.material_id}" for r, key in keys.items() for row in key.rows if not row.usable]
-    if rotations and true.current == earlier.current:
+    if moved and true.current == earlier.current:
         wrong.append("CURRENT is what it was")
     if true.pending or true.rotating:
         wrong.append("something is pending or rotating still")
@@ -101,12 +147,6 @@ def _not_as_told(
     if not any(entry.proven for entry in entries):
         wrong.append("the entry of CURRENT is not linked and proven")
     return wrong
-
-
-def count_broken(count: Count, found: Iterable[str]) -> None:
-    """Count broken promises by kind."""
-    for promise in PROMISES:
-        count(promise, sum(one.startswith(f"{promise}:") for one in found))
 
 
 def tell(problems: list[Any]) -> str:

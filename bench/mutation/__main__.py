@@ -134,7 +134,14 @@ def summed_up(modules: list[str], seconds: int) -> dict[str, Any]:
                     survivors.append(about_it | {"reason": reasons.get(key, "")})
     sums = {name: sum(counts[name] for counts in scores.values()) for name in ("mutants", "killed", "untried")}
     score = sums["killed"] / max(sums["mutants"], 1)
-    about = {"part": "mutation", "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"), "seconds": seconds}
+    commit = [str(shutil.which("git")), "rev-parse", "--short", "HEAD"]
+    named = subprocess.run(commit, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE).stdout.strip()
+    about = {
+        "part": "mutation",
+        "commit": named,
+        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
+        "seconds": seconds,
+    }
     about |= {
         "tests": sums["mutants"],
         "failed": int(score < ENOUGH or sums["untried"] > 0),

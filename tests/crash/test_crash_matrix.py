@@ -15,7 +15,7 @@ from orchestrator.kms import KmsFactory, KmsOptions
 from orchestrator.model import EntryName, ImportType, MaterialId, Region
 from orchestrator.ports import WrappingAlgorithm
 from sizes import EVERYTHING, some
-from verdict import Count, count_broken, tell
+from verdict import Count, tell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -94,7 +94,6 @@ def test_killed_anywhere_and_run_again_it_comes_to_the_same_end(
 
     record_property("points_killed", killed)
     record_property("points_not_reached", len(mine) - killed)
-    count_broken(record_property, [one.split(": ", 2)[-1] for one in wrong])
     assert not wrong, tell(wrong)
     assert killed > len(mine) / 3, "more than the polls, whose number varies, was missed"
 

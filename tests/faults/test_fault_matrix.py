@@ -17,7 +17,7 @@ from orchestrator.runner import GRACE
 from orchestrator.simulator import Simulator
 from quick import quick
 from sizes import EVERYTHING, some
-from verdict import Before, Count, before, broken, count_broken, tell
+from verdict import Before, Count, before, broken, tell
 from worlds import REGIONS, World
 
 pytestmark = pytest.mark.timeout(1800)
@@ -67,11 +67,6 @@ def met(world: World, case: str, expected: str | Sequence[str], fail: Callable[[
     return [f"{case}: {one}" for one in wrong]
 
 
-def count(record: Count, tried: int, wrong: list[str]) -> None:
-    record("faults_tried", tried)
-    count_broken(record, [one.split(": ", 2)[-1] for one in wrong])
-
-
 @pytest.fixture
 def world(world: World) -> World:
     """A world that is quick, as it runs often."""
@@ -91,7 +86,7 @@ def test_every_fault_of_every_operation_ends_as_the_table_says(
             simulator.faults.add(operation=case.operation, region=case.region, times=TIMES[case.often], **found)
 
         wrong += met(world, str(case), case.expected, fail)
-    count(record_property, len(mine), wrong)
+    record_property("faults_tried", len(mine))
     assert not wrong, tell(wrong)
 
 
@@ -129,7 +124,7 @@ def test_any_one_call_may_fail(world: World, record_property: Count, chunk: int)
             simulator.faults.add(calls=[number], **rule(fault))
 
         wrong += met(world, f"call {number}: {fault}", AT_EVERY_CALL[fault], fail)
-    count(record_property, len(mine), wrong)
+    record_property("faults_tried", len(mine))
     assert not wrong, tell(wrong)
 
 
@@ -144,7 +139,7 @@ def test_credentials_may_expire_at_any_call(world: World, record_property: Count
             simulator.faults.add(calls=range(number, 10_000), error="ExpiredTokenException")
 
         wrong += met(world, f"from call {number} on", ("failed",), fail)
-    count(record_property, len(mine), wrong)
+    record_property("faults_tried", len(mine))
     assert not wrong, tell(wrong)
 
 
@@ -156,7 +151,7 @@ def test_a_region_that_is_down_for_a_while_costs_time_and_one_that_stays_down_a_
     """I10: a Region that comes back is waited for."""
     wrong = met(world, f"{region} down for 30 calls", "finished", lambda s: _down(s, region, fault, 30))
     wrong += met(world, f"{region} down", "failed", lambda s: _down(s, region, fault, None))
-    count(record_property, 2, wrong)
+    record_property("faults_tried", 2)
     assert not wrong, tell(wrong)
 
 

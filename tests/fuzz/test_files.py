@@ -17,7 +17,7 @@ from orchestrator.model import EntryName, ImportType
 from orchestrator.ports import WrappingAlgorithm
 from quick import quick
 from sizes import EVERYTHING
-from verdict import Count, tell
+from verdict import Count, before, broken, held, tell
 from workflows.cli import invoke
 from worlds import World
 
@@ -140,6 +140,7 @@ def test_a_key_whose_store_is_spoilt_is_blocked_or_failed_and_keeps_its_promises
     for seed in range(inputs):
         dice = drawn("rotation", seed)
         arn = world.make_key()
+        earlier = before(world.simulator, arn)
         name = EntryName(arn.identity, world.true(arn).current)
         world.store.deposit(name)
         if dice.random() < 0.5:
@@ -151,6 +152,13 @@ def test_a_key_whose_store_is_spoilt_is_blocked_or_failed_and_keeps_its_promises
         file.write_bytes(torn(whole, dice))
         file.chmod(0o600)
         report = world.rotate(arn)
+        spoilt = file.read_bytes()
+        file.write_bytes(whole)  # what the test itself has spoilt is not lost by us
+        known = held(world.store, key=arn.identity)
+        file.write_bytes(spoilt)
+        success = report.status == "finished"
+        found = broken(world.simulator, arn, earlier, [world.store], success=success, known=known)
+        wrong += [f"{file.name} {seed}: {one}" for one in found]
         if report.status not in {"blocked", "failed", "finished"}:
             wrong.append(f"{file.name} {seed}: {report.status} {report.message}")
         if world.true(arn).rotations and report.status != "finished":

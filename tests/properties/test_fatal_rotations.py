@@ -15,7 +15,7 @@ from orchestrator.model import EntryName, ImportType, KeyArn, MissingOld, Policy
 from orchestrator.plan import predict
 from orchestrator.progress import Report
 from orchestrator.simulator import Call
-from verdict import Count
+from verdict import Count, before, broken, held
 from worlds import REGIONS, World
 
 PRIMARY, REPLICA = REGIONS[0], REGIONS[2]
@@ -199,6 +199,12 @@ def looked_and_planned(world: World, arn: KeyArn, policy: Policy) -> set[str]:
     return {str(block.reason) for block in end.blocks} | {str(wait.reason) for wait in end.waits}
 
 
+def elsewhere(world: World, arn: KeyArn) -> set[bytes]:
+    """What the stores of this test hold."""
+    stores = (world.open_store(f"file:{world.directory / name}") for name in ("store", "other"))
+    return held(*stores, key=arn.identity)
+
+
 def picture(world: World, arn: KeyArn) -> Any:
     """Everything that a refusal must leave alone."""
     return {
@@ -215,9 +221,11 @@ def test_it_is_refused_with_its_reason_and_a_way_out_and_planned_so(
     if window:
         made_with["valid_to"] = (world.clock.now() + window).replace(microsecond=0)
     arn = world.make_key(**made_with)
+    known = held(world.store, key=arn.identity)
     fatal.bring_about(world, arn)
     policy = replace(world.policy, **(fatal.policy or {}))
     was, entries = picture(world, arn), len(world.store.entries(arn.identity))
+    earlier, known = before(world.simulator, arn), known | elsewhere(world, arn)
     calls = world.simulator.calls[-1].number
 
     planned = looked_and_planned(world, arn, policy)
@@ -230,6 +238,7 @@ def test_it_is_refused_with_its_reason_and_a_way_out_and_planned_so(
     assert all(block.message for block in mine)
     assert str(fatal.reason) in planned
     assert picture(world, arn) == was
+    assert not broken(world.simulator, arn, earlier, [world.store], success=False, rotations=0, known=known)
     assert len(world.store.entries(arn.identity)) == entries
     sent = [call.operation for call in world.simulator.calls if call.number > calls]
     assert not [operation for operation in sent if operation.startswith(CHANGING)], sent

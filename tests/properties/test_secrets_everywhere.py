@@ -14,7 +14,7 @@ import pytest
 from fault_rules import RULES
 
 import orchestrator
-from crash.crash_kit import Scene, Workflow, scene
+from crash.crash_kit import Scene, Workflow, judged, scene
 from orchestrator.model import EntryName
 from orchestrator.simulator import Simulator
 from sizes import some
@@ -70,6 +70,7 @@ def test_nothing_that_a_process_writes_or_prints_holds_the_material(
             out, err = process.communicate(timeout=100)
             texts += [("stdout", out.encode()), ("stderr", err.encode())]
             made.simulator.faults.clear()
+            assert not judged(made, ROTATE, success=process.returncode == 0)
         texts += written(made)
         secrets = held(made.store)
         assert len(secrets) == 2

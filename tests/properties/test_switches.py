@@ -11,7 +11,7 @@ from orchestrator.progress import Report
 from orchestrator.settings import KeySettings
 from orchestrator.simulator import Switches
 from sizes import some
-from verdict import Count
+from verdict import Before, Count, before, broken
 from workflows import jobs
 from workflows.abort import abort
 from workflows.rotate import ROTATE
@@ -54,7 +54,9 @@ def ran(world: World, arn: KeyArn) -> Report:
     return world.runner().run([jobs.repair("payments", KeySettings(arn=str(arn)), world.policy)])[0]
 
 
-def well(world: World, arn: KeyArn, rotations: int) -> None:
+def well(world: World, arn: KeyArn, earlier: Before, rotations: int) -> None:
+    """Nothing is broken, and so many rotations were done."""
+    assert not broken(world.simulator, arn, earlier, [world.store], success=True, rotations=rotations)
     everywhere = world.everywhere(arn).values()
     assert {str(key.key_state) for key in everywhere} == {"Enabled"}
     assert world.true(arn).rotations == rotations
@@ -69,6 +71,7 @@ def test_a_rotation_is_finished_whatever_the_answer(
     record_property("answers", 1)
     world = make_world(switches=Switches(**{switch: value}))
     arn = world.make_key()
+    earlier = before(world.simulator, arn)
     world.rotate(arn, stages=ROTATE[:4])
     lost = world.true(arn).pending
     world.client(REGIONS[1]).delete_imported_key_material(KeyId=arn.key_id, KeyMaterialId=lost)
@@ -76,7 +79,7 @@ def test_a_rotation_is_finished_whatever_the_answer(
     report = world.rotate(arn)
 
     assert report.status == "finished", report
-    well(world, arn, rotations=1)
+    well(world, arn, earlier, rotations=1)
 
 
 @each(4)
@@ -87,12 +90,13 @@ def test_a_rotation_is_given_up_whatever_the_answer(
     record_property("answers", 1)
     world = make_world(switches=Switches(**{switch: value}))
     arn = world.make_key()
+    earlier = before(world.simulator, arn)
     world.rotate(arn, stages=ROTATE[:5])
 
     assert world.runner().run([abort("payments", arn, world.policy)])[0].status == "finished"
-    well(world, arn, rotations=0)
+    well(world, arn, earlier, rotations=0)
     assert world.rotate(arn).status == "finished"
-    well(world, arn, rotations=1)
+    well(world, arn, earlier, rotations=1)
 
 
 @each(4)
@@ -103,6 +107,7 @@ def test_what_is_lost_or_disabled_is_told_and_repaired_whatever_the_answer(
     record_property("answers", 1)
     world = make_world(switches=Switches(**{switch: value}))
     arn = world.make_key()
+    earlier = before(world.simulator, arn)
     replica = world.client(REGIONS[1])
     replica.disable_key(KeyId=arn.key_id)
     assert world.rotate(arn).status == "blocked"
@@ -113,7 +118,7 @@ def test_what_is_lost_or_disabled_is_told_and_repaired_whatever_the_answer(
 
     assert ran(world, arn).status == "finished"
     assert world.rotate(arn).status == "finished"
-    well(world, arn, rotations=1)
+    well(world, arn, earlier, rotations=1)
 
 
 def test_a_key_without_replicas_whose_new_material_never_gets_ready_is_told_and_loses_nothing(make_world: Make) -> None:
@@ -132,9 +137,10 @@ def test_a_partition_without_this_feature_is_told_and_nothing_is_lost(make_world
     """U18: KMS refuses the second material of a multi-Region key."""
     world = make_world(switches=Switches(partitions_without_multi_region_import=frozenset({"aws"})))
     arn = world.make_key()
+    earlier = before(world.simulator, arn)
 
     report = world.rotate(arn)
 
     assert report.status in {"blocked", "failed"}, report
     assert report.blocks[0].message
-    well(world, arn, rotations=0)
+    well(world, arn, earlier, rotations=0)
