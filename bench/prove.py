@@ -36,7 +36,7 @@ TESTS = {
     "crash": ["tests/crash"],
     "faults": ["tests/faults"],
     "races": ["tests/races"],
-    "lag": ["tests/properties/test_lag.py"],
+    "lag": ["tests/properties/test_lag.py", "tests/properties/test_lagging_workflows.py"],
     "properties": ["tests/properties/test_any_state.py"],
     "switches": ["tests/properties/test_switches.py"],
     "refusals": ["tests/properties/test_fatal_rotations.py"],

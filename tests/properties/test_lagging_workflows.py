@@ -1,0 +1,97 @@
+"""Every other workflow under reads that lag and flap, and with replies lost: it ends as without (I8, P8)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kinds import KINDS, Kind
+from orchestrator.model import KeyArn
+from orchestrator.progress import Report
+from orchestrator.simulator import Call
+from quick import quick
+from sizes import some
+from verdict import Count, before, broken, tell
+from worlds import World
+
+pytestmark = pytest.mark.timeout(1800)
+
+SEEDS = range(20)
+OTHERS = [name for name in KINDS if name not in {"rotate", "run"}]
+CHANGING = ("ImportKeyMaterial", "DeleteImportedKeyMaterial", "ReplicateKey")
+
+
+def nothing(_: World) -> None:
+    """Lag alone."""
+
+
+def loses_replies(world: World) -> None:
+    """The first reply of each changing call is lost, in each Region."""
+    for operation in CHANGING:
+        world.simulator.faults.add(operation=operation, times=1, drop="after")
+
+
+def until_it_ends(world: World, arn: KeyArn, kind: Kind) -> list[Report]:
+    """Run it, and again where it asks for that."""
+    policy = replace(world.policy, deadline=timedelta(minutes=60))
+    reports: list[Report] = []
+    while not reports or (reports[-1].status == "failed" and len(reports) < 3):
+        world.clock.advance(minutes=10 * bool(reports))
+        reports += world.runner().run([kind.job(world, arn, policy)])
+    return reports
+
+
+LAGGING = some([(name, also, seed) for name in OTHERS for also in (nothing, loses_replies) for seed in SEEDS], 6)
+RESUMED = [name for name in OTHERS if name != "adopt"]
+INTERRUPTED = some([(name, seed) for name in RESUMED for seed in SEEDS], 4)
+
+
+@pytest.mark.parametrize(("name", "also", "seed"), LAGGING)
+def test_it_ends_as_without(
+    make_world: Callable[..., World], record_property: Count, name: str, also: Callable[[World], None], seed: int
+) -> None:
+    world, kind = quick(make_world(lag="aws-like", seed=seed)), KINDS[name]
+    arn = kind.make(world)
+    world.clock.advance(minutes=10)
+    also(world)
+    earlier, imports = before(world.simulator, arn), len(world.calls("ImportKeyMaterial"))
+
+    reports = until_it_ends(world, arn, kind)
+
+    success = reports[-1].status in {"finished", "idle"}
+    world.clock.advance(minutes=10)
+    wrong = broken(world.simulator, arn, earlier, [world.store], success=success, rotations=kind.rotations)
+    wrong += [] if success else [f"{one.status}: {one.message}" for one in reports]
+    wrong += [] if kind.done(world, arn) else ["not everything is done"]
+    record_property("lagging_runs", len(reports))
+    assert not wrong, tell(wrong)
+    assert len(world.calls("ImportKeyMaterial")) - imports < 20, "a storm of imports"
+
+
+@pytest.mark.parametrize(("name", "seed"), INTERRUPTED)
+def test_it_is_interrupted_anywhere_and_run_again(
+    make_world: Callable[..., World], record_property: Count, name: str, seed: int
+) -> None:
+    """I6: stopped at a call that differs with the seed, and another run goes on at once."""
+    world, kind = quick(make_world(lag="aws-like", seed=seed)), KINDS[name]
+    arn = kind.make(world)
+    world.clock.advance(minutes=10)
+    earlier, runner, stop_at = before(world.simulator, arn), world.runner(), len(world.simulator.calls) + 5 + seed * 7
+
+    def stop(call: Call, when: str) -> None:
+        if call.number >= stop_at and when == "after":
+            runner.stop()
+
+    world.simulator.hooks.append(stop)
+    runner.run([kind.job(world, arn, replace(world.policy, deadline=timedelta(minutes=60)))])
+    world.simulator.hooks.clear()
+    reports = until_it_ends(world, arn, kind)
+
+    success = reports[-1].status in {"finished", "idle"}
+    world.clock.advance(minutes=10)
+    wrong = broken(world.simulator, arn, earlier, [world.store], success=success, rotations=kind.rotations)
+    wrong += [] if success else [f"{one.status}: {one.message}" for one in reports]
+    wrong += [] if kind.done(world, arn) else ["not everything is done"]
+    record_property("lagging_runs", 1 + len(reports))
+    assert not wrong, tell(wrong)
