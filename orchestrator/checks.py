@@ -176,7 +176,8 @@ def importable(seen: RegionView, *, healing: bool = False) -> list[Step]:
     if state in _PASSING:
         return [Wait(Reason.KEY_STATE, f"the key in {region} is {state}", region, look=(region,))]
     if state is KeyState.DISABLED:
-        way = f"an import would enable it: enable it yourself (aws kms enable-key --region {region}), or leave it alone"
+        call = f"aws kms enable-key --region {region} --key-id {seen.arn.key_id}"
+        way = f"an import would enable it: enable it yourself ({call}), or leave it alone"
         return [Block(Reason.DISABLED, f"the key in {region} is Disabled", way, region)]
     if state is KeyState.PENDING_IMPORT:
         message = f"the key in {region} is PendingImport: it lacks key material and cannot be used there"

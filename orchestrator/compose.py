@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import UsageError
-from orchestrator.kms import KmsFactory, KmsOptions, endpoint_class
+from orchestrator.kms import KmsFactory, KmsOptions, check_endpoint, check_regions, endpoint_class
 from orchestrator.model import Action, Outcome, Region, region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
@@ -21,7 +21,7 @@ from orchestrator.ports import Clock, Listener, MaterialStore, WrappingAlgorithm
 from orchestrator.retry import Retry
 from orchestrator.runner import Runner
 from orchestrator.settings import Settings
-from orchestrator.stores import Cloud, Place, Wanted, init_store, open_store
+from orchestrator.stores import Cloud, Place, Wanted, check_store, init_store, open_store
 
 Carrying = Callable[[Action], Outcome]
 """Whatever carries out one action."""
@@ -98,15 +98,38 @@ def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Cloc
     return KmsFactory(options, clock.now, listener)
 
 
+def check(settings: Settings) -> None:
+    """Judge the settings as a whole, as far as that needs no call; raises UsageError, StoreError for the identity."""
+    aws, store, partition = settings.aws, settings.store, _partition(settings)
+    regions = [region for key in settings.keys.values() for region in (region_of(key.arn), *key.regions)]
+    check_regions(partition, (*regions, *store.replica_regions))
+    check_endpoint(aws.endpoint_url, fips=aws.fips, dual_stack=aws.dual_stack)
+    check_store(
+        store.uri,
+        Wanted(
+            SystemClock().now,
+            recipients=store.recipients,
+            identity=store.identity,
+            kms_key=store.kms_key,
+            replica_regions=tuple(Region(region) for region in store.replica_regions),
+        ),
+    )
+
+
 def place(settings: Settings, kms: KmsFactory) -> Place:
     """Tell where key material would be sent: a store that is stamped for another place refuses (P12)."""
-    arns = [key.arn for key in settings.keys.values()]
-    if not arns:
+    partition = _partition(settings)
+    return Place(partition, kms.endpoint_class(region_of(next(iter(settings.keys.values())).arn)))
+
+
+def _partition(settings: Settings) -> str:
+    """Return the one partition that all keys are in."""
+    partitions = sorted({key.arn.split(":")[1] for key in settings.keys.values()})
+    if not partitions:
         raise UsageError("the config names no keys", "add one under `keys`: a name and its arn")
-    partitions = sorted({arn.split(":")[1] for arn in arns})
     if len(partitions) > 1:
         raise UsageError(f"the config mixes keys of the partitions {', '.join(partitions)}", "use one config for each")
-    return Place(partitions[0], kms.endpoint_class(region_of(arns[0])))
+    return partitions[0]
 
 
 def make_store(settings: Settings, recipients: Sequence[str], *, change: bool = False) -> MaterialStore:

@@ -1,7 +1,10 @@
-"""What is wrong with a config file, told by file, line, setting, what was given, and what is allowed."""
+"""What is wrong with the settings: where each was given, which one it is, what was given, and what is allowed."""
 
 import difflib
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -14,12 +17,62 @@ _EXAMPLE = "config.example.yaml explains every setting"
 _LONGEST = 300
 """Characters told of one thing that is wrong."""
 
+_KEY = "[key]"
+_ABOUT_A_KEY = re.compile(r"keys\.(\S+?):? ")
+_WORDS = {
+    "tuple_type": "a list, such as [a, b]",
+    "list_type": "a list, such as [a, b]",
+    "dict_type": "settings below it; leave it out where there are none",
+    "model_type": "settings below it; leave it out where there are none",
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "path_type": "a path",
+}
+"""What is allowed, by pydantic's word for what is wrong."""
 
-def read_yaml(path: Path) -> str:
-    """Return the text of a config file; raises UsageError where it is missing, empty or not YAML."""
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Everything that settings were given in, to find what is to blame. The later wins: file, environment, flags."""
+
+    path: Path | None = None
+    root: Any = None
+    content: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    def place(self, where: Sequence[str]) -> str:
+        """Name what gave a setting, or what should hold one that is missing: a flag, a variable, or a line."""
+        if _holds(self.flags, where):
+            return f"--{where[-1].replace('_', '-')}"
+        return self._variable(where) or self._line(where)
+
+    def _variable(self, where: Sequence[str]) -> str:
+        """Name the environment variable that gave a setting; one for a whole section gives it as JSON."""
+        names = {name.upper(): name for name in self.environment}
+        for length in range(len(where), 0, -1):
+            name = names.get(f"MRK_{'__'.join(where[:length])}".upper())
+            if name and (length == len(where) or _holds(_from_json(self.environment[name]), where[length:])):
+                return name
+        return ""
+
+    def _line(self, where: Sequence[str]) -> str:
+        line = _line_of(self.root, where)
+        return f"{self.path}:{line}" if line else str(self.path or "MRK_...")
+
+
+def read_yaml(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:
+    """Read a config file, once; raises UsageError where it is missing, empty, not YAML, or has a name twice."""
     try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        if root is not None:
+            _refuse_twice(path, root)
+        content = loader.construct_document(root) if root is not None else None
     except FileNotFoundError:
         hint = "copy config.example.yaml there, or name another with -c or MRK_CONFIG"
         raise UsageError(f"there is no config file {path}", hint) from None
@@ -32,7 +85,32 @@ def read_yaml(path: Path) -> str:
         raise UsageError(f"{path} is empty", _EXAMPLE)
     if not isinstance(content, dict):
         raise UsageError(f"{path} holds a {type(content).__name__}, not settings", _EXAMPLE)
-    return text
+    return Given(path, root, content, environment, flags)
+
+
+def _refuse_twice(path: Path, root: yaml.Node) -> None:
+    """Refuse a name that is written twice in one place: YAML would take the last one without a word."""
+    seen: set[int] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            left += node.value
+        if isinstance(node, yaml.MappingNode):
+            left += [value for _, value in node.value]
+            _refuse_twice_in(path, node)
+
+
+def _refuse_twice_in(path: Path, node: yaml.MappingNode) -> None:
+    lines: dict[str, int] = {}
+    for name in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        line = name.start_mark.line + 1
+        if (before := lines.setdefault(name.value, line)) != line:
+            message = f"{path}:{line}: {name.value} is written twice: here, and in line {before}"
+            raise UsageError(message, "keep one of them: only the last one would count")
 
 
 def _not_yaml(path: Path, error: Exception) -> str:
@@ -48,23 +126,54 @@ def _without_mark(error: Exception) -> str:
     return "it is nested too deep" if isinstance(error, RecursionError) else f"{error!s:.{_LONGEST}}"
 
 
-def complaint(
-    path: Path, text: str, environment: Mapping[str, str], error: ValidationError, model: type[BaseModel]
-) -> UsageError:
+def refuse_unknown_variables(environment: Mapping[str, str], model: type[BaseModel], others: Sequence[str]) -> None:
+    """Refuse MRK_... variables that no setting is named by: pydantic passes them over. `others` are known besides."""
+    known = [f"MRK_{name.upper()}" for name in model.model_fields]
+    for name in sorted(environment):
+        upper = name.upper()
+        if not upper.startswith("MRK_") or upper in others or upper.partition("__")[0] in known:
+            continue
+        close = difflib.get_close_matches(upper.partition("__")[0], known, n=1)
+        meant = f"did you mean {'__'.join([*close, *upper.split('__')[1:]])}?" if close else "unset it"
+        raise UsageError(f"{name}: no setting has that name", f"{meant} Known: {', '.join(known)}, each with __NAME")
+
+
+def unreadable(environment: Mapping[str, str], error: Exception, model: type[BaseModel]) -> UsageError:
+    """Name the environment variable that should be JSON and is not, where pydantic names its section only."""
+    said = re.search(r'field "(\w+)"', str(error))
+    section = f"MRK_{said[1]}".upper() if said else "MRK_"
+    several = [name for name in environment if _is_several(name, section, model)]
+    bad = [name for name in several if _from_json(environment[name]) is None]
+    hint = "settings with several parts are given as JSON: MRK_STORE__RECIPIENTS='[\"age1...\"]'"
+    return UsageError(f"{', '.join(sorted(bad)) or section}: the value is not JSON", hint)
+
+
+def _is_several(name: str, section: str, model: type[BaseModel]) -> bool:
+    """Whether a variable gives a whole section, or a setting that has several parts."""
+    where = name.removeprefix("MRK_").lower().split("__")
+    if name.upper() == section:
+        return True
+    try:
+        return name.upper().startswith(f"{section}__") and not _is_plain(_annotation(where, model))
+    except (KeyError, AttributeError):
+        return False
+
+
+def _is_plain(annotation: Any) -> bool:
+    return get_origin(annotation) not in {tuple, dict} and not hasattr(annotation, "model_fields")
+
+
+def complaint(given: Given, error: ValidationError, model: type[BaseModel]) -> UsageError:
     """Turn pydantic's findings into one error: a line for each."""
-    lines = list(dict.fromkeys(_lines(path, text, environment, error, model)))
-    return UsageError("\n".join(lines), _EXAMPLE)
+    return UsageError("\n".join(dict.fromkeys(_lines(given, error, model))), _EXAMPLE)
 
 
-def _lines(
-    path: Path, text: str, environment: Mapping[str, str], error: ValidationError, model: type[BaseModel]
-) -> Iterator[str]:
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+def _lines(given: Given, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        where = [str(part) for part in problem["loc"]]
-        line, variable = _line_of(root, where), f"MRK_{'__'.join(where).upper()}"
-        place = variable if variable in environment else f"{path}:{line}" if line else str(path)
-        said = _sentence(".".join(where) or "the file", problem, model)
+        where = [str(part) for part in problem["loc"] if part != _KEY]
+        said = _sentence(".".join(where), problem, model)
+        about = _ABOUT_A_KEY.match(said)
+        place = given.place(where or (["keys", about[1]] if about else []))
         yield f"{place}: {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
 
 
@@ -85,6 +194,27 @@ def _line_of(node: Any, where: Sequence[str]) -> int | None:
     return line
 
 
+def _holds(content: Any, where: Sequence[str]) -> bool:
+    """Whether nested settings hold one by this path, whatever the case of its names."""
+    for part in where:
+        if isinstance(content, Mapping):
+            content = next((value for name, value in content.items() if str(name).lower() == part.lower()), None)
+        elif isinstance(content, list | tuple) and part.isdigit() and int(part) < len(content):
+            content = content[int(part)]
+        else:
+            return False
+        if content is None:
+            return False
+    return bool(where)
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _sentence(name: str, problem: Any, model: type[BaseModel]) -> str:
     given = problem.get("input")
     if problem["type"] == "extra_forbidden":
@@ -92,6 +222,9 @@ def _sentence(name: str, problem: Any, model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{name} is missing"
     said = str(problem["msg"]).removeprefix("Value error, ")
+    if not name:
+        return said
+    said = f"it must be {_WORDS[problem['type']]}" if problem["type"] in _WORDS else said
     shown = "" if isinstance(given, dict | list) or repr(given) in said else f" (given: {given!r})"
     return f"{name}: {said}{shown}"
 
@@ -104,7 +237,11 @@ def _suggestion(where: Sequence[str | int], model: type[BaseModel]) -> str:
 
 def _known_at(where: Sequence[str | int], model: Any) -> Sequence[str]:
     """Name the settings that are known where an unknown one was found."""
+    return list(_annotation([str(part) for part in where], model).model_fields)
+
+
+def _annotation(where: Sequence[str], model: Any) -> Any:
+    """Return the type of the setting with this path."""
     for part in where:
-        by_name = get_origin(model) is dict
-        model = get_args(model)[1] if by_name else model.model_fields[str(part)].annotation
-    return list(model.model_fields)
+        model = get_args(model)[1] if get_origin(model) is dict else model.model_fields[part].annotation
+    return model

@@ -4,11 +4,14 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
 _LONGEST = timedelta(days=36500)
-_WHOLE = re.compile(r"(\d+(ms|[dhms]))+")
+_WHOLE = re.compile(r"([0-9]+(ms|[dhms]))+")
+PATTERN = f"^{_WHOLE.pattern}$"
+"""What a duration looks like, for JSON Schema."""
+
 _PART = re.compile(r"(\d+)(ms|[dhms])")
 
 
@@ -37,4 +40,9 @@ def render(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse), PlainSerializer(render)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse),
+    PlainSerializer(render),
+    WithJsonSchema({"type": "string", "pattern": PATTERN}),
+]

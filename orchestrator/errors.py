@@ -6,6 +6,7 @@ MrkError                     exit 1   a defect of ours, if raised as such
 ├── StoreError               exit 4   the store refuses: a person must look
 │   └── EntryError           exit 4   one entry cannot be read, or is not what its name says
 ├── HeldError                exit 3   another run holds the lock
+├── DeclinedError            exit 5   somebody was asked, and said no
 └── BlockedError             exit 4   a command would do harm
 """
 
@@ -61,6 +62,12 @@ class HeldError(MrkError):
     """Another run holds the lock of this config; running again later goes on where that one stops."""
 
     exit_code = Exit.FAILED
+
+
+class DeclinedError(MrkError):
+    """Somebody was asked, and said no; nothing was changed."""
+
+    exit_code = Exit.INTERRUPTED
 
 
 class BlockedError(MrkError):

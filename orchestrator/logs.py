@@ -10,7 +10,7 @@ from orchestrator.ports import Event, Listener
 
 
 def event_logger(stream: TextIO | None = None, level: str = "info") -> Listener:
-    """Return a listener that logs every event; looks and calls only at level debug."""
+    """Return a listener that logs every event; looks and calls at debug, what did not end well at warning."""
     out = stream or sys.stderr
     renderer: Processor = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
     logger: FilteringBoundLogger = structlog.wrap_logger(
@@ -21,10 +21,17 @@ def event_logger(stream: TextIO | None = None, level: str = "info") -> Listener:
 
     def listen(event: Event) -> None:
         about = {"at": event.at.isoformat(timespec="milliseconds"), "key": event.key, "region": event.region}
-        write = logger.debug if event.kind in {"look", "call"} else logger.info
+        write = getattr(logger, _level(event))
         write(event.kind, **{name: value for name, value in about.items() if value}, **_plain(event))
 
     return cast("Listener", listen)
+
+
+def _level(event: Event) -> str:
+    """Say how loud an event is: a run that did not end well is a warning, a defect an error."""
+    if event.kind == "run.ended":
+        return {"blocked": "warning", "failed": "warning", "error": "error"}.get(str(event.data["status"]), "info")
+    return "debug" if event.kind in {"look", "call"} else "info"
 
 
 def _plain(event: Event) -> dict[str, object]:

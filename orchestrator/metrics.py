@@ -4,6 +4,7 @@ The file holds points in time, not remaining times: it stands still until the ne
 run did not see it takes over from the file that is there. It is never an input to a decision.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -44,7 +45,7 @@ def write(path: Path, names: Iterable[str], reports: Iterable[Report], exit_code
     samples = after(_read(path), set(names), list(reports), exit_code, now)
     registry = CollectorRegistry()
     registry.register(_Gauges(samples))
-    staged = path.with_name(f"{path.name}.new")
+    staged = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         write_to_textfile(str(staged), registry)
         staged.chmod(0o644)

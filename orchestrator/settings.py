@@ -7,23 +7,35 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    YamlConfigSettingsSource,
 )
 
-from orchestrator.config_errors import complaint, read_yaml
-from orchestrator.durations import Duration, render
-from orchestrator.errors import UsageError
+from orchestrator.config_errors import Given, complaint, read_yaml, refuse_unknown_variables, unreadable
+from orchestrator.durations import PATTERN, Duration, render
 from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, Replicate, is_alias
 
 _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
+_NO_SETTINGS = ("MRK_CONFIG", "MRK_TASK_TOKEN")
+"""$MRK_CONFIG names the file, and $MRK_TASK_TOKEN who waits for an answer."""
 
 
 def _never(value: Any) -> Any:
@@ -66,9 +78,36 @@ def _endpoint(value: str | None) -> str | None:
     return value
 
 
+def _some_time(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("longer than 0s")
+    return value
+
+
+def _role(value: str | None) -> str | None:
+    if value is not None and not _ROLE.fullmatch(value):
+        raise ValueError("a role's ARN is like arn:aws:iam::111122223333:role/mrk")
+    return value
+
+
+def _key_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a key's name has letters, digits and . _ - only, and does not begin with . or -")
+    return value
+
+
 Days = Annotated[Duration, AfterValidator(_at_least_a_day)]
-RegionName = Annotated[str, AfterValidator(_region)]
-Expiry = Annotated[Duration | None, BeforeValidator(_never), AfterValidator(_expiry)]
+SomeTime = Annotated[Duration, AfterValidator(_some_time)]
+KeyName = Annotated[str, AfterValidator(_key_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
+RegionName = Annotated[
+    str, AfterValidator(_region), WithJsonSchema({"type": "string", "pattern": f"^{_REGION.pattern}$"})
+]
+Expiry = Annotated[
+    Duration | None,
+    BeforeValidator(_never),
+    AfterValidator(_expiry),
+    WithJsonSchema({"anyOf": [{"const": "never"}, {"type": "string", "pattern": PATTERN}]}),
+]
 
 
 class _Strict(BaseModel):
@@ -78,31 +117,51 @@ class _Strict(BaseModel):
 class StoreSettings(_Strict):
     """Where key material lives. KMS never gives it back."""
 
-    uri: str
-    recipients: tuple[str, ...] = ()
-    identity: Path | None = None
-    kms_key: str | None = None
-    replica_regions: tuple[RegionName, ...] = ()
+    uri: str = Field(description="file:/an/absolute/path, or secretsmanager:REGION/PREFIX; made by `mrk store init`")
+    recipients: tuple[str, ...] = Field(default=(), description="Who can open an entry of a store file:; two at least")
+    identity: Path | None = Field(
+        default=None, description="The age identity file; without it, entries are written, never read"
+    )
+    kms_key: str | None = Field(default=None, description="Encrypts a store secretsmanager:; unset: AWS's own key")
+    replica_regions: tuple[RegionName, ...] = Field(
+        default=(), description="Where a store secretsmanager: is kept as well"
+    )
 
 
 class KeyPolicySettings(_Strict):
     """What may be set for all keys under `defaults`, and for each key again."""
 
-    rotate_every: Days = timedelta(days=365)
-    expires: Expiry = None
-    renew_before: Days = timedelta(days=30)
-    safety_window: Days = timedelta(days=7)
-    proof: Proof = Proof.IDS_ONLY
-    missing_old: MissingOld = MissingOld.BLOCK
-    repair: Repair = Repair.ASK
-    replicate: Replicate = Replicate.ASK
+    rotate_every: Days = Field(
+        default=timedelta(days=365), description="How old CURRENT may get; 25 rotations are for life"
+    )
+    expires: Expiry = Field(
+        default=None, description="Expiry of imported material: never, or 1d to 364d and renewed in time"
+    )
+    renew_before: Days = Field(
+        default=timedelta(days=30), description="How long before material expires it is imported again"
+    )
+    safety_window: Days = Field(
+        default=timedelta(days=7), description="No rotation while anything expires sooner than this"
+    )
+    proof: Proof = Field(
+        default=Proof.IDS_ONLY, description="full: open what every generation encrypted, in every Region"
+    )
+    missing_old: MissingOld = Field(
+        default=MissingOld.BLOCK, description="allow: rotate though the store lacks old material"
+    )
+    repair: Repair = Field(default=Repair.ASK, description="auto: `mrk run` imports again what a Region lost")
+    replicate: Replicate = Field(
+        default=Replicate.ASK, description="auto: make a replica in each of `regions` that KMS lacks"
+    )
 
 
 class KeySettings(_Strict):
     """One key: its ARN in any of its Regions, all its Regions, and what differs from the defaults."""
 
-    arn: Annotated[str, AfterValidator(_key_arn)]
-    regions: tuple[RegionName, ...] = ()
+    arn: Annotated[str, AfterValidator(_key_arn)] = Field(description="The key's ARN in any Region, or an alias's")
+    regions: tuple[RegionName, ...] = Field(
+        default=(), description="All Regions of the key; left out: whatever KMS names"
+    )
     rotate_every: Days | None = None
     expires: Expiry = None
     renew_before: Days | None = None
@@ -116,27 +175,39 @@ class KeySettings(_Strict):
 class RunSettings(_Strict):
     """How a run behaves: how long it may take, how often it looks, what it leaves behind, and whom it tells."""
 
-    deadline: Duration = timedelta(minutes=30)
-    poll: Duration = timedelta(seconds=5)
-    looks: int = Field(default=3, ge=1, le=20)
-    journal: Path = Path("runs")
-    start_delay: Duration = timedelta()
-    after: Path | None = None
-    after_timeout: Duration = timedelta(minutes=1)
-    metrics: Annotated[Path | None, AfterValidator(_textfile)] = None
-    lock: Path | None = None
-    workers: int = Field(default=16, ge=1, le=64)
+    deadline: SomeTime = Field(default=timedelta(minutes=30), description="Then the run stops; the next one resumes")
+    poll: SomeTime = Field(default=timedelta(seconds=5), description="How often it looks while it waits")
+    looks: int = Field(
+        default=3, ge=1, le=20, description="How many looks in a row must confirm success, in every Region"
+    )
+    journal: Path = Field(default=Path("runs"), description="A directory: one JSON Lines file per run")
+    start_delay: Duration = Field(
+        default=timedelta(), description="`mrk run` first waits up to this long; not on a terminal"
+    )
+    after: Path | None = Field(default=None, description="A program that gets the report as JSON on its standard input")
+    after_timeout: SomeTime = Field(default=timedelta(minutes=1), description="Then that program is killed")
+    metrics: Annotated[Path | None, AfterValidator(_textfile)] = Field(
+        default=None, description="A .prom file for Prometheus"
+    )
+    lock: Path | None = Field(default=None, description="One changing command at a time; default: a file in `journal`")
+    workers: int = Field(default=16, ge=1, le=64, description="Calls in flight at once")
 
 
 class AwsSettings(_Strict):
     """How AWS is reached; credentials come from where the aws command takes them."""
 
-    endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None
-    profile: str | None = None
-    role_arn: str | None = None
-    fips: bool = False
-    dual_stack: bool = False
-    wrapping_algorithm: Literal["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] = "RSAES_OAEP_SHA_256"
+    endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = Field(
+        default=None, description="Instead of AWS's own KMS"
+    )
+    profile: str | None = Field(default=None, description="A profile, as in the aws command")
+    role_arn: Annotated[str | None, AfterValidator(_role)] = Field(
+        default=None, description="A role that is assumed first"
+    )
+    fips: bool = Field(default=False, description="FIPS endpoints")
+    dual_stack: bool = Field(default=False, description="Endpoints that speak IPv6, too")
+    wrapping_algorithm: Literal["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] = Field(
+        default="RSAES_OAEP_SHA_256", description="How key material is wrapped for its way to KMS"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> "AwsSettings":
@@ -156,20 +227,25 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
     file: ClassVar[Path | None] = None
+    content: ClassVar[Mapping[str, Any]] = {}
+    """The file, and what was read from it."""
 
-    store: StoreSettings
-    defaults: KeyPolicySettings = KeyPolicySettings()
-    keys: dict[str, KeySettings] = {}
-    run: RunSettings = RunSettings()
-    aws: AwsSettings = AwsSettings()
+    store: StoreSettings = Field(description="Where key material lives: KMS never gives it back")
+    defaults: KeyPolicySettings = Field(
+        default=KeyPolicySettings(), description="For every key; each key may set its own"
+    )
+    keys: dict[KeyName, KeySettings] = Field(default={}, description="The keys, by the names that you type")
+    run: RunSettings = Field(default=RunSettings(), description="How a run behaves")
+    aws: AwsSettings = Field(default=AwsSettings(), description="How AWS is reached")
 
     @model_validator(mode="before")
     @classmethod
     def _without_config(cls, values: Any) -> Any:
-        """$MRK_CONFIG names the file, and $MRK_TASK_TOKEN who waits for an answer; they are no settings."""
+        """Leave out what is no setting, though it begins as one."""
         if not isinstance(values, dict):
             return values
-        return {name: value for name, value in values.items() if name not in {"config", "task_token"}}
+        others = {name.removeprefix("MRK_").lower() for name in _NO_SETTINGS}
+        return {name: value for name, value in values.items() if name not in others}
 
     @classmethod
     def settings_customise_sources(
@@ -181,8 +257,17 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags win over the environment, and that over the file."""
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        return sources if cls.file is None else (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=cls.file))
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls.content)))
+
+    @model_validator(mode="after")
+    def _each_key_once(self) -> "Settings":
+        """One key under two names would be judged by two policies, whatever its Region in each ARN."""
+        names: dict[str, str] = {}
+        for name, key in self.keys.items():
+            identity = key.arn if is_alias(key.arn) else str(KeyArn.parse(key.arn).identity)
+            if (other := names.setdefault(identity, name)) != name:
+                raise ValueError(f"keys.{name} is the same key as keys.{other}: write it once, with all its Regions")
+        return self
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> "Settings":
@@ -223,20 +308,16 @@ class Settings(BaseSettings):
 def load(path: Path | None, flags: Mapping[str, Any]) -> Settings:
     """Load the settings, without a file from the environment and flags alone.
 
-    Raises UsageError that names the file, the line, the setting, and what is allowed.
+    Raises UsageError that names the file and line, variable or flag, the setting, and what is allowed.
     """
-    text = read_yaml(path) if path else "{}"
-    bound = type("Settings", (Settings,), {"file": path, "__module__": __name__})
+    environment = dict(os.environ)
+    refuse_unknown_variables(environment, Settings, _NO_SETTINGS)
+    given = read_yaml(path, environment, flags) if path else Given(environment=environment, flags=flags)
+    bound = type("Settings", (Settings,), {"file": path, "content": given.content, "__module__": __name__})
     try:
         loaded: Settings = bound(**flags)
     except SettingsError as error:
-        hint = "settings with several parts are given as JSON: MRK_STORE__RECIPIENTS='[\"age1...\"]'"
-        raise UsageError(f"an MRK_... environment variable cannot be read: {error}", hint) from None
+        raise unreadable(environment, error, Settings) from None
     except ValidationError as error:
-        raise complaint(path or Path("MRK_..."), text, os.environ, error, Settings) from None
+        raise complaint(given, error, Settings) from None
     return loaded
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a config file, for editors."""
-    return Settings.model_json_schema(by_alias=True) | {"title": "mrk config"}

@@ -6,7 +6,7 @@ from functools import partial
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import UsageError
 from orchestrator.goals import rotate_now
-from orchestrator.model import KeyArn, MaterialId, Policy, Stage
+from orchestrator.model import KeyArn, KeyIdentity, MaterialId, Policy, Stage, is_alias
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings, Settings
 from workflows.renew import RENEW, whatever_expires
@@ -14,6 +14,8 @@ from workflows.repair import REPAIR, whatever_is_broken
 from workflows.rotate import ROTATE
 from workflows.run import RUN, whatever_is_wanted
 from workflows.verify import judged
+
+_MOST_NAMES = 30
 
 
 def named(settings: Settings, names: Sequence[str]) -> dict[str, KeySettings]:
@@ -26,10 +28,24 @@ def named(settings: Settings, names: Sequence[str]) -> dict[str, KeySettings]:
 
 
 def _find(settings: Settings, name: str) -> tuple[str, KeySettings]:
+    wanted = _identity(name)
     for known, key in settings.keys.items():
-        if name in {known, key.arn}:
+        if name in {known, key.arn} or (wanted and wanted == _identity(key.arn)):
             return known, key
-    raise UsageError(f"the config has no key {name!r}", f"it has: {', '.join(sorted(settings.keys))}")
+    if name.startswith("arn:") and not (wanted or is_alias(name)):
+        hint = "write arn:aws:kms:REGION:ACCOUNT:key/KEY-ID, or the key's name in the config"
+        raise UsageError(f"{name!r} is not the ARN of a KMS key", hint)
+    known_names = sorted(settings.keys)
+    more = f", and {len(known_names) - _MOST_NAMES} more" if len(known_names) > _MOST_NAMES else ""
+    raise UsageError(f"the config has no key {name!r}", f"it has: {', '.join(known_names[:_MOST_NAMES])}{more}")
+
+
+def _identity(arn: str) -> KeyIdentity | None:
+    """Return what names a key whatever its Region; None for what is no key's ARN."""
+    try:
+        return KeyArn.parse(arn).identity
+    except ValueError:
+        return None
 
 
 def rotate(name: str, key: KeySettings, policy: Policy, replaces: str | None = None, until: str | None = None) -> Job:

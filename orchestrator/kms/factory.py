@@ -166,6 +166,13 @@ def endpoint_class(url: str) -> Literal["aws", "other"]:
     return "aws" if host.endswith(_AWS_HOSTS) else "other"
 
 
+def check_endpoint(endpoint_url: str | None, *, fips: bool = False, dual_stack: bool = False) -> None:
+    """Judge the endpoint that the settings or the environment name, and call nothing; raises UsageError."""
+    if url := _named(endpoint_url):
+        refuse_clear_text(url)
+        _refuse_two_ways(KmsOptions(endpoint_url, fips=fips, dual_stack=dual_stack), url)
+
+
 def refuse_clear_text(url: str) -> None:
     """Refuse http to anything but this machine (P12)."""
     parts = urlsplit(url)

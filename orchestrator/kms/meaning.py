@@ -5,6 +5,8 @@ from botocore.exceptions import (
     ClientError,
     HTTPClientError,
     NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
     ProxyConnectionError,
     TokenRetrievalError,
 )
@@ -89,10 +91,14 @@ def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
     passing = unreadable or isinstance(error, BotoConnectionError | HTTPClientError)
     passing = passing and not isinstance(error, ProxyConnectionError)
     hint = ""
-    if isinstance(error, NoCredentialsError | TokenRetrievalError):
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):
         hint = "give credentials as for the aws command: a profile, AWS_... variables, or a role"
+    unsent = isinstance(
+        error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError | ParamValidationError
+    )
+    came = "was not sent" if unsent else "got no answer"
     return KmsError(
-        f"{operation} on {arn} got no answer: {_plain(error)}",
+        f"{operation} on {arn} {came}: {_plain(error)}",
         hint,
         trouble=Trouble.TRANSIENT if passing else Trouble.PERMANENT,
         operation=operation,

@@ -1,5 +1,6 @@
 """The exact calls that an action stands for, as a plan shows them."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -17,9 +18,11 @@ from orchestrator.model import (
     ReplicateKey,
     RotateOnDemand,
 )
+from orchestrator.perform import PROBE_CONTEXT
 
 _ID = re.compile("[0-9a-f]{64}")
-_SAID_ELSEWHERE = frozenset({"KeyId", "WrappingKeySpec", "entry"})
+_SAID_ELSEWHERE = frozenset({"KeyId", "WrappingKeySpec", "entry", "EncryptionContext"})
+_UNDER = json.dumps(PROBE_CONTEXT)
 _BEFORE = {"probe": "probe of", "replaces": "to replace", "attempt": "attempt"}
 
 
@@ -92,7 +95,7 @@ def _entry(action: DepositMaterial | DiscardMaterial | ReinstateMaterial) -> dic
 
 
 def _under(action: KeepProbe | ProveRegion, operation: str, **more: str) -> PlannedCall:
-    return PlannedCall(action.arn.region, operation, {"KeyId": str(action.arn), **more})
+    return PlannedCall(action.arn.region, operation, {"KeyId": str(action.arn), "EncryptionContext": _UNDER, **more})
 
 
 def _replicate(action: ReplicateKey) -> tuple[PlannedCall, ...]:

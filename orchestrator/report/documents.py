@@ -1,28 +1,48 @@
 """The same results as JSON documents: what scripts read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator import checks, goals
 from orchestrator.model import Block, Policy, RegionView, View
 from orchestrator.plan import Plan
 from orchestrator.progress import Report
+from orchestrator.report import telling
 from orchestrator.report.calls import calls
 
 
+def envelope(exit_code: int, keys: Sequence[dict[str, Any]] = (), **more: Any) -> dict[str, Any]:
+    """What every command prints with --json: its exit code, the keys, and the error of one that went no further."""
+    return {"exit_code": int(exit_code), "keys": list(keys), "error": None, **more}
+
+
 def report(found: Report) -> dict[str, Any]:
-    """How the run of one key ended."""
+    """How the run of one key ended, or how it was judged."""
     goal = found.run.goal if found.run else None
     return {
-        "name": found.job.name,
-        "arn": str(found.job.key),
+        **_stands(found.job.name, str(found.job.key), found.view, found.job.policy),
         "status": found.status,
         "stage": found.stage,
         "message": found.message,
         "replaces": goal.replaces if goal else None,
-        "current": found.view.current.material_id if found.view and found.view.current else None,
         "actions": [{"action": action.kind, "where": action.target} for action in found.done],
         "skipped_proofs": list(found.run.memory.unopened) if found.run else [],
         "blocks": [block(one) for one in found.blocks],
+    }
+
+
+def _stands(name: str, arn: str, view: View | None, policy: Policy) -> dict[str, Any]:
+    """What every document tells of a key; None where it was not seen."""
+    seen = view if view and view.regions else None
+    return {
+        "name": name,
+        "arn": arn,
+        "primary": seen.primary.region if seen and seen.primary else None,
+        "current": seen.current.material_id if seen and seen.current else None,
+        "pending": seen.pending.material_id if seen and seen.pending else None,
+        "due": goals.due_at(seen, policy).isoformat() if seen else None,
+        "rotations_left": checks.LIFETIME_ROTATIONS - checks.rotations_used(seen) if seen else None,
+        "drift": telling.drift(seen, policy) if seen else [],
     }
 
 
@@ -50,23 +70,35 @@ def plan(found: Report, planned: Plan | None, algorithm: str) -> dict[str, Any]:
         }
         for step in (planned.steps if planned else ())
     ]
-    ends = [block(one) for one in (planned.end.blocks if planned else found.blocks)]
-    return {**report(found), "steps": steps, "blocks": ends}
-
-
-def status(name: str, view: View, policy: Policy) -> dict[str, Any]:
-    """One key as it stands."""
-    regions = {region: _region(seen, view) for region, seen in sorted(view.regions.items())}
+    stopped = planned.end.blocks if planned else found.blocks
+    about = {**report(found), "steps": steps, "blocks": [block(one) for one in stopped]}
+    if planned is None:
+        return {**about, "why": None}
+    view, actions = found.view, [step.action for step in planned.steps]
+    message = "; ".join(one.message for one in stopped) or ("work to do" if steps else "nothing is left to do")
     return {
-        "name": name,
-        "arn": str(view.key),
-        "primary": view.primary.region if view.primary else None,
-        "regions": regions,
-        "not_seen": {target: failure.message for target, failure in view.failures.items()},
-        "current": view.current.material_id if view.current else None,
-        "pending": view.pending.material_id if view.pending else None,
-        "rotations_left": checks.LIFETIME_ROTATIONS - checks.rotations_used(view) if view.regions else None,
-        "due": goals.due_at(view, policy).isoformat() if view.regions else None,
+        **about,
+        "status": {"finished": "planned", "blocked": "blocked"}.get(planned.end.status, "failed"),
+        "stage": planned.end.stage,
+        "message": message,
+        "why": telling.why(view, found.job.policy, actions) if view and view.regions else None,
+    }
+
+
+def status(found: Report) -> dict[str, Any]:
+    """One key as it stands; what was not seen is told in `not_seen` and `blocks`."""
+    view, policy = found.view, found.job.policy
+    regions = view.regions if view else {}
+    listed = (
+        [step.message for step in checks.listed(view, policy) if isinstance(step, Block)] if regions and view else []
+    )
+    stands = _stands(found.job.name, str(found.job.key), view, policy)
+    return {
+        **stands,
+        "drift": [*listed, *stands["drift"]],
+        "regions": {region: _region(seen, view) for region, seen in sorted(regions.items()) if view},
+        "not_seen": {target: failure.message for target, failure in view.failures.items()} if view else {},
+        "blocks": [block(one) for one in found.blocks],
         "store": [
             {
                 "entry": str(entry.name),
@@ -77,7 +109,7 @@ def status(name: str, view: View, policy: Policy) -> dict[str, Any]:
                 "proven": entry.proven,
                 "discarded": entry.discarded_at is not None,
             }
-            for entry in (view.store.entries if view.store else ())
+            for entry in (view.store.entries if view and view.store else ())
         ],
     }
 

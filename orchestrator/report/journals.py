@@ -23,9 +23,9 @@ _TIME = slice(11, 19)
 
 
 def document(path: str, chain: Chain, story: Story) -> dict[str, Any]:
-    """Tell everything that a journal tells."""
+    """Tell everything that a journal tells; `exit_code` of the run is what it ended with."""
     return {
-        "run": _header(chain.header),
+        "run": _header(chain.header) | {"exit_code": story.exit_code},
         "begun": chain.begun,
         "last": chain.last,
         "journal": {
@@ -94,7 +94,8 @@ def _call(call: Sent) -> Text:
 
 
 def _foot(path: str, chain: Chain, story: Story) -> Iterable[Text]:
-    yield Text(f"\n{story.calls} calls to AWS, {story.failed_calls} failed")
+    code = "" if story.exit_code is None else f"; exit code {story.exit_code}"
+    yield Text(f"\n{story.calls} calls to AWS, {story.failed_calls} failed{code}")
     if chain.breaks:
         yield Text(f"journal {path}: THE CHAIN IS BROKEN, {chain.lines} lines", style="bold red")
         yield Text("\n").join(Text(f"  line {one.line} {one.message}") for one in chain.breaks[:10])

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from orchestrator.model import STORE
 from orchestrator.ports import Event
 
 _SPARE = 6
@@ -19,6 +20,7 @@ class _Key:
 
     members: int = 0
     stage: str = "looking"
+    seen: set[str] = field(default_factory=set)
     waits: list[dict[str, Any]] = field(default_factory=list)
     imported: set[str] = field(default_factory=set)
 
@@ -34,13 +36,16 @@ class LiveLine:
 
     def __call__(self, event: Event) -> None:
         """Take in one event; only what moves a key along changes the line."""
-        if event.kind == "run.pinned":
-            self._keys[event.key] = _Key(int(event.data.get("members", 0)))
+        if event.kind in {"run.asked", "run.pinned"}:
+            begun = self._keys.setdefault(event.key, _Key())
+            begun.members = int(event.data.get("members", begun.members))
             self._status.start()
         key = self._keys.get(event.key)
         if key is None:
             return
-        if event.kind == "turn":
+        if event.kind == "look":
+            key.seen.add(event.region)
+        elif event.kind == "turn":
             key.stage, key.waits = str(event.data["stage"]), list(event.data["waits"])
         elif event.kind == "action.ended" and event.data["action"] == "import" and event.data["result"] == "done":
             key.imported.add(event.region)
@@ -63,6 +68,9 @@ class LiveLine:
 def line(key: _Key) -> str:
     """Say where one key stands, in one line."""
     done = f" {len(key.imported)} of {key.members} Regions" if key.stage == "replicas_imported" and key.members else ""
+    if key.stage == "looking":
+        seen = len(key.seen - {STORE})
+        return f"looking: {seen} of {key.members} Regions seen" if key.members else f"looking: {seen} Regions seen"
     if not key.waits:
         return f"{key.stage}{done}"
     first = key.waits[0]

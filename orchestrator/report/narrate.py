@@ -44,9 +44,7 @@ def narrator(write: Callable[[str], None], *, brief: bool = False) -> Listener:
 def sentences(event: Event) -> Iterable[tuple[str, str]]:
     """Say what happened: a line each, with a name where it is to be said only once. Some of it nobody need see."""
     data = event.data
-    if event.kind == "run.pinned" and data["named"] != event.region:
-        yield "", f"the ARN names {data['named']}, but the primary key is in {event.region}: following it"
-    elif event.kind == "turn":
+    if event.kind == "turn":
         yield from _waits(str(data["stage"]), data["waits"])
     elif event.kind == "action.ended" and data["result"] == "done":
         yield "", f"{event.region}: {_done(data)}"

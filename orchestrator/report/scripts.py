@@ -16,7 +16,11 @@ from orchestrator.model import (
     ReplicateKey,
     RotateOnDemand,
 )
+from orchestrator.perform import PROBE_CONTEXT
 from orchestrator.plan import Plan, Planned
+from orchestrator.progress import Report
+
+_CONTEXT = ",".join(f"{name}={value}" for name, value in PROBE_CONTEXT.items())
 
 _HEAD = r"""#!/bin/sh
 # The plan of mrk as plain aws, openssl and age commands. It stops at the first error.
@@ -79,34 +83,58 @@ class Means:
     identity: Path | None
 
 
-def script(plans: Sequence[tuple[str, Plan]], means: Means) -> str:
-    """Write the plans of several keys as one script."""
-    algorithm = means.algorithm
-    digest = "sha1" if algorithm.endswith("SHA_1") else "sha256"
-    head = f"{_HEAD}\nWRAPPING={algorithm}\nDIGEST={digest}\n"
-    bodies = (_body(name, plan, means) for name, plan in plans if plan.steps)
-    return "\n".join((head, *bodies)) or head
+def script(plans: Sequence[tuple[Report, Plan | None]], means: Means) -> str:
+    """Write the plans of several keys as one script; it tells of each key, also where nothing is to be done."""
+    digest = "sha1" if means.algorithm.endswith("SHA_1") else "sha256"
+    head = f"{_HEAD}\nWRAPPING={means.algorithm}\nDIGEST={digest}\n"
+    return "\n".join((head, *(_body(report, plan, means) for report, plan in plans)))
 
 
-def _body(name: str, plan: Plan, means: Means) -> str:
+def _body(report: Report, plan: Plan | None, means: Means) -> str:
+    name = report.job.name
     lines = [f"# {'-' * 30} {name}"]
     stage = ""
-    for step in plan.steps:
+    for step in plan.steps if plan else ():
         if step.stage != stage:
             stage = step.stage
             lines.append(f"\n# {stage}")
         lines += _lines(name, step, means)
-    if any(isinstance(step.action, DepositMaterial) for step in plan.steps):
-        lines.append(f"\necho 'bring the new material into the store: mrk adopt {name} {_file(name)}'")
-    lines += [f"# not done: {block.message}" for block in plan.end.blocks]
+    lines += _afterwards(name, plan.steps if plan else ())
+    stopped = plan.end.blocks if plan else report.blocks
+    lines += [_comment(f"not done: {block.message} -> {block.way_out}") for block in stopped]
+    if not stopped and not (plan and plan.steps):
+        lines.append(_comment(f"nothing to do: {report.message}" if plan is None else "nothing to do"))
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    """Write a comment, which ends at the end of its line."""
+    return "# " + " ".join(text.split())
+
+
+def _afterwards(name: str, steps: Sequence[Planned]) -> Iterable[str]:
+    """Say what is left to do with the key material that lies about in clear."""
+    new = any(isinstance(step.action, DepositMaterial) for step in steps)
+    files = dict.fromkeys(
+        ([_file(name)] if new else [])
+        + [_old(name, step.action) for step in steps if isinstance(step.action, ImportMaterial) and _known(step.action)]
+    )
+    if new:
+        yield ""
+        yield _say(f"bring the new material into the store: mrk adopt {shlex.join([name, _file(name)])}")
+    if files:
+        yield _say(f"key material lies here in clear; once the store holds it: shred -u {shlex.join(files)}")
+
+
+def _say(text: str) -> str:
+    return f"echo {shlex.quote(text)}"
 
 
 def _lines(name: str, step: Planned, means: Means) -> Iterable[str]:
     match step.action:
         case DepositMaterial():
-            file = _file(name)
-            yield f"# KMS never gives this back: keep a copy of {file} in a safe place before you go on."
+            file = shlex.quote(_file(name))
+            yield _comment(f"KMS never gives this back: keep a copy of {_file(name)} in a safe place before you go on.")
             yield f"test -s {file} || openssl rand -out {file} 32"
         case ImportMaterial():
             yield from _import(name, step.action, means)
@@ -124,8 +152,9 @@ def _lines(name: str, step: Planned, means: Means) -> Iterable[str]:
             yield f"wait_for CURRENT {arn.region} {arn} {_id(material)}"
             asked = (
                 f"aws kms generate-data-key-without-plaintext --region {arn.region} --key-id {arn} --key-spec AES_256"
+                f" --encryption-context {_CONTEXT} --query KeyMaterialId --output text"
             )
-            yield f'test "$({asked} --query KeyMaterialId --output text)" = {_id(material)}'
+            yield f'test "$({asked})" = {_id(material)}'
         case other:
             yield f"# {other.kind}: mrk does this in its store"
 
@@ -133,25 +162,36 @@ def _lines(name: str, step: Planned, means: Means) -> Iterable[str]:
 def _import(name: str, action: ImportMaterial, means: Means) -> Iterable[str]:
     more = _expiry(action)
     if action.import_type is ImportType.NEW:
-        yield f"NEW_ID=$(import_material {action.arn.region} {action.arn} {_file(name)} {action.import_type} {more})"
+        sent = f"{action.arn.region} {action.arn} {shlex.quote(_file(name))} {action.import_type} {more}"
+        yield f"NEW_ID=$(import_material {sent})"
         return
     file = _file(name)
-    if action.material_id not in {None, "new"}:
-        file = f"{name}-{str(action.material_id)[:8]}.bin"
+    if _known(action):
+        file = _old(name, action)
         yield from _restored(file, action.entry, means)
     material = _id(action.material_id)
     yield f'wait_for "$LISTED" {action.arn.region} {action.arn} {material}'
-    line = f"import_material {action.arn.region} {action.arn} {file} {action.import_type} {more}"
+    line = f"import_material {action.arn.region} {action.arn} {shlex.quote(file)} {action.import_type} {more}"
     yield f"{line} --key-material-id {material}"
+
+
+def _known(action: ImportMaterial) -> bool:
+    """Whether this material is in KMS already: its bytes are in the store, under the entry's name."""
+    return action.import_type is not ImportType.NEW and action.material_id not in {None, "new"}
 
 
 def _restored(file: str, entry: EntryName, means: Means) -> Iterable[str]:
     """Bring bytes that the store holds into a file, with the stock age command."""
-    root = Path(means.store_uri.removeprefix("file:").removeprefix("//"))
-    path = root / str(entry.key) / f"{entry.replaces or 'first'}.{entry.attempt}.age"
-    identity = means.identity or "IDENTITY-FILE"
-    opened = f"age -d -i {shlex.quote(str(identity))} {shlex.quote(str(path))}"
-    yield f'test -s {file} || {opened} | sed -n \'s/.*"key_material": "\\(.*\\)".*/\\1/p\' | base64 -d > {file}'
+    scheme, _, location = means.store_uri.partition(":")
+    quoted = shlex.quote(file)
+    if scheme != "file":
+        yield _comment(f"bring the bytes of {entry} from {means.store_uri} into {file}, as docs/store.md says")
+        yield f"test -s {quoted}"
+        return
+    path = Path(location.removeprefix("//")) / str(entry.key) / f"{entry.replaces or 'first'}.{entry.attempt}.age"
+    opened = shlex.join(["age", "-d", "-i", str(means.identity or "IDENTITY-FILE"), str(path)])
+    yield f'test -s {quoted} || {opened} | sed -n \'s/.*"key_material": "\\(.*\\)".*/\\1/p\' | base64 -d > {quoted}'
+    yield f'test "$(wc -c < {quoted})" -eq 32'
 
 
 def _expiry(action: ImportMaterial) -> str:
@@ -165,4 +205,8 @@ def _id(material: MaterialId | None) -> str:
 
 
 def _file(name: str) -> str:
-    return shlex.quote(f"{name}-new-material.bin")
+    return f"{name}-new-material.bin"
+
+
+def _old(name: str, action: ImportMaterial) -> str:
+    return f"{name}-{str(action.material_id)[:8]}.bin"

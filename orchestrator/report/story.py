@@ -62,6 +62,7 @@ class Story:
     keys: dict[str, KeyStory] = field(default_factory=dict)
     calls: int = 0
     failed_calls: int = 0
+    exit_code: int | None = None
     _names: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, str], Step] = field(default_factory=dict)
     _seen: dict[tuple[str, str], Step] = field(default_factory=dict)
@@ -97,8 +98,16 @@ class Story:
                 key.outcome, key.message = _of(data, "status"), _of(data, "message")
                 self._step(event, "ended", f"{key.outcome} in stage {_of(data, 'stage')}")
             case kind if kind not in _KNOWN:
-                what = text(kind).removeprefix("command.") or "?"
-                self._step(event, what, _of(data, "message") or (text(data) if data else ""))
+                self._other(event, data)
+
+    def _other(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Tell of the command as a whole, whose last words hold its exit code, and of what is not known."""
+        kind = text(event.get("kind"))
+        if kind.startswith("command.") and type(code := data.get("exit_code")) is int:
+            self.exit_code = code
+        if kind != "command.ended":
+            what = kind.removeprefix("command.") or "?"
+            self._step(event, what, _of(data, "message") or (text(data) if data else ""))
 
     def _key(self, event: Mapping[str, Any]) -> KeyStory:
         name = text(event.get("key"))

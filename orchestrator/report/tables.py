@@ -11,6 +11,7 @@ from orchestrator import checks, goals
 from orchestrator.model import Block, MaterialId, MaterialState, Policy, Reason, RegionView, View, short
 from orchestrator.plan import Plan, Planned
 from orchestrator.progress import Report
+from orchestrator.report import telling
 from orchestrator.report.calls import PlannedCall, calls
 
 _WORDS = {
@@ -23,12 +24,23 @@ _WORDS = {
 
 def status(name: str, view: View, policy: Policy) -> RenderableType:
     """Show one key: its Regions, its materials, its budget."""
-    head = Text.assemble((name, "bold"), f"  {view.key}")
+    head = heading(name, str(view.key))
     if not view.regions:
         return Group(head, _failures(view))
     told = Text(goals.due_sentence(view, policy))
-    found = [part for part in (_wrong(view, policy), _failures(view)) if part]
+    found = [part for part in (_wrong(view, policy), _failures(view), noted(view, policy)) if part]
     return Group(head, _regions(view), _materials(view), *found, told)
+
+
+def heading(name: str, arn: str) -> Text:
+    """Name a key, as its part of every result begins."""
+    return Text.assemble((name, "bold"), f"  {arn}")
+
+
+def noted(view: View | None, policy: Policy) -> Text:
+    """Show what is well, and yet not as the config reads."""
+    lines = telling.notes(view, view.key, policy) if view else []
+    return Text("\n".join(f"note: {line}" for line in lines), style="yellow")
 
 
 def _table(*columns: str) -> Table:
@@ -58,7 +70,7 @@ def _region_cells(seen: RegionView, at: datetime) -> tuple[str, ...]:
         short(seen.current.material_id if seen.current else None),
         short(seen.pending.material_id) if seen.pending else "",
         f"{usable} of {len(seen.rows)}",
-        goals.counted((min(expiries) - at).days, "day") if expiries else "never",
+        telling.left(min(expiries), at) if expiries else "never",
     )
 
 
@@ -83,7 +95,7 @@ def _held(view: View, material: MaterialId) -> str:
     if view.store is None or entry is None:
         return "not seen" if view.store is None else "LACKING"
     if entry.receipt is None:
-        return "UNREADABLE"
+        return "UNREADABLE, see below"
     return ", ".join(["held", *(["probe"] if entry.probe else []), *(["proven"] if entry.proven else [])])
 
 
@@ -95,18 +107,25 @@ def _wrong(view: View, policy: Policy) -> Text:
         for material in view.permanent_ids()
         if (row := seen.row(material)) is None or not row.usable(view.at)
     ]
+    unreadable = [
+        f"the store cannot read key material {short(entry.linked)} back: {entry.problem}"
+        for entry in (view.store.entries if view.store else ())
+        if entry.receipt is None
+    ]
     drift = [step.message for step in checks.listed(view, policy) if isinstance(step, Block)]
-    return Text("\n".join((*lacking, *drift)), style="red")
+    return Text("\n".join((*lacking, *unreadable, *drift)), style="red")
 
 
 def _failures(view: View) -> Text:
-    lines = [f"{failure.target}: {failure.message}" for failure in view.failures.values()]
-    return Text("\n".join(lines), style="red")
+    """Say what could not be looked at, and what to do; what is the same in many Regions once."""
+    found = telling.alike((one.target, f"{one.target}: {one.message}", one.hint) for one in view.failures.values())
+    lines = [Text.assemble((message, "red"), *(("\n  -> ", hint) if hint else ())) for message, hint in found]
+    return Text("\n").join(lines)
 
 
 def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType:
     """Show what would be done for one key: the calls in order, and the point of no return."""
-    head = Text.assemble((report.job.name, "bold"), f"  {report.job.key}")
+    head = heading(report.job.name, str(report.job.key))
     if planned is None:
         return Group(head, ending(report))
     table = _table("#", "where", "call")
@@ -118,10 +137,12 @@ def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType
         if step.point_of_no_return:
             table.add_row("", Text("-- point of no return", style="bold yellow"), Text(budget(report), style="yellow"))
         table.add_row(str(number), call.where, call.line)
-    view = report.view
-    why = Text(goals.due_sentence(view, report.job.policy)) if view and view.regions else Text("")
+    view, policy = report.view, report.job.policy
+    actions = [step.action for step in planned.steps]
+    why = [Text(telling.why(view, policy, actions))] if view and view.regions else []
+    notes = [told] if (told := noted(view, policy)) else []
     steps = [table] if planned.steps else []
-    return Group(head, why, *steps, blocks(planned.end.blocks))
+    return Group(head, *notes, *why, *steps, blocks(planned.end.blocks))
 
 
 def _numbered(planned: Plan, algorithm: str) -> Iterable[tuple[Planned, PlannedCall]]:
@@ -135,11 +156,17 @@ def budget(report: Report) -> str:
     return f"cannot be undone; {left} of {checks.LIFETIME_ROTATIONS} rotations left, {left - 1} after this one"
 
 
+def ended(report: Report) -> RenderableType:
+    """Show how the run of one key ended, under the key's name."""
+    return Group(heading(report.job.name, str(report.job.key)), ending(report))
+
+
 def ending(report: Report) -> RenderableType:
     """Say how the run of one key ended, and what to do next."""
     colour = {"finished": "green", "idle": "green", "blocked": "yellow"}.get(report.status, "red")
     line = Text.assemble((_word(report), colour), f"  {report.message}" if not report.blocks else "")
-    return Group(line, blocks(report.blocks))
+    notes = [told] if (told := noted(report.view, report.job.policy)) and report.status != "finished" else []
+    return Group(*notes, line, blocks(report.blocks))
 
 
 def _word(report: Report) -> str:
@@ -149,6 +176,6 @@ def _word(report: Report) -> str:
 
 
 def blocks(found: Sequence[Block]) -> RenderableType:
-    """Show what stands in the way, and the way out of each."""
-    lines = [Text.assemble((f"{block.message}\n", "yellow"), ("  -> ", "dim"), block.way_out) for block in found]
-    return Group(*lines)
+    """Show what stands in the way, and the way out of each; what is the same in many Regions once."""
+    told = telling.alike((block.region or "", block.message, block.way_out) for block in found)
+    return Group(*(Text.assemble((f"{message}\n", "yellow"), ("  -> ", "dim"), way) for message, way in told))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from orchestrator.errors import UsageError
 from orchestrator.ports import MaterialStore
 
-from .opening import init_file_store, open_file_store
+from .opening import check_file_store, init_file_store, open_file_store
 from .place import EndpointClass, Place
-from .secretsmanager import init_secrets_store, open_secrets_store
+from .secretsmanager import check_secrets_store, init_secrets_store, open_secrets_store
 from .wanted import Cloud, Wanted
 
-__all__ = ["Cloud", "EndpointClass", "Place", "Wanted", "init_store", "open_store", "schemes"]
+__all__ = ["Cloud", "EndpointClass", "Place", "Wanted", "check_store", "init_store", "open_store", "schemes"]
 
 Opener = Callable[[str, Place, Wanted], MaterialStore]
 """Opens, or makes, the store at what follows the scheme of a URI.
@@ -26,17 +26,24 @@ class Backend:
 
     open: Opener
     init: Opener
+    check: Callable[[str, Wanted], None]
 
 
 _BACKENDS: Mapping[str, Backend] = {
-    "file": Backend(open=open_file_store, init=init_file_store),
-    "secretsmanager": Backend(open=open_secrets_store, init=init_secrets_store),
+    "file": Backend(open=open_file_store, init=init_file_store, check=check_file_store),
+    "secretsmanager": Backend(open=open_secrets_store, init=init_secrets_store, check=check_secrets_store),
 }
 
 
 def schemes() -> tuple[str, ...]:
     """Name the known schemes of store URIs."""
     return tuple(sorted(_BACKENDS))
+
+
+def check_store(uri: str, wanted: Wanted) -> None:
+    """Judge the settings of a store, and look at nothing but the identity; raises UsageError, StoreError for that."""
+    backend, location = _backend(uri)
+    backend.check(location, wanted)
 
 
 def open_store(uri: str, place: Place, wanted: Wanted) -> MaterialStore:

@@ -147,6 +147,8 @@ def _identity_file(path: Path) -> bytes:
             raise UsageError(f"there is no identity file {path} (store.identity)", _NEW_IDENTITY) from None
     try:
         found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            raise UsageError(f"store.identity {path} is a directory, not a file", "name the identity's own file")
         if not handed_over(found):
             check_file(path, found, (os.geteuid(), 0))
         return read_all(handle, path)

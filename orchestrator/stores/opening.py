@@ -32,9 +32,19 @@ def init_file_store(
     return _store(shelf, box, place, wanted)
 
 
+def check_file_store(location: str, wanted: Wanted) -> None:
+    """Judge the settings, and read the identity; raises UsageError, and StoreError for the identity's file."""
+    _settings(location, wanted)
+
+
 def _parts(
     location: str, place: Place, wanted: Wanted, files: Callable[[Path], PublishedFiles]
 ) -> tuple[FileShelf, AgeBox]:
+    root, box = _settings(location, wanted)
+    return FileShelf(files(root), place, box.names), box
+
+
+def _settings(location: str, wanted: Wanted) -> tuple[Path, AgeBox]:
     if wanted.kms_key or wanted.replica_regions:
         raise UsageError(
             "store.kms_key and store.replica_regions are settings of a store secretsmanager:",
@@ -45,8 +55,7 @@ def _parts(
             "--change is for a store secretsmanager:",
             "recipients of a store file: are changed as docs/store.md says, 'Changing recipients'",
         )
-    root, box = _root(location), AgeBox.build(wanted.recipients, wanted.identity)
-    return FileShelf(files(root), place, box.names), box
+    return _root(location), AgeBox.build(wanted.recipients, wanted.identity)
 
 
 def _store(shelf: FileShelf, box: AgeBox, place: Place, wanted: Wanted) -> Store:

@@ -16,11 +16,11 @@ def test_a_key_made_with_the_aws_command_is_adopted_planned_rotated_and_then_not
     arn, material = machine.make_key()
     machine.run("mrk", "store", "init")
 
-    blocked = machine.json("mrk", "plan", "payments", "--json", code=4)["plans"][0]
+    blocked = machine.json("mrk", "plan", "payments", "--json", code=4)["keys"][0]
     assert [block["reason"] for block in blocked["blocks"]] == ["store-lacks"]
 
     machine.run("mrk", "adopt", "payments", str(material))
-    plan = machine.json("mrk", "rotate", "payments", "--dry-run", "--json")["plans"][0]
+    plan = machine.json("mrk", "rotate", "payments", "--dry-run", "--json")["keys"][0]
     operations = [call["operation"] for step in plan["steps"] for call in step["calls"]]
     assert operations.count("ImportKeyMaterial") == len(REGIONS)
     assert operations.count("RotateKeyOnDemand") == 1
@@ -32,7 +32,7 @@ def test_a_key_made_with_the_aws_command_is_adopted_planned_rotated_and_then_not
     told = {key["KeyId"]: key for key in machine.aws("list-key-rotations", "--key-id", arn)["Rotations"]}
     assert list(told) == [arn]
 
-    idle = machine.json("mrk", "run", "--json")["runs"][0]
+    idle = machine.json("mrk", "run", "--json")["keys"][0]
     assert idle["status"] == "idle"
     assert "nothing is due" in idle["message"]
 

@@ -86,8 +86,8 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
     assert "mrk repair payments" in mailed
     documents = [json.loads(line) for line in told.read_text().splitlines()]
     assert [document["exit_code"] for document in documents] == [0, 4, 0]
-    assert [document["runs"][0]["status"] for document in documents] == ["idle", "blocked", "finished"]
-    assert "mrk repair payments" in documents[1]["runs"][0]["blocks"][0]["way_out"]
+    assert [document["keys"][0]["status"] for document in documents] == ["idle", "blocked", "finished"]
+    assert "mrk repair payments" in documents[1]["keys"][0]["blocks"][0]["way_out"]
     assert {document["journal"]["hash"] for document in documents[2:]} == {printed["journal"]["hash"]}
     assert printed["exit_code"] == 0
     assert printed["after"] == {"path": str(machine.directory / "notify"), "problem": None}
@@ -189,7 +189,7 @@ def test_a_run_that_is_refused_before_any_key_is_looked_at_is_told_too(machine: 
 
     document = json.loads(told.read_text())
     assert document["exit_code"] == code == metrics(prom)["mrk_last_exit_code"] != 0
-    assert document["runs"] == []
+    assert document["keys"] == []
     assert document["error"]["message"] in err
     assert document["run"]
 

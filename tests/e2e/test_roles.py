@@ -36,7 +36,7 @@ def test_a_role_of_another_account_rotates_that_accounts_key(theirs: Machine) ->
     machine.write_config()
     before = len(sent(machine, "AssumeRole"))
 
-    (ended,) = machine.json("mrk", "rotate", "payments", "--yes", "--json")["runs"]
+    (ended,) = machine.json("mrk", "rotate", "payments", "--yes", "--json")["keys"]
 
     assert ended["status"] == "finished"
     assert sent(machine, "RotateKeyOnDemand") == [THEIRS]

@@ -185,7 +185,7 @@ def raced(made: Scene, processes: int, number: int) -> list[str]:
     made.simulator.hooks.clear()
     wrong = []
     for out, code in ended:
-        reasons = {block["reason"] for run in json.loads(out)["runs"] for block in run["blocks"]} if code else set()
+        reasons = {block["reason"] for run in json.loads(out)["keys"] for block in run["blocks"]} if code else set()
         if code and reasons != {"recently-rotated"}:
             wrong.append(f"exit {code}: {out[-500:]}")
     wrong += broken(made.simulator, made.arn, made.earlier, [made.store], success=True)

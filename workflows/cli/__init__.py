@@ -3,15 +3,18 @@
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from orchestrator.errors import Exit, MrkError
-from workflows.cli.complaints import complain
+from workflows.cli.complaints import complain, refuse
 from workflows.cli.signals import listen_from_the_start
 
 __all__ = ["main"]
 
 _SIGNALLED = 130
+_INTERRUPTED = ("interrupted", "run again: a run resumes where it stands")
+_SEE_THE_JOURNAL = "what was done stands in the journal: mrk report last"
 
 
 def main() -> None:
@@ -26,7 +29,7 @@ def main() -> None:
         sys.stdout.flush()
     except OSError:
         code = code or Exit.FAILED
-        complain("the result could not be written to stdout", "what was done stands in the journal: mrk report last")
+        complain("the result could not be written to stdout", _SEE_THE_JOURNAL)
     with suppress(OSError):
         sys.stderr.flush()
     # Nothing is left to be done: a call that does not come back must not hold up the end, and taking the interpreter
@@ -48,33 +51,43 @@ def invoke(arguments: list[str]) -> int:
 
     from workflows.cli.app import app  # noqa: PLC0415
 
+    refused = partial(refuse, as_json="--json" in arguments)
     try:
         code = app(args=arguments, prog_name="mrk", standalone_mode=False)
     except MrkError as error:
-        complain(error.message, error.hint)
-        return error.exit_code
+        return refused(error.exit_code, error.message, error.hint)
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):
             sys.stderr.write(message + "\n")
-        else:
-            context = getattr(error, "ctx", None)
-            complain(message, f"{context.command_path if context else 'mrk'} --help")
-        return Exit.USAGE
+            return Exit.USAGE
+        context = getattr(error, "ctx", None)
+        return refused(Exit.USAGE, message, f"{context.command_path if context else _command(arguments)} --help")
     except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted", "run again: a run resumes where it stands")
-        return Exit.INTERRUPTED
+        return refused(Exit.INTERRUPTED, *_INTERRUPTED)
     except BrokenPipeError:
         return Exit.OK
     except OSError as error:
-        complain(
-            f"the result could not be written: {error.strerror}", "what was done stands in the journal: mrk report last"
-        )
+        complain(f"the result could not be written: {error.strerror}", _SEE_THE_JOURNAL)
         return Exit.FAILED
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told without a traceback
-        complain(f"a defect in mrk: {type(error).__name__}: {error}", "please report it, with the journal of the run")
-        return Exit.INTERNAL
+        message = f"a defect in mrk: {type(error).__name__}: {error}"
+        return refused(Exit.INTERNAL, message, "please report it, with the journal of the run")
     if code == _SIGNALLED:
-        complain("interrupted", "run again: a run resumes where it stands")
-        return Exit.INTERRUPTED
+        return refused(Exit.INTERRUPTED, *_INTERRUPTED)
     return int(code or Exit.OK)
+
+
+def _command(arguments: list[str]) -> str:
+    """Name the command that was meant, where the error does not tell it."""
+    import typer.main  # noqa: PLC0415 - see invoke
+
+    from workflows.cli.app import app  # noqa: PLC0415 - see invoke
+
+    words, commands = ["mrk"], getattr(typer.main.get_command(app), "commands", {})
+    for word in arguments:
+        if word not in commands:
+            break
+        words.append(word)
+        commands = getattr(commands[word], "commands", {})
+    return " ".join(words)

@@ -1,16 +1,19 @@
 """mrk abort: give up a rotation that was begun and not accepted."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from orchestrator.errors import Exit, UsageError
-from orchestrator.model import KeyArn, MaterialId
+from orchestrator.errors import UsageError
+from orchestrator.model import DeletePendingMaterial, KeyArn, MaterialId, short
+from orchestrator.progress import Job
+from orchestrator.report import tables
 from workflows.abort import abort
 from workflows.cli import plan
-from workflows.cli.common import each, finish, opened
-from workflows.cli.complaints import complain
+from workflows.cli.common import Invocation, confirmed, declined, each, finish, opened
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 
 
@@ -36,7 +39,7 @@ def command(
             "pending key material is deleted, and there is no terminal to ask on", "add --yes, or --dry-run"
         )
     wanted = MaterialId(material_id) if material_id else None
-    with opened(options, changing=not dry_run) as called:
+    with opened(options, names, changing=not dry_run) as called:
         todo = each(
             called,
             names,
@@ -44,7 +47,22 @@ def command(
         )
         if dry_run:
             return plan.show(called, todo)
-        if not yes and not typer.confirm(f"Give up what is begun of {', '.join(names)}?", err=True):
-            complain("not confirmed; nothing was changed")
-            return Exit.INTERRUPTED
+        if not yes and not _confirmed(called, todo):
+            raise declined(called, todo)
         return finish(called, called.run(todo))
+
+
+def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
+    """Show what would be given up and deleted, and ask; where nothing would be, there is nothing to ask."""
+    planned = plan.predicted(called, todo)
+    begun = [(report, found) for report, found in planned if found and found.steps]
+    if not begun:
+        return True
+    console = Console(stderr=True, highlight=False, markup=False)
+    for report, found in begun:
+        console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
+        for step in found.steps:
+            if isinstance(step.action, DeletePendingMaterial):
+                where = f"{report.job.name}: key material {short(step.action.material_id)} is deleted in every Region"
+                console.print(f"{where}; its bytes stay in the store, if it holds them", style="yellow")
+    return confirmed(f"Give up what is begun of {', '.join(report.job.name for report, _ in begun)}?")

@@ -10,14 +10,14 @@ from orchestrator.model import KeyArn, MaterialId
 from workflows.adopt import adopt
 from workflows.cli import plan
 from workflows.cli.common import each, finish, opened
-from workflows.cli.options import DryRunOption, Options, with_options
+from workflows.cli.options import DryRunOption, NameArgument, Options, with_options
 
 MATERIAL_LENGTH = 32
 
 
 @with_options
 def command(
-    name: Annotated[str, typer.Argument(help="A name from the config, or an ARN.")],
+    name: NameArgument,
     file: Annotated[Path, typer.Argument(help="The file with the 32 bytes of key material.")],
     *,
     options: Options,
@@ -30,7 +30,7 @@ def command(
     """Take 32 bytes from a file into the store, once KMS has confirmed that they are this key's material."""
     _check(file)
     wanted, source = MaterialId(material_id) if material_id else None, file.absolute()
-    with opened(options, changing=not dry_run) as called:
+    with opened(options, [name], changing=not dry_run) as called:
         todo = each(
             called,
             [name],

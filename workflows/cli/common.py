@@ -3,34 +3,39 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console, RenderableType
-from rich.text import Text
 
+from orchestrator import compose
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
 from orchestrator.decide import name_of_stage
-from orchestrator.errors import Exit, KmsError, UsageError
+from orchestrator.errors import DeclinedError, Exit, KmsError, UsageError
 from orchestrator.journal import Journal
-from orchestrator.model import Block, Idle, KeyArn, Reason, Region, is_alias, region_of
+from orchestrator.kms import check_regions
+from orchestrator.model import Block, Idle, KeyArn, KeyIdentity, Policy, Reason, Region, is_alias, region_of
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report, Status
-from orchestrator.report import documents, tables
+from orchestrator.report import documents, tables, telling
 from orchestrator.report.live import LiveLine
 from orchestrator.report.narrate import narrator
 from orchestrator.settings import KeySettings, Settings, load
 from workflows.cli import evidence, unattended
-from workflows.cli.options import Options
+from workflows.cli.options import LEVELS, Options
 from workflows.cli.signals import stopping
 from workflows.jobs import named
 
+PATIENCE = timedelta(seconds=20)
+"""How long a command that only looks waits for a Region that does not answer."""
+
 _WIDE = 160
-_LEVELS = ("debug", "info", "warning", "error")
 _CODES: dict[Status, Exit] = {
     "finished": Exit.OK,
     "idle": Exit.OK,
@@ -51,21 +56,20 @@ class Invocation:
     region: Region | None = None
     unresolved: list[Report] = field(default_factory=list)
     journal: Journal | None = None
+    live: Listener = lambda _event: None
 
     def keys(self, names: Sequence[str]) -> dict[str, KeySettings]:
         """Find the keys that the command line names; an alias that cannot be resolved fails alone (I10)."""
         found = {name: self._resolved(name, key) for name, key in named(self.settings, names).items()}
-        return {name: key for name, key in found.items() if key is not None}
+        keys = {name: key for name, key in found.items() if key is not None}
+        _refuse_twice(keys)
+        return keys
 
     def _resolved(self, name: str, key: KeySettings) -> KeySettings | None:
         try:
             arn = self._arn(key.arn)
         except KmsError as error:
-            policy = self.settings.policy(key)
-            stand_in = KeyArn(key.arn.split(":")[1], region_of(key.arn), key.arn.split(":")[4], key.arn.split(":")[5])
-            job = Job(name, stand_in, policy, (), lambda _: Idle(""))
-            block = Block(Reason.ACCESS, error.message, error.hint or "check the alias", stand_in.region, person=False)
-            self.unresolved.append(Report(job, "failed", "located", error.message, (block,)))
+            self.unresolved.append(_unresolved(name, key.arn, self.settings.policy(key), error))
             return None
         return key.model_copy(update={"arn": str(arn)})
 
@@ -75,16 +79,66 @@ class Invocation:
 
     def run(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
         """Run jobs to their end; Ctrl-C or SIGTERM finishes the calls in flight and reports."""
-        for job in jobs if self.journal else ():
+        for job in jobs:
             stages = [name_of_stage(stage) for stage in job.stages]
-            self.tell("run.asked", job.name, arn=str(job.key), stages=stages)
+            asked = {"arn": str(job.key), "stages": stages}
+            self.tell("run.asked", job.name, **asked)
+            self.live(Event(self.engine.clock.now(), "run.asked", job.name, data={"members": len(job.policy.regions)}))
+        for report in self.unresolved:
+            self.tell("run.asked", report.job.name, arn=str(report.job.key), stages=[])
+            self.ended(report)
         with stopping(self.engine.runner):
             return (*self.engine.runner.run(jobs), *self.unresolved)
+
+    def look(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
+        """Run jobs that only look, with less patience: somebody waits for the result."""
+        hurried = [
+            replace(job, policy=replace(job.policy, deadline=min(job.policy.deadline, PATIENCE))) for job in jobs
+        ]
+        policies = {job.name: job.policy for job in jobs}
+        reports = self.run(hurried)
+        return tuple(_as_seen(report, policies.get(report.job.name, report.job.policy)) for report in reports)
+
+    def ended(self, report: Report) -> None:
+        """Note in the journal how a key came to its end without the runner."""
+        self.tell("run.ended", report.job.name, status=report.status, stage=report.stage, message=report.message)
 
     def tell(self, kind: str, name: str, **data: Any) -> None:
         """Note something in the journal, where there is one."""
         if self.journal is not None:
             self.journal(Event(self.engine.clock.now(), kind, name, data=data))
+
+
+class _Alias(KeyArn):
+    """Stands in for a key whose alias could not be resolved."""
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:kms:{self.region}:{self.account}:{self.key_id}"
+
+
+def _unresolved(name: str, alias: str, policy: Policy, error: KmsError) -> Report:
+    """Say of a key that its alias leads nowhere; one that KMS does not know needs a person, as a key does."""
+    _, partition, _, region, account, resource = alias.split(":")
+    arn, person = _Alias(partition, Region(region), account, resource), error.code == "NotFoundException"
+    block = Block(Reason.ACCESS, error.message, error.hint or "check the alias", arn.region, person=person)
+    job = Job(name, arn, policy, (), lambda _: Idle(""))
+    return Report(job, "blocked" if person else "failed", "located", error.message, (block,))
+
+
+def _refuse_twice(keys: Mapping[str, KeySettings]) -> None:
+    """Refuse one key under two names, which shows only once aliases are resolved."""
+    names: dict[KeyIdentity, str] = {}
+    for name, key in keys.items():
+        if (other := names.setdefault(KeyArn.parse(key.arn).identity, name)) != name:
+            hint = "write it once in the config, with all its Regions"
+            raise UsageError(f"{name} is the same key as {other}: its alias leads there", hint)
+
+
+def _as_seen(report: Report, policy: Policy) -> Report:
+    """Say what could not be looked at, rather than that a short patience is over."""
+    blocks = telling.not_seen(report.blocks, report.view)
+    message = "; ".join(block.message for block in blocks) or report.message
+    return replace(report, job=replace(report.job, policy=policy), blocks=blocks, message=message)
 
 
 def read_settings(
@@ -98,43 +152,72 @@ def read_settings(
     return load(path, {"aws": given} if given else {})
 
 
+def settings_of(options: Options) -> Settings:
+    """Read the settings as the command line wants them; raises UsageError."""
+    if options.log_level not in LEVELS:
+        raise UsageError(f"--log-level {options.log_level} is not known", f"use one of {', '.join(LEVELS)}")
+    return read_settings(options.config, options.endpoint_url, options.profile, options.role_arn)
+
+
+def check(settings: Settings, options: Options, names: Sequence[str]) -> None:
+    """Judge whatever needs no call: the settings as a whole, the names, the Region to begin with."""
+    compose.check(settings)
+    region, keys = options.region, named(settings, names)
+    for name, key in keys.items() if region else ():
+        if key.regions and region not in key.regions:
+            raise UsageError(f"--region {region}: the key {name} has no member there", f"in {', '.join(key.regions)}")
+        check_regions(key.arn.split(":")[1], [str(region)])
+
+
 @contextmanager
-def invocation(
-    config: Path | None,
-    *,
-    endpoint_url: str | None = None,
-    profile: str | None = None,
-    region: str | None = None,
-    role_arn: str | None = None,
-    as_json: bool = False,
-    quiet: bool = False,
-    log_level: str = "info",
-    changing: bool = True,
+def opened(
+    options: Options, names: Sequence[str] | None = None, *, changing: bool = True, settings: Settings | None = None
 ) -> Iterator[Invocation]:
-    """Set up one command; a command that may change something keeps a journal."""
-    if log_level not in _LEVELS:
-        raise UsageError(f"--log-level {log_level} is not known", f"use one of {', '.join(_LEVELS)}")
-    settings = read_settings(config, endpoint_url, profile, role_arn)
+    """Set up one command by what the command line said; one that may change something keeps a journal."""
+    settings = settings or settings_of(options)
     run_id = new_run_id(SystemClock().now())
-    watching = (changing or log_level == "debug") and not quiet
-    listeners: list[Listener] = [watcher(log_level)] if watching else []
-    keeping = evidence.journal(settings, run_id, quiet=quiet, log_level=log_level) if changing else nullcontext()
-    with unattended.alone(settings, run_id) if changing else nullcontext(), keeping as journal:
-        listeners += [journal] if journal else []
-        with engine(settings, run_id, fan_out(listeners)) as made:
-            yield Invocation(settings, made, as_json, Region(region) if region else None, journal=journal)
+    refusals = unattended.refusals_told(settings, run_id) if changing else nullcontext()
+    with refusals:
+        check(settings, options, names or [])
+        with _kept(settings, run_id, options, changing=changing) as journal:
+            listeners, live = _listeners(options, changing=changing)
+            listeners += [journal] if journal else []
+            with engine(settings, run_id, fan_out(listeners)) as made:
+                region = Region(options.region) if options.region else None
+                yield Invocation(settings, made, options.as_json, region, journal=journal, live=live)
 
 
-def opened(options: Options, *, changing: bool = True) -> AbstractContextManager[Invocation]:
-    """Set up one command by what the command line said."""
-    return invocation(changing=changing, **{one.name: getattr(options, one.name) for one in fields(Options)})
+@contextmanager
+def _kept(settings: Settings, run_id: str, options: Options, *, changing: bool) -> Iterator[Journal | None]:
+    """Hold the lock and keep a journal, where something may be changed."""
+    if not changing:
+        yield None
+        return
+    with (
+        unattended.alone(settings),
+        evidence.journal(settings, run_id, quiet=options.quiet, log_level=options.log_level) as journal,
+    ):
+        yield journal
+
+
+def _listeners(options: Options, *, changing: bool) -> tuple[list[Listener], Listener]:
+    """Choose who is told of events: a terminal always sees that something is under way."""
+    if options.quiet:
+        return [], _nobody
+    if sys.stderr.isatty() and options.log_level == "info":
+        console = Console(stderr=True, highlight=False, markup=False)
+        live = LiveLine(console)
+        narration = [narrator(console.print, brief=sys.stdout.isatty())] if changing else []
+        return [*narration, live], fan_out([live])
+    return ([watcher(options.log_level)] if changing or options.log_level == "debug" else []), _nobody
+
+
+def _nobody(_event: Event) -> None:
+    """Tell nobody."""
 
 
 def watcher(log_level: str) -> Listener:
-    """Tell on stderr what happens: sentences on a terminal, JSON elsewhere and at level debug."""
-    if sys.stderr.isatty() and log_level == "info":
-        console = Console(stderr=True, highlight=False, markup=False)
-        return fan_out([narrator(console.print, brief=sys.stdout.isatty()), LiveLine(console)])
+    """Log on stderr what happens: JSON, where that is no terminal."""
     # Imported here: a plan on a terminal needs no logger, and its import is a tenth of the plan's time.
     from orchestrator.logs import event_logger  # noqa: PLC0415
 
@@ -164,10 +247,12 @@ def looking(job: Job) -> Job:
 
 def finish(called: Invocation, reports: Sequence[Report]) -> int:
     """Show how the runs ended, and return the exit code that covers them all."""
+    code = Exit(exit_code(reports))
+    called.tell("command.ended", "", exit_code=int(code))
     kept = called.journal.seal(called.engine.clock.now()) if called.journal else None
-    code = Exit.worst([Exit(exit_code(reports)), Exit.FAILED if kept and kept.problem else Exit.OK])
+    code = Exit.worst([code, Exit.FAILED if kept and kept.problem else Exit.OK])
     about = {"run": kept.path.stem, "journal": evidence.document(kept)} if kept else {}
-    document = {"exit_code": int(code), "runs": [documents.report(report) for report in reports], **about}
+    document = documents.envelope(code, [documents.report(report) for report in reports], **about)
     told = unattended.tell(called.settings, document, reports, code)
     if called.as_json:
         write_json({**document, **told})
@@ -176,18 +261,35 @@ def finish(called: Invocation, reports: Sequence[Report]) -> int:
             if report.status == "finished" and report.view is not None:
                 write(tables.status(report.job.name, report.view, report.job.policy), tables.ending(report))
             else:
-                write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
+                write(tables.ended(report))
     return code
 
 
 def show_endings(called: Invocation, reports: Sequence[Report]) -> int:
     """Show how each key was judged, and return the exit code that covers them all."""
+    code = exit_code(reports)
     if called.as_json:
-        write_json({"keys": [documents.report(report) for report in reports]})
+        write_json(documents.envelope(code, [documents.report(report) for report in reports]))
     else:
         for report in reports:
-            write(Text.assemble((report.job.name, "bold"), f"  {report.job.key}"), tables.ending(report))
-    return exit_code(reports)
+            write(tables.ended(report))
+    return code
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal; Ctrl-C is a no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        sys.stderr.write("\n")
+        return False
+
+
+def declined(called: Invocation, jobs: Sequence[Job]) -> DeclinedError:
+    """Note that somebody said no, and return the error that ends the command."""
+    for job in jobs:
+        called.ended(Report(job, "interrupted", "located", "not confirmed; nothing was changed"))
+    return DeclinedError("not confirmed; nothing was changed", "run again, and answer y")
 
 
 def exit_code(reports: Sequence[Report]) -> int:

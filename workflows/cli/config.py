@@ -2,26 +2,32 @@
 
 import typer
 
-from orchestrator import goals
+from orchestrator import compose, goals
 from orchestrator.errors import Exit
-from orchestrator.settings import schema
+from orchestrator.report import documents
 from workflows.cli.common import read_settings, write, write_json
-from workflows.cli.options import ConfigOption
+from workflows.cli.options import ConfigOption, JsonOption
 
 app = typer.Typer(help="The config file: check it, or print its schema.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("check")
-def check(*, config: ConfigOption = None) -> int:
-    """Read the config file and say whether it is sound; calls nothing."""
+def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> int:
+    """Judge the settings, as far as that needs no call: exit 0 where they are sound, 2 where they are not."""
     settings = read_settings(config)
-    keys = goals.counted(len(settings.keys), "key")
-    write(f"sound: {keys}, store {settings.store.uri}")
+    compose.check(settings)
+    if as_json:
+        keys = [{"name": name, "arn": key.arn} for name, key in settings.keys.items()]
+        write_json(documents.envelope(Exit.OK, keys, store={"uri": settings.store.uri}))
+    else:
+        write(f"sound: {goals.counted(len(settings.keys), 'key')}, store {settings.store.uri}")
     return Exit.OK
 
 
 @app.command("schema")
 def print_schema() -> int:
     """Print the JSON Schema of the config file, for editors."""
+    from orchestrator.schema import schema  # noqa: PLC0415 - no other command needs it
+
     write_json(schema())
     return Exit.OK

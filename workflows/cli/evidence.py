@@ -27,7 +27,7 @@ def journal(settings: Settings, run_id: str, *, quiet: bool, log_level: str) -> 
     try:
         yield kept
     except MrkError as error:
-        kept(Event(now(), "command.refused", data={"message": error.message}))
+        kept(Event(now(), "command.refused", data={"message": error.message, "exit_code": int(error.exit_code)}))
         raise
     finally:
         _tell(kept.seal(now()), quiet=quiet, log_level=log_level)

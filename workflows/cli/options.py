@@ -9,10 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
+from workflows.cli.completion import beginning, key_names
+
+LEVELS = ("debug", "info", "warning", "error")
+
 NamesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="NAME", help="Names from the config, or ARNs; none: all keys.")
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Names from the config, or ARNs; none: all keys.", autocompletion=key_names),
 ]
-NameArguments = Annotated[list[str], typer.Argument(metavar="NAME", help="Names from the config, or ARNs.")]
+NameArguments = Annotated[
+    list[str], typer.Argument(metavar="NAME", help="Names from the config, or ARNs.", autocompletion=key_names)
+]
+NameArgument = Annotated[str, typer.Argument(help="A name from the config, or an ARN.", autocompletion=key_names)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 
 
@@ -34,9 +43,11 @@ class Options:
         str | None, typer.Option("--region", help="Look at the member in this Region first, not at the one in the ARN.")
     ] = None
     role_arn: Annotated[str | None, typer.Option("--role-arn", help="Assume this role first.")] = None
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False
+    as_json: JsonOption = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info"
+    log_level: Annotated[
+        str, typer.Option("--log-level", help="debug, info, warning or error.", autocompletion=beginning(LEVELS))
+    ] = "info"
 
 
 def with_options(command: Callable[..., int]) -> Callable[..., int]:

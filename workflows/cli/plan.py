@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.errors import Exit
+from orchestrator.errors import Exit, UsageError
 from orchestrator.model import Stage
 from orchestrator.plan import Plan, predict
 from orchestrator.progress import Job, Report, named
-from orchestrator.report import documents, scripts, tables
+from orchestrator.report import documents, scripts, tables, telling
 from workflows import jobs
 from workflows.cli.common import Invocation, each, exit_code, opened, write, write_json, write_text
+from workflows.cli.complaints import complain
 from workflows.cli.options import DryRunOption, NamesArgument, Options, with_options
 
 __all__ = ["DryRunOption", "command", "show"]
@@ -29,7 +30,9 @@ def command(
     ] = False,
 ) -> int:
     """Show what `mrk run` would do: the exact calls in order, and the point of no return. Changes nothing."""
-    with opened(options, changing=False) as called:
+    if script and options.as_json:
+        raise UsageError("--script and --json exclude each other", "leave one of them out")
+    with opened(options, names, changing=False) as called:
         todo = each(called, names, lambda name, key: jobs.run(name, key, called.settings.policy(key)))
         return show(called, todo, work_to_do=exit_code, script=script)
 
@@ -37,33 +40,49 @@ def command(
 def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False, script: bool = False) -> int:
     """Predict each job and print the plans."""
     planned = predicted(called, todo)
+    code = _code(planned, work_to_do=work_to_do)
     algorithm = called.settings.aws.wrapping_algorithm
     if script:
         store = called.settings.store
-        means = scripts.Means(algorithm, store.uri, store.identity)
-        write_text(scripts.script([(report.job.name, found) for report, found in planned if found], means))
+        write_text(scripts.script(planned, scripts.Means(algorithm, store.uri, store.identity)))
+        _complain_of_what_is_not_in_it(planned)
     elif called.as_json:
-        write_json({"plans": [documents.plan(report, found, algorithm) for report, found in planned]})
+        write_json(documents.envelope(code, [documents.plan(report, found, algorithm) for report, found in planned]))
     else:
         for report, found in planned:
             write(tables.plan(report, found, algorithm))
-    code = exit_code([_as_it_ends(report, found) for report, found in planned])
+    return code
+
+
+def _code(planned: Sequence[tuple[Report, Plan | None]], *, work_to_do: bool) -> Exit:
+    code = Exit(exit_code([_as_it_ends(report, found) for report, found in planned]))
     some = any(found and found.steps for _, found in planned)
     return Exit.WORK_TO_DO if work_to_do and some and code == Exit.OK else code
 
 
+def _complain_of_what_is_not_in_it(planned: Sequence[tuple[Report, Plan | None]]) -> None:
+    """Say on stderr what the script leaves undone: whoever runs it may never read it."""
+    for report, found in planned:
+        blocks = found.end.blocks if found else report.blocks
+        for message, way in telling.alike((block.region or "", block.message, block.way_out) for block in blocks):
+            complain(f"{report.job.name}: not in the script: {message}", way)
+        if not blocks and _as_it_ends(report, found).status not in {"finished", "idle"}:
+            complain(f"{report.job.name}: not in the script: {report.message}", "mrk plan says more")
+
+
 def predicted(called: Invocation, todo: Sequence[Job]) -> list[tuple[Report, Plan | None]]:
     """Look at every key, pin what would be done, and predict it."""
-    reports = called.run([replace(job, stages=()) for job in todo])
+    reports = called.look([replace(job, stages=()) for job in todo])
     stages = {job.name: job.stages for job in todo}
     return [(report, _predict(stages.get(report.job.name, ()), report)) for report in reports]
 
 
 def _predict(stages: Sequence[Stage], report: Report) -> Plan | None:
-    if report.run is None or report.view is None:
+    if report.run is None or report.view is None or report.status != "finished":
         return None
     found = predict(stages, report.view, report.run, report.view.at)
-    return replace(found, end=replace(found.end, blocks=named(found.end.blocks, report.job.name)))
+    blocks = telling.foreseen(found.end, report.view, report.job.policy)
+    return replace(found, end=replace(found.end, blocks=named(blocks, report.job.name)))
 
 
 def _as_it_ends(report: Report, planned: Plan | None) -> Report:

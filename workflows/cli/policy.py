@@ -14,11 +14,13 @@ from orchestrator.kms.calls import WRAPPING_KEY_SPEC
 from orchestrator.model import KeyArn, Region, Replicate, is_alias
 from orchestrator.perform import PROBE_CONTEXT
 from orchestrator.policy import Statement, Subject, Terms
+from orchestrator.report import documents
 from orchestrator.settings import KeySettings, Settings
 from orchestrator.stores.secretsmanager.address import Address
 from orchestrator.stores.secretsmanager.keys import key_in
 from workflows.cli.common import read_settings, write_json
-from workflows.cli.options import ConfigOption, NamesArgument
+from workflows.cli.completion import beginning
+from workflows.cli.options import ConfigOption, JsonOption, NamesArgument
 from workflows.jobs import named
 
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[0-9]{12}):[\w+=,.@/-]+")
@@ -55,7 +57,13 @@ def command(
         str | None, typer.Option("--principal", metavar="ARN", help="Who is allowed; with --kind key.")
     ] = None,
     commands: Annotated[
-        list[str] | None, typer.Option("--for", metavar="COMMAND", help="Only what this command needs; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="COMMAND",
+            help="Only what this command needs; repeatable.",
+            autocompletion=beginning(policy.COMMANDS),
+        ),
     ] = None,
     break_glass: Annotated[
         bool, typer.Option("--break-glass", help="Also what only `mrk abort` needs: deleting key material.")
@@ -64,9 +72,7 @@ def command(
         bool, typer.Option("--compact", help="Name the Regions once, in a condition: shorter, and as narrow.")
     ] = False,
     config: ConfigOption = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The policy and what is said of it, as one document.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Print the least that must be allowed for the configured keys; stderr tells which command needs what."""
     _check(kind, principal, commands or [], compact=compact)
@@ -76,13 +82,17 @@ def command(
     allowed = partial(policy.statements, terms=terms, commands=commands or (), break_glass=break_glass)
     found = allowed(subjects)
     if principal:
-        _alike({one.name: policy.key_policy(allowed([one]), principal) for one in subjects})
+        _alike({one.name: policy.key_policy(allowed([one]), principal) for one in subjects}, principal)
     found += () if principal else _store(settings, subjects, commands or ())
+    if not found:
+        message = f"--for {' and '.join(commands or ())} needs nothing of AWS with this config"
+        raise UsageError(message, "there is no policy to give; leave --for out, or name another command")
     document = policy.key_policy(found, principal) if principal else policy.identity_policy(found, compact=compact)
     particular = _notes(settings, subjects, found, document, principal)
     notes = [*particular, *(_KEY_NOTES if principal else _IDENTITY_NOTES), *_general(found)]
     if as_json:
-        write_json({"policy": document, "statements": [_about(one) for one in found], "notes": notes})
+        about: dict[str, Any] = {"policy": document, "statements": [_about(one) for one in found], "notes": notes}
+        write_json(documents.envelope(Exit.OK, **about))
     else:
         _tell(found, notes)
         write_json(document)
@@ -111,13 +121,14 @@ def _subject(settings: Settings, name: str, key: KeySettings) -> Subject:
     return Subject(name, KeyArn.parse(key.arn), wanted.regions, wanted.expires is not None, wanted.proof, auto)
 
 
-def _alike(policies: Mapping[str, object]) -> None:
+def _alike(policies: Mapping[str, object], principal: str) -> None:
     """Refuse keys whose policies would have to differ: a key policy is one key's."""
     groups: dict[str, list[str]] = {}
     for name, wanted in policies.items():
         groups.setdefault(str(wanted), []).append(name)
     if len(groups) > 1:
-        alike = "; ".join(f"mrk policy {' '.join(names)} --kind key" for names in groups.values())
+        end = f"--kind key --principal {principal}"
+        alike = "; ".join(f"mrk policy {' '.join(names)} {end}" for names in groups.values())
         raise UsageError("these keys need different key policies: they differ in proof, expiry, kind or Regions", alike)
 
 

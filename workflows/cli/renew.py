@@ -9,6 +9,6 @@ from workflows.cli.options import DryRunOption, NameArguments, Options, with_opt
 @with_options
 def command(names: NameArguments, *, options: Options, dry_run: DryRunOption = False) -> int:
     """Import again, with a later ValidTo, whatever key material expires within `renew_before`. Rotates nothing."""
-    with opened(options, changing=not dry_run) as called:
+    with opened(options, names, changing=not dry_run) as called:
         todo = each(called, names, lambda name, key: jobs.renew(name, key, called.settings.policy(key)))
         return plan.show(called, todo) if dry_run else finish(called, called.run(todo))

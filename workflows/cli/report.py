@@ -10,12 +10,12 @@ import typer
 
 from orchestrator.errors import Exit, UsageError
 from orchestrator.journal import under_way
-from orchestrator.report import journals
+from orchestrator.report import documents, journals
 from orchestrator.report.journal import Chain
 from orchestrator.report.story import Story
 from workflows.cli.common import read_settings, write, write_json
 from workflows.cli.complaints import complain
-from workflows.cli.options import ConfigOption
+from workflows.cli.options import ConfigOption, JsonOption
 
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+")
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
@@ -31,7 +31,7 @@ def command(
         str, typer.Option("--hash", metavar="HEX", help="The final hash, as it was printed when the run ended.")
     ] = "",
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Show what a run observed, decided and did, and verify its journal: exit 4 where that was changed."""
     if expected and not _HASH.fullmatch(expected):
@@ -39,11 +39,12 @@ def command(
     path = _path(run, config)
     chain = Chain(path.stem if _RUN.fullmatch(path.stem) else "", expected)
     story = _told(path, chain)
+    code = _verdict(path, chain)
     if as_json:
-        write_json(journals.document(str(path), chain, story))
+        write_json(documents.envelope(code) | journals.document(str(path), chain, story))
     else:
         write(journals.table(str(path), chain, story))
-    return _verdict(path, chain)
+    return code
 
 
 def _verdict(path: Path, chain: Chain) -> Exit:

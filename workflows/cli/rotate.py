@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.errors import Exit, UsageError
+from orchestrator.errors import UsageError
 from orchestrator.progress import Job
 from orchestrator.report import tables
 from workflows import jobs
 from workflows.cli import plan
-from workflows.cli.common import Invocation, each, finish, opened
-from workflows.cli.complaints import complain
+from workflows.cli.common import Invocation, confirmed, declined, each, finish, opened
+from workflows.cli.completion import stages
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 
 
@@ -27,7 +27,10 @@ def command(
         str | None, typer.Option("--replaces", metavar="ID", help="Rotate only if this material is CURRENT.")
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage; `ready` is the last before.")
+        str | None,
+        typer.Option(
+            "--until", metavar="STAGE", help="Stop after this stage; `ready` is the last before.", autocompletion=stages
+        ),
     ] = None,
     dry_run: DryRunOption = False,
 ) -> int:
@@ -37,25 +40,26 @@ def command(
     stops_before = until in {"healthy", "deposited", "primary_imported", "replicas_imported", "ready"}
     if not (yes or dry_run or stops_before or sys.stdin.isatty()):
         raise UsageError("a rotation cannot be undone, and there is no terminal to ask on", "add --yes, or --dry-run")
-    with opened(options, changing=not dry_run) as called:
+    with opened(options, names, changing=not dry_run) as called:
         todo = each(
             called, names, lambda name, key: jobs.rotate(name, key, called.settings.policy(key), replaces, until)
         )
         if dry_run:
             return plan.show(called, todo)
         if not yes and not _confirmed(called, todo):
-            complain("not confirmed; nothing was changed")
-            return Exit.INTERRUPTED
+            raise declined(called, todo)
         return finish(called, called.run(todo))
 
 
 def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
     """Show the plans, and have the point of no return confirmed; what does not come to it needs no word."""
     planned = plan.predicted(called, todo)
-    rotated = [report.job.name for report, found in planned if found and any(s.point_of_no_return for s in found.steps)]
+    rotated = [report for report, found in planned if found and any(s.point_of_no_return for s in found.steps)]
     if not rotated:
         return True
     console = Console(stderr=True, highlight=False, markup=False)
     for report, found in planned:
         console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
-    return typer.confirm(f"Rotate {', '.join(rotated)}? It cannot be undone", err=True)
+    for report in rotated:
+        console.print(f"{report.job.name}: {tables.budget(report)}", style="yellow")
+    return confirmed(f"Rotate {', '.join(report.job.name for report in rotated)}?")

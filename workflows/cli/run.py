@@ -8,21 +8,21 @@ from orchestrator.clock import SystemClock
 from orchestrator.errors import Exit
 from orchestrator.ports import Event
 from orchestrator.progress import Job, Report
+from orchestrator.settings import Settings
 from orchestrator.task_token import TOKEN
 from workflows import jobs
-from workflows.cli import plan
-from workflows.cli.common import Invocation, each, finish, opened, read_settings, watcher
-from workflows.cli.complaints import complain
+from workflows.cli import plan, unattended
+from workflows.cli.common import Invocation, check, each, finish, opened, settings_of, watcher
+from workflows.cli.complaints import complain, refuse
 from workflows.cli.options import DryRunOption, NamesArgument, Options, with_options
 from workflows.cli.signals import stopping
-from workflows.cli.unattended import Delay, watched
 
 
 @with_options
 def command(names: NamesArgument = None, *, options: Options, dry_run: DryRunOption = False) -> int:
     """Do whatever is due: finish what is unfinished, rotate what is due. Nothing due: exit 0."""
     if dry_run:
-        with opened(options, changing=False) as called:
+        with opened(options, names, changing=False) as called:
             return plan.show(called, _todo(called, names))
     if TOKEN not in os.environ:
         return _run(names, options, lambda _reports: None)
@@ -32,10 +32,12 @@ def command(names: NamesArgument = None, *, options: Options, dry_run: DryRunOpt
 
 
 def _run(names: Sequence[str] | None, options: Options, tell: Callable[[Sequence[Report]], None]) -> int:
-    if not _begun(options):
-        complain("interrupted before anything was begun", "run again")
-        return Exit.INTERRUPTED
-    with opened(options) as called:
+    settings = settings_of(options)
+    with unattended.refusals_told(settings, ""):
+        check(settings, options, names or [])
+    if not _begun(settings, options):
+        return refuse(Exit.INTERRUPTED, "interrupted before anything was begun", "run again", as_json=options.as_json)
+    with opened(options, names, settings=settings) as called:
         reports = called.run(_todo(called, names))
         tell(reports)
         return finish(called, reports)
@@ -45,13 +47,13 @@ def _todo(called: Invocation, names: Sequence[str] | None) -> list[Job]:
     return each(called, names, lambda name, key: jobs.run(name, key, called.settings.policy(key)))
 
 
-def _begun(options: Options) -> bool:
+def _begun(settings: Settings, options: Options) -> bool:
     """Wait up to `run.start_delay` where nobody watches; nothing is held or looked at meanwhile."""
-    longest = read_settings(options.config).run.start_delay
-    if not longest or watched():
+    longest = settings.run.start_delay
+    if not longest or unattended.watched():
         return True
     clock = SystemClock()
-    delay = Delay(longest, clock, random.random)
+    delay = unattended.Delay(longest, clock, random.random)
     if not options.quiet:
         watcher(options.log_level)(Event(clock.now(), "run.delayed", data={"until": delay.until.isoformat()}))
     with stopping(delay):

@@ -1,6 +1,9 @@
 """mrk status: how the keys stand. Tells, and judges nothing."""
 
+from rich.console import RenderableType
+
 from orchestrator.errors import Exit
+from orchestrator.progress import Report
 from orchestrator.report import documents, tables
 from workflows import jobs
 from workflows.cli.common import each, exit_code, looking, opened, write, write_json
@@ -10,17 +13,20 @@ from workflows.cli.options import NamesArgument, Options, with_options
 @with_options
 def command(names: NamesArgument = None, *, options: Options) -> int:
     """Show every key: its Regions, its key material, what the store holds, and what is left of its rotations."""
-    with opened(options, changing=False) as called:
+    with opened(options, names, changing=False) as called:
         todo = each(called, names, lambda name, key: looking(jobs.run(name, key, called.settings.policy(key))))
-        reports = called.run(todo)
-    seen = [(report.job.name, report.view, report.job.policy) for report in reports if report.view is not None]
-    unseen = [report for report in reports if report.view is None]
+        reports = called.look(todo)
+    partial = any(report.view is not None and report.view.failures for report in reports)
+    code = Exit.worst([Exit(exit_code(reports)), Exit.FAILED if partial else Exit.OK])
     if options.as_json:
-        write_json({"keys": [documents.status(*one) for one in seen] + [documents.report(one) for one in unseen]})
+        write_json(documents.envelope(code, [documents.status(report) for report in reports]))
     else:
-        for one in seen:
-            write(tables.status(*one), "")
-        for report in unseen:
-            write(tables.ending(report), "")
-    partial = unseen or any(view.failures for _, view, _ in seen)
-    return Exit.worst([Exit(exit_code(reports)), Exit.FAILED if partial else Exit.OK])
+        for report in reports:
+            write(_shown(report), "")
+    return code
+
+
+def _shown(report: Report) -> RenderableType:
+    if report.view is None:
+        return tables.ended(report)
+    return tables.status(report.job.name, report.view, report.job.policy)

@@ -12,8 +12,9 @@ from rich.text import Text
 from orchestrator.compose import make_store
 from orchestrator.errors import Exit
 from orchestrator.model import ADOPTED, Entry, short
+from orchestrator.report import documents
 from orchestrator.settings import StoreSettings
-from workflows.cli.common import opened, read_settings, write, write_json
+from workflows.cli.common import check, opened, settings_of, write, write_json
 from workflows.cli.options import Options, with_options
 
 app = typer.Typer(help="The store of key material: make it, list it.", no_args_is_help=True, rich_markup_mode=None)
@@ -29,9 +30,14 @@ def init(
     options: Options,
 ) -> int:
     """Make the store that the config names, stamped for the place that its keys are in."""
-    settings = read_settings(options.config, options.endpoint_url, options.profile, options.role_arn)
+    settings = settings_of(options)
+    check(settings, options, [])
     make_store(settings, settings.store.recipients, change=change)
-    write(f"store ready: {settings.store.uri}, {_protection(settings.store)}")
+    store = {"uri": settings.store.uri, "protection": _protection(settings.store)}
+    if options.as_json:
+        write_json(documents.envelope(Exit.OK, store=store))
+    else:
+        write(f"store ready: {store['uri']}, {store['protection']}")
     return Exit.OK
 
 
@@ -41,11 +47,12 @@ def list_entries(*, options: Options) -> int:
     """List every entry: which key, which material, readable or not."""
     with opened(options, changing=False) as called:
         entries = called.engine.store.entries()
+    code = Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
     if options.as_json:
-        write_json({"entries": [_document(entry) for entry in entries]})
+        write_json(documents.envelope(code, entries=[_document(entry) for entry in entries]))
     else:
         write(*_tables(entries))
-    return Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
+    return code
 
 
 def _protection(store: StoreSettings) -> str:

@@ -17,6 +17,7 @@ from orchestrator.journal import without_secrets
 from orchestrator.ports import Clock
 from orchestrator.progress import Report
 from orchestrator.settings import Settings
+from workflows.cli.complaints import refusal
 from workflows.cli.signals import stopping
 
 
@@ -46,21 +47,27 @@ class Delay:
 
 
 @contextmanager
-def alone(settings: Settings, run_id: str) -> Iterator[None]:
-    """Hold the lock of the config; where nobody watches, a command that is refused is told of, too."""
+def refusals_told(settings: Settings, run_id: str) -> Iterator[None]:
+    """Where nobody watches, tell the hook and the metrics of a command that goes no further."""
+    try:
+        yield
+    except MrkError as error:
+        if not watched():
+            code = error.exit_code
+            tell(settings, {"run": run_id, **refusal(code, error.message, error.hint)}, (), code)
+        raise
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Hold the lock of the config."""
     from orchestrator import lock  # noqa: PLC0415 - a command that changes nothing starts faster without
 
     config = settings.file or Path("config.yaml")
     path = settings.run.lock or lock.default_path(config, settings.run.journal)
     command = shlex.join(without_secrets(["mrk", *sys.argv[1:]]))
     with lock.held(path, command, SystemClock().now()):
-        try:
-            yield
-        except MrkError as error:
-            if not watched():
-                code, refused = error.exit_code, {"message": error.message, "hint": error.hint}
-                tell(settings, {"exit_code": int(code), "run": run_id, "runs": [], "error": refused}, (), code)
-            raise
+        yield
 
 
 def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Report], code: Exit) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import typer
 
 from orchestrator.errors import Exit, UsageError
 from workflows.cli.common import write_json
+from workflows.cli.completion import workflows
 from workflows.jobs import WORKFLOWS
 
 app = typer.Typer(help="The workflows as state machines for AWS Step Functions.", no_args_is_help=True)
@@ -18,7 +19,9 @@ def _workflow() -> None:
 
 @app.command("render")
 def render(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(WORKFLOWS)}, or fleet: many keys.")],
+    name: Annotated[
+        str, typer.Argument(help=f"{', '.join(WORKFLOWS)}, or fleet: many keys.", autocompletion=workflows)
+    ],
 ) -> int:
     """Print a workflow in the Amazon States Language; ${...} is left to be filled in by the deployment."""
     from workflows.step_functions import fleet, machine  # noqa: PLC0415 - no other command needs them

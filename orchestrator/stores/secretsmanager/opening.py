@@ -26,6 +26,11 @@ def init_secrets_store(location: str, place: Place, wanted: Wanted) -> Store:
     return _open(location, place, wanted, make=True)
 
 
+def check_secrets_store(location: str, wanted: Wanted) -> None:
+    """Judge the settings, and call nothing; raises UsageError."""
+    _check_settings(Address.parse(location), wanted)
+
+
 def _open(location: str, place: Place, wanted: Wanted, *, make: bool) -> Store:
     address, cloud = Address.parse(location), wanted.cloud
     if cloud is None:
