@@ -71,7 +71,7 @@ def in_good_order(job: Job, run: Run | None) -> str:
     if job.done or not job.stages:
         return job.done or LOOKED
     last = name_of_stage(job.stages[-1])
-    if last not in {"proven", "clean"}:
+    if last not in {"proven", "clean", "replaced"}:
         return f"stopped after stage {last}, as asked"
     if job.policy.proof is Proof.OFF:
         return "settled in every Region (proof: off, so that nothing was tried)"

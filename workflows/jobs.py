@@ -11,7 +11,7 @@ from orchestrator.progress import Job
 from orchestrator.settings import KeySettings, Settings
 from workflows.renew import RENEW, whatever_expires
 from workflows.repair import REPAIR, whatever_is_broken
-from workflows.rotate import ROTATE
+from workflows.rotate import ROTATE, replaced_at_the_end
 from workflows.run import RUN, whatever_is_wanted
 from workflows.verify import judged
 
@@ -51,9 +51,8 @@ def _identity(arn: str) -> KeyIdentity | None:
 def rotate(name: str, key: KeySettings, policy: Policy, replaces: str | None = None, until: str | None = None) -> Job:
     """Rotate one key now."""
     material = MaterialId(replaces) if replaces else None
-    return Job(
-        name, KeyArn.parse(key.arn), policy, up_to(ROTATE, until), partial(rotate_now, policy=policy, replaces=material)
-    )
+    stages = (*ROTATE, replaced_at_the_end(material)) if material and not until else up_to(ROTATE, until)
+    return Job(name, KeyArn.parse(key.arn), policy, stages, partial(rotate_now, policy=policy, replaces=material))
 
 
 def run(name: str, key: KeySettings, policy: Policy) -> Job:
