@@ -152,6 +152,7 @@ class Filler:
     def make(self, primary: str, others: list[str]) -> str:
         """Make one imported key with material in every Region."""
         key = self.call(primary, "CreateKey", MultiRegion=True, Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+        self.sim.advance(self.sim.lag.oldest)
         self.bring(primary, key)
         for region in others:
             self.call(primary, "ReplicateKey", KeyId=key, ReplicaRegion=region)

@@ -114,6 +114,7 @@ class World:
         client = self.client(regions[0])
         made = client.create_key(Origin="EXTERNAL", MultiRegion=len(regions) > 1)
         arn = KeyArn.parse(made["KeyMetadata"]["Arn"])
+        self.clock.advance(seconds=self.simulator.lag.oldest)
         store = self.store if deposited else self.open_store(f"file:{self.directory / 'elsewhere'}")
         name = EntryName(arn.identity, None)
         store.deposit(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.simulator.errors import ServiceError, not_found
 from orchestrator.simulator.regions import partition_of
-from orchestrator.simulator.rules import TAKES_ALIAS, require_state
+from orchestrator.simulator.rules import READS, TAKES_ALIAS, require_state
 from orchestrator.simulator.state import KeySet
 from orchestrator.simulator.switches import Switches
 from orchestrator.simulator.timing import Lag
@@ -70,17 +70,31 @@ class Request:
         require_state(view, self.operation)
         return view
 
-    def read_key(self, name: str = "KeyId") -> KeyView:
-        """Return the key as a read may see it: possibly some seconds old."""
-        return self.find(self.params[name], age=self.services.lag.read_age(self.services.rng))
+    def age(self) -> float:
+        """Draw how old the world is that this call knows."""
+        return self.services.lag.age(self.services.rng, self.operation)
 
-    def find(self, given: str, *, age: float = 0.0) -> KeyView:
-        """Return the key called that (id, arn, or where allowed alias); NotFoundException if there is none."""
-        key_id = self.resolve(given)
-        keys = self.world.known(key_id, self.region, self.now, age=age)
-        if keys is None or keys.account != self.account:
+    def find(self, given: str) -> KeyView:
+        """Return the key called that (id, arn, or where allowed alias); NotFoundException if there is none, or not yet.
+
+        A read may get the key as it was some seconds ago.
+        """
+        age = self.age()
+        key_id = self._resolve(given, age)
+        keys = self.known(key_id, age)
+        if keys is None:
             raise not_found(f"Key '{self.key_arn(key_id)}' does not exist")
-        return KeyView(keys, keys.members[self.region], self.now - age, self.switches)
+        return KeyView(keys, keys.members[self.region], self.now - self._seen(age), self.switches)
+
+    def known(self, key_id: str, age: float) -> KeySet | None:
+        """Return the key as this call knows it; None if there is none in this account and Region, or not yet."""
+        keys = self.world.known(key_id, self.region, self.now, age=age)
+        if keys is not None and self._seen(age) != age:
+            keys = self.world.known(key_id, self.region, self.now)
+        return keys if keys is not None and keys.account == self.account else None
+
+    def _seen(self, age: float) -> float:
+        return age if self.operation in READS else 0.0
 
     def view(self, keys: KeySet, region: str | None = None) -> KeyView:
         """Return the view from the called Region, or from another one."""
@@ -101,17 +115,17 @@ class Request:
         """Return the arn that a key id has, or would have, here."""
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{key_id}"
 
-    def resolve(self, given: str) -> str:
+    def _resolve(self, given: str, age: float) -> str:
         """Return the key id behind an id, arn or alias; refuse what does not read as one of these."""
         if given.startswith("alias/"):
-            return self._alias(given)
+            return self._alias(given, age)
         if not given.startswith("arn:"):
             if not _KEY_ID.fullmatch(given):
                 raise not_found(f"Invalid keyId '{given}'")
             return given
-        return self._resolve_arn(given)
+        return self._resolve_arn(given, age)
 
-    def _resolve_arn(self, given: str) -> str:
+    def _resolve_arn(self, given: str, age: float) -> str:
         match = _ARN.fullmatch(given)
         if match is None:
             raise ServiceError("InvalidArnException", f"Invalid arn {given}")
@@ -120,12 +134,12 @@ class Request:
         kind, _, rest = match["resource"].partition("/")
         if match["account"] != self.account:
             raise self._denied(given)
-        return rest if kind == "key" else self._alias(f"alias/{rest}")
+        return rest if kind == "key" else self._alias(f"alias/{rest}", age)
 
-    def _alias(self, name: str) -> str:
+    def _alias(self, name: str, age: float) -> str:
         if self.operation not in TAKES_ALIAS:
             raise ServiceError("InvalidArnException", "Key Aliases are not supported for this operation.")
-        alias = self.world.alias(self.account, self.region, name, self.now)
+        alias = self.world.alias(self.account, self.region, name, self.now, age=age)
         if alias is None:
             raise not_found(f"Alias arn:{self.partition}:kms:{self.region}:{self.account}:{name} is not found.")
         return alias.key_id

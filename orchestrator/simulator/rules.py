@@ -54,6 +54,21 @@ CRYPTOGRAPHIC = frozenset(
 TAKES_ALIAS = CRYPTOGRAPHIC | {"DescribeKey", "GetPublicKey"}
 """The operations whose KeyId may be an alias."""
 
+READS = frozenset(
+    {
+        "DescribeKey",
+        "GetKeyPolicy",
+        "GetKeyRotationStatus",
+        "GetPublicKey",
+        "ListAliases",
+        "ListKeyPolicies",
+        "ListKeyRotations",
+        "ListKeys",
+        "ListResourceTags",
+    }
+)
+"""The operations that may tell of a key as it was; the others know what is true, or nothing yet of a new key."""
+
 _REASON = {
     "Disabled": "is disabled",
     "PendingImport": "is pending import",

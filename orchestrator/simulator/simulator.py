@@ -54,6 +54,7 @@ class Simulator:
     ) -> None:
         profile = Lag.named(lag) if isinstance(lag, str) else lag
         profile = profile if rotation_seconds is None else profile.with_rotation(rotation_seconds)
+        self.lag = profile
         self.clock = Clock(now)
         self.accounts = Accounts()
         self.calls = Calls()

@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Self
 
@@ -95,13 +95,15 @@ class Lag:
     updating: float
     """How long both keys read Updating after UpdatePrimaryRegion."""
     staleness: float
-    """Up to how old the state is that DescribeKey, ListKeyRotations and GetKeyRotationStatus may tell."""
+    """Up to how old the world is that a call may know: what a read tells; for other calls, whether there is the key."""
     stale_share: float
-    """The share of reads that may be stale; they flap, since each read is drawn anew."""
+    """The share of calls that may be stale; they flap, since each call is drawn anew."""
     rotation: tuple[float, float, float]
     """Shortest, likeliest and longest duration of a rotation."""
     evaporation: float
     """How long a rotation stays accepted after its pending material was deleted."""
+    of_operations: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Staleness and share of single operations, by name, where they differ from those of all."""
     start_date_vanishes: float | None
     """After how long some rotations stop showing their start date although they are still under way."""
 
@@ -177,8 +179,14 @@ class Lag:
             return duration
         return min(self.start_date_vanishes, duration)
 
-    def read_age(self, rng: random.Random) -> float:
-        """Draw how old the state is that one read tells."""
-        if self.staleness <= 0 or rng.random() >= self.stale_share:
+    @property
+    def oldest(self) -> float:
+        """Return up to how old the world is that any call may know."""
+        return max(self.staleness, *(seconds for seconds, _ in self.of_operations.values()), 0.0)
+
+    def age(self, rng: random.Random, operation: str) -> float:
+        """Draw how old the world is that one call knows."""
+        staleness, share = self.of_operations.get(operation, (self.staleness, self.stale_share))
+        if staleness <= 0 or rng.random() >= share:
             return 0.0
-        return rng.uniform(0, self.staleness)
+        return rng.uniform(0, staleness)

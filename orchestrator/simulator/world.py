@@ -43,7 +43,7 @@ class World:
         # Versions stay in order even if somebody's clock went back.
         at = max(at, versions[-1][0]) if versions else at
         versions.append((at, keys))
-        horizon = at - self.lag.propagation - self.lag.staleness
+        horizon = at - self.lag.propagation - self.lag.oldest
         oldest = max(0, bisect_right(versions, horizon, key=lambda version: version[0]) - 1)
         del versions[:oldest]
         self._due[keys.key_id] = next_event(keys, self.switches)
@@ -85,15 +85,17 @@ class World:
         else:
             names[name] = alias
 
-    def alias(self, account: str, region: str, name: str, at: float) -> Alias | None:
-        """Return the alias of that name, unless its key is gone."""
+    def alias(self, account: str, region: str, name: str, at: float, *, age: float = 0.0) -> Alias | None:
+        """Return the alias of that name, unless its key is gone, or it is too new to be known."""
         alias = self.aliases.get((account, region), {}).get(name)
-        return alias if alias is not None and self._exists(alias.key_id, region, at) else None
+        known = alias is not None and alias.created <= at - age and self._exists(alias.key_id, region, at)
+        return alias if known else None
 
-    def aliases_of(self, account: str, region: str, at: float) -> list[Alias]:
+    def aliases_of(self, account: str, region: str, at: float, *, age: float = 0.0) -> list[Alias]:
         """Return the aliases of that account and Region by name; a deleted key's are gone with it."""
-        named = sorted(self.aliases.get((account, region), {}).items())
-        return [alias for _, alias in named if self._exists(alias.key_id, region, at)]
+        named = sorted(self.aliases.get((account, region), {}))
+        found = (self.alias(account, region, name, at, age=age) for name in named)
+        return [alias for alias in found if alias is not None]
 
     def _exists(self, key_id: str, region: str, at: float) -> bool:
         keys = self.truth(key_id, at)

@@ -56,6 +56,10 @@ class Cloud:
         """Make an imported key without material."""
         return self.kms(region).create_key(**{"Origin": "EXTERNAL", **given})["KeyMetadata"]["KeyId"]
 
+    def settle(self) -> None:
+        """Wait until every call knows of a key that was just made."""
+        self.clock.advance(self.sim.lag.oldest)
+
     def wrap(self, region: str, key: str, content: bytes) -> dict[str, Any]:
         """Return what an import of these bytes sends."""
         given = self.kms(region).get_parameters_for_import(
@@ -81,6 +85,7 @@ class Cloud:
     def ready_key(self, content: bytes = b"a" * 32, **given: Any) -> str:
         """Make an imported key with its first material."""
         key = self.key(**given)
+        self.settle()
         self.new(key, content)
         return key
 
@@ -89,6 +94,7 @@ class Cloud:
         key = self.ready_key(content, MultiRegion=True)
         for region in replicas:
             self.kms(PRIMARY).replicate_key(KeyId=key, ReplicaRegion=region)
+            self.settle()
             self.existing(key, content, region)
         return key
 

@@ -3,12 +3,13 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
+from sim_cloud import ACCOUNT, PRIMARY, REPLICA, Cloud, Hand, bytes_of, refusal
 
-from orchestrator.simulator import ClockNotOwnedError, Lag, Simulator
+from orchestrator.simulator import ClockNotOwnedError, Lag, ServiceError, Simulator
 
 FIRST, SECOND = bytes_of("first"), bytes_of("second")
 PMR = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
@@ -79,9 +80,113 @@ def test_a_new_key_may_not_be_found_at_first(make_cloud: Callable[..., Cloud]) -
     assert cloud.state(key) == "PendingImport"
 
 
+STALE = replace(Lag.instant(), staleness=10, stale_share=1.0)
+NEED_A_KEY: dict[str, dict[str, Any]] = {
+    "CancelKeyDeletion": {},
+    "Decrypt": {"CiphertextBlob": "AAAA"},
+    "DeleteImportedKeyMaterial": {},
+    "DescribeKey": {},
+    "DisableKey": {},
+    "DisableKeyRotation": {},
+    "EnableKey": {},
+    "EnableKeyRotation": {},
+    "Encrypt": {"Plaintext": "AAAA"},
+    "GenerateDataKey": {"NumberOfBytes": 16},
+    "GenerateMac": {"Message": "AAAA", "MacAlgorithm": "HMAC_SHA_256"},
+    "GetKeyPolicy": {},
+    "GetKeyRotationStatus": {},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "GetPublicKey": {},
+    "ImportKeyMaterial": {"ImportToken": "AAAA", "EncryptedKeyMaterial": "AAAA"},
+    "ListAliases": {},
+    "ListKeyPolicies": {},
+    "ListKeyRotations": {},
+    "ListResourceTags": {},
+    "PutKeyPolicy": {"Policy": "{}"},
+    "ReplicateKey": {"ReplicaRegion": REPLICA},
+    "RotateKeyOnDemand": {},
+    "ScheduleKeyDeletion": {},
+    "Sign": {"Message": "AAAA", "SigningAlgorithm": "ECDSA_SHA_256"},
+    "TagResource": {"Tags": []},
+    "UntagResource": {"TagKeys": []},
+    "UpdateKeyDescription": {"Description": ""},
+    "UpdatePrimaryRegion": {"PrimaryRegion": REPLICA},
+}
+
+
+@pytest.mark.parametrize("operation", NEED_A_KEY)
+def test_a_new_key_or_replica_may_not_be_found_by_any_operation(operation: str) -> None:
+    clock = Hand()
+    sim = Simulator(now=clock, lag=STALE)
+    key = sim.call("CreateKey", PRIMARY, ACCOUNT, {"MultiRegion": True})["KeyMetadata"]["KeyId"]
+
+    def told(region: str) -> str:
+        try:
+            sim.call(operation, region, ACCOUNT, {"KeyId": key, **NEED_A_KEY[operation]})
+        except ServiceError as error:
+            return error.code
+        return "ok"
+
+    clock.advance(0.001)
+    assert told(PRIMARY) == "NotFoundException"
+    clock.advance(10)
+    sim.call("ReplicateKey", PRIMARY, ACCOUNT, {"KeyId": key, "ReplicaRegion": REPLICA})
+    clock.advance(0.001)
+    assert told(REPLICA) == "NotFoundException"
+    clock.advance(10)
+    assert told(REPLICA) != "NotFoundException"
+
+
+def test_lists_lag_too(make_cloud: Callable[..., Cloud]) -> None:
+    cloud = make_cloud(lag=STALE)
+    key = cloud.key()
+    cloud.clock.advance(10)
+    cloud.kms().create_alias(AliasName="alias/a", TargetKeyId=key)
+    cloud.key()
+    cloud.clock.advance(0.001)
+    assert [one["KeyId"] for one in cloud.kms().list_keys()["Keys"]] == [key]
+    assert cloud.kms().list_aliases()["Aliases"] == []
+    assert refusal(cloud.kms().describe_key, KeyId="alias/a")[0] == "NotFoundException"
+    cloud.clock.advance(10)
+    assert len(cloud.kms().list_keys()["Keys"]) == 2
+    assert len(cloud.kms().list_aliases()["Aliases"]) == 1
+    assert cloud.kms().describe_key(KeyId="alias/a")["KeyMetadata"]["KeyId"] == key
+
+
+def test_tags_and_policies_are_read_late(make_cloud: Callable[..., Cloud]) -> None:
+    cloud = make_cloud(lag=STALE)
+    key = cloud.key()
+    cloud.clock.advance(10)
+    before = cloud.kms().get_key_policy(KeyId=key)["Policy"]
+    cloud.kms().put_key_policy(KeyId=key, Policy='{"Statement": []}')
+    cloud.kms().tag_resource(KeyId=key, Tags=[{"TagKey": "a", "TagValue": "b"}])
+    cloud.clock.advance(0.001)
+    assert cloud.kms().get_key_policy(KeyId=key)["Policy"] == before
+    assert cloud.kms().list_resource_tags(KeyId=key)["Tags"] == []
+    cloud.clock.advance(10)
+    assert cloud.kms().get_key_policy(KeyId=key)["Policy"] != before
+    assert len(cloud.kms().list_resource_tags(KeyId=key)["Tags"]) == 1
+
+
+def test_a_single_operation_may_lag_more_or_less_than_the_others(make_cloud: Callable[..., Cloud]) -> None:
+    lag = replace(Lag.instant(), of_operations={"DescribeKey": (60, 1.0)})
+    cloud = make_cloud(lag=lag)
+    key = cloud.key()
+    cloud.clock.advance(0.001)
+    assert refusal(cloud.kms().describe_key, KeyId=key)[0] == "NotFoundException"
+    cloud.kms().get_key_policy(KeyId=key)
+    cloud.clock.advance(60)
+    cloud.kms().update_key_description(KeyId=key, Description="new")
+    cloud.clock.advance(0.001)
+    assert cloud.describe(key)["Description"] == ""
+    cloud.clock.advance(60)
+    assert cloud.describe(key)["Description"] == "new"
+
+
 def test_a_stale_read_is_stale_about_expiry_too(make_cloud: Callable[..., Cloud]) -> None:
     cloud = make_cloud(lag=replace(Lag.instant(), staleness=10, stale_share=1.0), seed=2)
     key = cloud.key()
+    cloud.clock.advance(10)
     cloud.new(key, FIRST, ValidTo=cloud.clock() + 60)
     cloud.clock.advance(61)
     assert {cloud.state(key) for _ in range(30)} == {"Enabled", "PendingImport"}

@@ -216,6 +216,7 @@ def test_a_replica_is_creating_and_cannot_be_used(make_cloud: Callable[..., Clou
     made = cloud.kms().create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
     cloud.clock.advance(60)
     cloud.kms().replicate_key(KeyId=made, ReplicaRegion=REPLICA)
+    cloud.settle()
     truth = cloud.sim.key(REPLICA, made)
     assert truth is not None
     assert truth.key_state == "Creating"

@@ -43,7 +43,7 @@ def delete_alias(request: Request) -> dict[str, Any]:
 def list_aliases(request: Request) -> dict[str, Any]:
     """List the names of this account and Region, or of one key."""
     key_id = request.key().keys.key_id if "KeyId" in request.params else None
-    known = request.world.aliases_of(request.account, request.region, request.now)
+    known = request.world.aliases_of(request.account, request.region, request.now, age=request.age())
     found = [alias for alias in known if key_id in (None, alias.key_id)]
     some, paging = page(request.params, found, default=50, most=100)
     return {"Aliases": [_entry(request, alias) for alias in some], **paging}

@@ -161,8 +161,8 @@ def _named(request: Request, side: Side) -> KeyView:
 
 
 def _implied(request: Request, key_id: str) -> KeyView:
-    keys = request.world.known(key_id, request.region, request.now)
-    if keys is None or keys.account != request.account:
+    keys = request.known(key_id, request.age())
+    if keys is None:
         raise ServiceError("AccessDeniedException", _UNKNOWN)
     view = request.view(keys)
     require_usable(view, request)

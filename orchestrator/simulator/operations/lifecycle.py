@@ -39,8 +39,9 @@ def create_key(request: Request) -> dict[str, Any]:
         primary=request.region,
         members={request.region: member},
     )
-    request.put(keys if keys.imported else _with_first_material(keys, request.now))
-    return {"KeyMetadata": metadata(request.find(keys.key_id))}
+    keys = keys if keys.imported else _with_first_material(keys, request.now)
+    request.put(keys)
+    return {"KeyMetadata": metadata(request.view(keys))}
 
 
 def _with_first_material(keys: KeySet, at: float) -> KeySet:
@@ -74,10 +75,12 @@ def _kind(params: dict[str, Any]) -> tuple[str, str, str]:
 
 def list_keys(request: Request) -> dict[str, Any]:
     """List the keys of this account and Region."""
+    age = request.age()
     mine = [
         {"KeyId": keys.key_id, "KeyArn": keys.arn(request.region)}
         for keys in request.world.all_truths(request.now)
         if keys.account == request.account and request.region in keys.members
+        if not age or request.known(keys.key_id, age) is not None
     ]
     some, paging = page(request.params, mine)
     return {"Keys": list(some), **paging}
@@ -93,7 +96,7 @@ def update_key_description(request: Request) -> dict[str, Any]:
 
 def describe_key(request: Request) -> dict[str, Any]:
     """Tell what a key is."""
-    return {"KeyMetadata": metadata(request.read_key())}
+    return {"KeyMetadata": metadata(request.key())}
 
 
 def enable_key(request: Request) -> dict[str, Any]:

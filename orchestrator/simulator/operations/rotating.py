@@ -24,7 +24,7 @@ _PERIOD_DAYS = 365
 
 def list_key_rotations(request: Request) -> dict[str, Any]:
     """List the materials and rotations as this Region sees them."""
-    view = request.read_key()
+    view = request.key()
     require_state(view, request.operation)
     wanted = request.params.get("IncludeKeyMaterial")
     if wanted is not None and not view.keys.symmetric:
@@ -35,7 +35,7 @@ def list_key_rotations(request: Request) -> dict[str, Any]:
 
 def get_key_rotation_status(request: Request) -> dict[str, Any]:
     """Tell about automatic rotation, and whether an on-demand one is under way."""
-    view = request.read_key()
+    view = request.key()
     require_symmetric(view)
     rotation = view.keys.rotation
     automatic = view.keys.automatic if view.member.deletion_window is None else None
