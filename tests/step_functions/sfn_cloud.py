@@ -69,6 +69,7 @@ class Cloud:
         self.secrets.close()
 
     def clear(self) -> None:
+        self.secrets.faults()
         self.simulator.faults.clear()
         self.simulator.hooks.clear()
         self.events.clear()

@@ -76,9 +76,9 @@ class Execution:
             time.sleep(0.05)
 
     def history(self) -> list[dict[str, Any]]:
-        client = self.engine.client("stepfunctions")
-        events: list[dict[str, Any]] = client.get_execution_history(executionArn=self.arn, maxResults=1000)["events"]
-        return events
+        """Return every event, page by page."""
+        pages = self.engine.client("stepfunctions").get_paginator("get_execution_history")
+        return [event for page in pages.paginate(executionArn=self.arn) for event in page["events"]]
 
     def states(self) -> list[str]:
         """Name the states in the order in which they were entered."""

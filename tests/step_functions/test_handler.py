@@ -9,7 +9,7 @@ from orchestrator.errors import KmsError, MrkError, StoreError, Trouble, UsageEr
 from workflows.step_functions import operations
 from workflows.step_functions.errors import CallFailed, TooLittleTime
 from workflows.step_functions.handler import handle
-from workflows.step_functions.machine import MAY_PASS, NOT_BEGUN
+from workflows.step_functions.retriers import MAY_PASS, NOT_BEGUN
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 KEY = {"name": "payments", "arn": ARN}
@@ -78,6 +78,9 @@ def test_a_key_that_the_settings_lack_is_told_with_those_that_they_have(monkeypa
 WRONG: dict[str, tuple[Any, str]] = {
     "no operation": ({}, "there is no operation None"),
     "another operation": ({"op": "delete"}, "there is no operation 'delete'"),
+    "an event that is a list": ([], "no JSON object"),
+    "an event that is nothing": (None, "no JSON object"),
+    "an event that is a text": ("x", "no JSON object"),
     "no key": ({"op": "run"}, "names no key"),
     "a key that the config lacks": ({"op": "run", "key": "salaries"}, "names no keys"),
     "a key without an ARN": ({"op": "run", "key": {"name": "payments"}}, "arn: Field required"),
@@ -85,15 +88,15 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a workflow that there is not": ({"op": "run", "key": KEY, "workflow": "destroy"}, "no workflow 'destroy'"),
     "a workflow that is no text": ({"op": "run", "key": KEY, "workflow": ["run"]}, "are texts"),
     "material that is no text": ({"op": "run", "key": KEY, "workflow": "rotate", "replaces": 1}, "are texts"),
-    "an input that is no object": ({"op": "look", "state": {"asked": "payments"}}, "no JSON object"),
-    "a state that is a list": ({"op": "look", "state": []}, "anew"),
-    "a note that is none": ({"op": "look", "state": {"asked": {"key": KEY}, "acted": 1}}, "anew"),
-    "no state": ({"op": "look"}, "start the execution anew"),
+    "an input that is no object": ({"op": "act", "state": {"asked": "payments"}}, "no JSON object"),
+    "a state that is a list": ({"op": "act", "state": []}, "anew"),
+    "a note that is none": ({"op": "act", "state": {"asked": {"key": KEY}, "acted": 1}}, "anew"),
+    "no state": ({"op": "act"}, "start the execution anew"),
     "a state that is none": (
         {"op": "act", "state": {"asked": {"key": KEY}, "goal": {"key": 1}}},
         "start the execution",
     ),
-    "a memory that is none": ({"op": "look", "state": {"asked": {"key": KEY}, "memory": {"failed": {"a": 1}}}}, "anew"),
+    "a memory that is none": ({"op": "act", "state": {"asked": {"key": KEY}, "memory": {"failed": {"a": 1}}}}, "anew"),
 }
 
 
@@ -105,6 +108,54 @@ def test_wrong_input_is_told_as_such(event: Any, said: str) -> None:
     assert type(error) is UsageError
     assert said in str(error)
     assert type(error).__name__ not in MAY_PASS
+
+
+@pytest.mark.parametrize(
+    "event", [{}, {"state": []}, {"state": {"asked": "payments"}}, {"state": {"asked": {"key": 1}}}]
+)
+def test_a_look_at_wrong_input_ends_the_execution_with_a_report(event: Any) -> None:
+    """I9: a state machine shows the report as the cause, and no stack trace."""
+    turn = handle({"op": "look", **event}, Context())["turn"]
+
+    assert (turn["status"], turn["report"]["status"]) == ("failed", "failed")
+    (block,) = turn["report"]["blocks"]
+    assert block["reason"] == "settings"
+    assert block["message"]
+    assert block["way_out"]
+
+
+PATIENCE = [
+    ({"deadline": "30m", "poll": "5s"}, None),
+    ({"deadline": "6h", "poll": "5s"}, "set run.poll to 9s or more"),
+    ({"deadline": "6h", "poll": "9s"}, None),
+    ({"deadline": "1h", "poll": "100ms"}, "set run.poll to 2s or more"),
+    ({"deadline": "13h", "poll": "1m"}, "12h at most"),
+]
+
+
+@pytest.mark.parametrize(("run", "way_out"), PATIENCE)
+def test_a_patience_that_outgrows_the_history_of_an_execution_is_refused(
+    monkeypatch: pytest.MonkeyPatch, run: dict[str, str], way_out: str | None
+) -> None:
+    """25,000 events: looking until the deadline must fit."""
+    monkeypatch.setenv("MRK_RUN", json.dumps(run))
+    monkeypatch.setenv("MRK_STORE__URI", "nowhere:")  # what would be refused next
+
+    (block,) = handle({"op": "look", "state": {"asked": {"key": KEY}}}, Context())["turn"]["report"]["blocks"]
+
+    assert way_out == block["way_out"] if way_out else "no known scheme" in block["message"]
+
+
+def test_every_error_leaves_a_line_in_the_log_that_names_the_execution(capsys: pytest.CaptureFixture[str]) -> None:
+    """The log is the journal here; a key that could not be looked at is not well."""
+    refused({"op": "run", "key": {"name": "payments", "arn": "no ARN"}, "execution": "arn:...:payments"})
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (metrics,) = [line for line in lines if "_aws" in line]
+    assert (metrics["Key"], metrics["Healthy"]) == ("payments", 0.0)
+    (told,) = [line for line in lines if line.get("event") == "failed"]
+    assert (told["execution"], told["error"], told["op"]) == ("arn:...:payments", "UsageError", "run")
+    assert "arn" in told["message"]
 
 
 def test_wrong_settings_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

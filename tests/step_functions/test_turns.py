@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from orchestrator.perform import Perform
 from orchestrator.ports import WrappingAlgorithm
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings
+from stores.secret_search import holds_secret
 from workflows import jobs
 from workflows.step_functions.act import LONGEST, act
 from workflows.step_functions.errors import TooLittleTime
@@ -330,6 +332,122 @@ def test_an_approval_is_for_one_rotation(world: World, begin: Begin) -> None:
         assert again.turn["approved"] is expected
 
 
+def waiting_for_approval(turns: Turns) -> State:
+    """What stands at Approve, as the machine hands it on when an answer, or none, has come."""
+    turns.until("rotated")
+    return replace(turns.state, turn={}, renew=True)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_answer_that_comes_late_rotates_nothing_twice(world: World, begin: Begin, answered: bool) -> None:
+    """P4: two executions ask for the same rotation; one is approved and ends; the other goes on a day later."""
+    arn = world.make_key(TWO)
+    first, second = begin(arn), begin(arn)
+    kept = waiting_for_approval(second)
+    entry = second.turn["entry"]
+    assert first.to_the_end() == "finished"
+    entries = len(world.store.entries())
+    world.clock.advance(hours=25)
+
+    second.state = replace(kept, **{"approved" if answered else "unapproved": entry})
+
+    assert second.to_the_end() == "finished"
+    assert rotations(world, arn) == {1}
+    assert len(world.calls("RotateKeyOnDemand")) == 1
+    assert len(world.store.entries()) == entries
+    assert {len(key.rows) for key in world.everywhere(arn).values()} == {2}
+
+
+def test_an_approval_renews_the_deadline_and_nothing_else_of_the_goal(world: World, begin: Begin) -> None:
+    """P4: what is approved is what was asked for; waiting for the answer took longer than a run may."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    kept = waiting_for_approval(turns)
+    world.clock.advance(hours=22)
+
+    turns.state = replace(kept, approved=turns.turn["entry"])
+    turns.look()
+
+    assert kept.goal is not None
+    assert turns.state.goal == replace(kept.goal, deadline=world.clock.now() + kept.goal.policy.deadline)
+    assert turns.to_the_end() == "finished"
+    assert rotations(world, arn) == {1}
+
+
+def test_a_rotation_that_nobody_approved_in_time_is_not_made_and_told(world: World, begin: Begin) -> None:
+    """Two-person control: the end names the reason; the next execution asks again."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    kept = waiting_for_approval(turns)
+    world.clock.advance(hours=23)
+
+    turns.state = replace(kept, unapproved=turns.turn["entry"])
+
+    assert turns.to_the_end() == "blocked"
+    assert [one["reason"] for one in turns.turn["report"]["blocks"]] == ["not-approved"]
+    assert not world.calls("RotateKeyOnDemand")
+    assert begin(arn).to_the_end() == "finished"
+
+
+def test_acts_that_never_answer_end_the_run_with_a_report_and_with_backoff(world: World, begin: Begin) -> None:
+    """An act without an answer is a failure like any other: it is counted, its pauses grow, and the end tells of it."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("replicas_imported")
+    begun = []
+
+    while turns.turn["status"] in {"acting", "waiting"}:
+        if turns.turn["status"] == "acting":
+            begun.append(world.clock.now())
+            turns.answered(*[DIED for _ in turns.turn["act"]])
+        else:
+            turns.spoke()
+        turns.look()
+
+    assert turns.turn["status"] == "failed"
+    (block,) = turns.turn["report"]["blocks"]
+    assert (block["region"], block["reason"]) == (TWO[1], "call-failed")
+    assert "had no answer 6 times; the last time: Sandbox.Timedout" in block["message"]
+    pauses = [(later - sooner).total_seconds() for sooner, later in pairwise(begun)]
+    assert len(begun) == 6
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= 8 * pauses[0]
+    assert begin(arn).to_the_end() == "finished"
+
+
+def test_a_region_that_never_answers_does_not_hold_the_others_up(world: World, begin: Begin) -> None:
+    """I10: the others have the new material, and the end names the one."""
+    arn = world.make_key()
+    turns = begin(arn)
+    turns.until("replicas_imported")
+
+    while turns.turn["status"] in {"acting", "waiting"}:
+        if turns.turn["status"] == "acting":
+            targets = turns.turn["act"]
+            turns.answered(*[DIED if one == REGIONS[1] else turns.act(target=one) for one in targets])
+        else:
+            turns.spoke()
+        turns.look()
+
+    assert [one["region"] for one in turns.turn["report"]["blocks"]] == [REGIONS[1]]
+    assert world.true(arn, REGIONS[2]).rows[-1].usable
+    assert rotations(world, arn) == {0}
+
+
+def test_an_execution_ends_before_its_history_is_full(world: World, begin: Begin) -> None:
+    """Step Functions would end it at 25,000 events, with no report."""
+    arn = world.make_key(TWO)
+    turns = begin(arn)
+    turns.until("replicas_imported")
+    turns.state = replace(turns.state, events=22_000)
+
+    turns.look()
+
+    assert turns.turn["status"] == "failed"
+    assert "25000" in turns.turn["report"]["message"]
+    assert begin(arn).to_the_end() == "finished"
+
+
 def test_other_hands_that_rotate_in_between_are_noticed(world: World, begin: Begin) -> None:
     """P4: CURRENT has moved on when the act looks: nothing is sent."""
     arn = world.make_key(TWO)
@@ -386,4 +504,4 @@ def test_nothing_secret_travels(world: World, begin: Begin) -> None:
     assert len(secrets) == 2
     for secret in secrets:
         assert secret is not None
-        assert not any(secret.hex() in text or repr(secret)[2:-1] in text for text in told)
+        assert not any(holds_secret(text.encode(), secret) for text in told)

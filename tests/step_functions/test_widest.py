@@ -28,15 +28,20 @@ from orchestrator.model import (
     Result,
     StoreView,
 )
+from orchestrator.progress import Job
 from orchestrator.settings import KeySettings
 from workflows import jobs
+from workflows.jobs import WORKFLOWS
+from workflows.step_functions import history
 from workflows.step_functions.act import act
 from workflows.step_functions.look import look
-from workflows.step_functions.machine import EVERYWHERE
+from workflows.step_functions.machine import EVERYWHERE, machine
+from workflows.step_functions.retriers import most_retries
 from workflows.step_functions.travel import State
 from worlds import ManualClock
 
 LIMIT = 32 * 1024
+DIED = {"Error": "Sandbox.Timedout"}
 REGIONS = tuple(Region(f"ap-southeast-{number}") for number in range(1, 34))
 MATERIALS = tuple(MaterialId(f"{number:02d}" * 32) for number in range(26))
 KEY = KeyArn("aws", REGIONS[0], "111122223333", "mrk-" + 32 * "a")
@@ -90,9 +95,15 @@ class Walk:
     executor: Executor
     state: State
     widest_payload: int = 0
+    dying: bool = False
 
     def measured(self, document: Any) -> None:
         self.widest_payload = max(self.widest_payload, len(json.dumps(document).encode()))
+
+    def act(self, engine: Any, job: Job, stage: str, target: str | None) -> Any:
+        if self.dying:
+            return DIED
+        return act(engine, job, self.state, stage, target, self.executor, lambda: 900.0)
 
     def turn(self) -> str:
         job = jobs.run("payments", KeySettings(arn=str(KEY)), POLICY)
@@ -106,9 +117,7 @@ class Walk:
             self.widest.clock.advance(seconds=turn["wait"])
         if turn["status"] == "acting":
             targets = turn["act"] if turn["stage"] in EVERYWHERE else [None]
-            notes = [
-                act(engine, job, self.state, turn["stage"], target, self.executor, lambda: 900.0) for target in targets
-            ]
+            notes = [self.act(engine, job, turn["stage"], target) for target in targets]
             self.measured({**written, "acted": notes})
             self.state = replace(self.state, acted=tuple(notes))
         return str(turn["status"])
@@ -171,3 +180,32 @@ def test_every_region_is_proven_under_every_generation(walk: Begin) -> None:
     assert taken.widest.acts >= len(REGIONS)
     assert len(taken.state.memory.proofs) == len(REGIONS)
     assert taken.widest_payload < LIMIT
+
+
+def test_acts_that_die_in_every_region_end_with_a_report_and_not_with_the_history(walk: Begin) -> None:
+    """25,000 events: 32 Regions whose acts are tried to the last, and never answer."""
+    taken = walk(pending=True)
+    taken.dying = True
+
+    for _ in range(200):
+        if taken.turn() not in {"acting", "waiting"}:
+            break
+
+    assert taken.state.turn["status"] == "failed"
+    assert {one["region"] for one in taken.state.turn["report"]["blocks"]} == set(REGIONS[1:])
+    assert 5_000 < taken.state.events < history.ENOUGH
+    assert taken.widest_payload < LIMIT
+
+
+def test_what_may_still_happen_when_enough_was_used_fits_the_history() -> None:
+    """One act more in 33 Regions, with every retry that the rendered machine has, a look as long, and the end."""
+    states = machine("run", WORKFLOWS["run"])["States"]
+    (one,) = [s for s in states["ReplicasImported"]["ItemProcessor"]["States"].values() if s["Type"] == "Task"]
+    tried = sum(retry["MaxAttempts"] for retry in one["Retry"])
+    dying = [DIED] * len(REGIONS)
+
+    act = history.since_the_last_look("acting", dying, everywhere=True, most_retries=tried)
+
+    assert tried == most_retries()
+    assert act >= len(REGIONS) * (tried + 1) * 3, "each attempt is scheduled, started and failed"
+    assert history.ENOUGH + act + 2 * history.of_look(tried) + 3 < history.LIMIT

@@ -5,15 +5,19 @@ name in the function's config, or an object with `name` and the settings of a ke
 others (I10); when all have ended, the parent fails if any did.
 """
 
+from datetime import timedelta
 from typing import Any
 
-from workflows.step_functions.machine import retries
+from workflows.step_functions.retriers import queue, retries
 
 Json = dict[str, Any]
 
 KEYS_AT_ONCE = 10
 """Keys under way at once: GetParametersForImport allows 1 request/s for each account and Region, and the run of a key
 sends one to each of its Regions in the half minute, or more, that it takes."""
+
+LONGEST = timedelta(days=7)
+"""How long a run of the fleet may take."""
 
 
 def fleet() -> Json:
@@ -26,6 +30,7 @@ def fleet() -> Json:
     return {
         "Comment": "mrk for many keys: rendered by `mrk workflow render fleet`",
         "StartAt": "Source",
+        "TimeoutSeconds": round(LONGEST.total_seconds()),
         "States": {
             "Source": {
                 "Type": "Choice",
@@ -104,5 +109,5 @@ def _ask(operation: str, parameters: Json, selected: Json) -> Json:
         "Resource": f"arn:aws:states:::aws-sdk:sfn:{operation}",
         "Parameters": parameters,
         "ResultSelector": selected,
-        "Retry": retries(["Sfn.SdkClientException", "Sfn.SfnException"]),
+        "Retry": queue(["States.TaskFailed"]),
     }

@@ -20,14 +20,15 @@ class Context(Protocol):
         """Tell how long this invocation may still take."""
 
 
-def handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+def handle(event: Any, context: Context) -> dict[str, Any]:
     """Carry out one operation; every error is raised under the name that a state machine can tell it by."""
     from workflows.step_functions import operations  # noqa: PLC0415 - see above
 
+    given = event if isinstance(event, Mapping) else {}
     try:
-        operation = operations.OPERATIONS.get(str(event.get("op")))
+        operation = operations.OPERATIONS.get(str(given.get("op")))
         if operation is None:
             raise operations.unknown(event)
-        return operation(event, context)
+        return operation(given, context)
     except MrkError as error:
-        raise operations.named(error) from None
+        raise operations.told(error, given, context) from None

@@ -5,12 +5,14 @@ derives what is missing anew, so any of them may be retried, redriven or run twi
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from orchestrator.decide import name_of_stage
 from orchestrator.model import Stage
-from orchestrator.retry import RetryPolicy
-from workflows.step_functions.errors import CallFailed, KeyBlocked, KeyFailed, TooLittleTime
+from workflows.step_functions.errors import KeyBlocked, KeyFailed
+from workflows.step_functions.history import BEGUN
+from workflows.step_functions.retriers import MAY_PASS, NOT_BEGUN, retriers
 
 Json = dict[str, Any]
 
@@ -27,22 +29,14 @@ FUNCTION_SECONDS = 900
 """The function's timeout that the machine reckons with: a state outlives the call that it waits for."""
 
 REGIONS_AT_ONCE = 10
-_APPROVAL_SECONDS = 3 * 24 * 3600
 
-NOT_BEGUN = (TooLittleTime.__name__, CallFailed.__name__, "Lambda.TooManyRequestsException")
-"""Errors that say for certain that nothing was begun."""
+APPROVAL = timedelta(hours=23)
+"""How long an execution waits for an approval: it is over when a daily schedule starts the next one."""
 
-MAY_PASS = (
-    *NOT_BEGUN,
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.Unknown",
-    "Runtime.ExitError",
-    "Sandbox.Timedout",
-    "States.Timeout",
-)
-"""Errors after which an act that derives what is missing anew may be begun again at once."""
+LONGEST_DEADLINE = timedelta(hours=12)
+"""The longest `run.deadline` of an execution: before an approval, and again after it."""
+
+_LONGEST = 2 * LONGEST_DEADLINE + APPROVAL + timedelta(hours=1)
 
 
 def machine(workflow: str, stages: Sequence[Stage]) -> Json:
@@ -50,7 +44,8 @@ def machine(workflow: str, stages: Sequence[Stage]) -> Json:
     comment = (
         f"mrk {workflow}: rendered by `mrk workflow render {workflow}`; position is derived from KMS and the store"
     )
-    return {"Comment": comment, "StartAt": "Begin", "States": states(workflow, stages)}
+    longest = round(_LONGEST.total_seconds())
+    return {"Comment": comment, "StartAt": "Begin", "TimeoutSeconds": longest, "States": states(workflow, stages)}
 
 
 def states(workflow: str, stages: Sequence[Stage]) -> Json:
@@ -61,11 +56,18 @@ def states(workflow: str, stages: Sequence[Stage]) -> Json:
         "Look": _look(workflow),
         "Turn": _turn(names),
         **{state_name(stage): state for stage in names for state in [_state(workflow, stage)]},
-        **({"RotationInDoubt": _in_doubt(), "Approve": _approve(), "Approved": _approved()} if ONCE in names else {}),
+        "Unanswered": _lost("The act may have been done, or not: a look shows which; after a while it is begun again"),
+        **(_rotation() if ONCE in names else {}),
         "Waiting": _wait("Something was begun, and only time or another look can show what came of it"),
         "Done": {"Type": "Pass", "InputPath": "$.turn.report", "End": True},
         "Blocked": _fail(KeyBlocked, "A person must look: the cause says why, and the way out"),
         "Failed": _fail(KeyFailed, "The run failed; a new execution goes on where the key stands"),
+        "NoAnswer": {
+            "Comment": "The function could not look, however often it was tried; a new execution goes on",
+            "Type": "Fail",
+            "Error": KeyFailed.__name__,
+            "CausePath": f"States.Format('{_NO_ANSWER}', $.lost.Error)",
+        },
         "OtherWorkflow": {
             "Type": "Fail",
             "Error": "UsageError",
@@ -85,16 +87,22 @@ def _state(workflow: str, stage: str) -> Json:
     if stage in EVERYWHERE:
         return _everywhere(workflow, stage)
     if stage == ONCE:
-        doubt = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.acted", "Next": "RotationInDoubt"}]
-        return _act(workflow, stage, NOT_BEGUN) | {"Catch": doubt, "Next": "Look"}
-    return _act(workflow, stage, MAY_PASS) | {"Next": "Look"}
+        return _act(workflow, stage, NOT_BEGUN) | {"Catch": _catch("$.acted", "RotationInDoubt"), "Next": "Look"}
+    return _act(workflow, stage, MAY_PASS) | {"Catch": _catch("$.acted", "Unanswered"), "Next": "Look"}
+
+
+def _catch(path: str, then: str, error: str = "States.ALL") -> list[Json]:
+    return [{"ErrorEquals": [error], "ResultPath": path, "Next": then}]
+
+
+_NO_ANSWER = "The function did not answer ({}): its log says why. A new execution goes on where the key stands."
 
 
 def _begin() -> Json:
     """Take nothing from the input but what is asked: an approval cannot be claimed by whoever starts an execution."""
     return {
         "Type": "Pass",
-        "Parameters": {"asked.$": "$", "approval": "${Approval}"},
+        "Parameters": {"asked.$": "$", "approval": "${Approval}", "events": BEGUN},
         "Next": "Look",
     }
 
@@ -104,7 +112,8 @@ def _look(workflow: str) -> Json:
         "Comment": "See every Region and the store, and decide",
         **_invoke({"op": "look", "workflow": workflow, "state.$": "$"}),
         "OutputPath": "$.Payload",
-        "Retry": retries(MAY_PASS),
+        "Retry": retriers(MAY_PASS),
+        "Catch": _catch("$.lost", "NoAnswer"),
         "Next": "Turn",
     }
 
@@ -115,26 +124,10 @@ def _invoke(payload: Json) -> Json:
         "Resource": "arn:aws:states:::lambda:invoke",
         "Parameters": {
             "FunctionName": "${FunctionArn}",
-            "Payload": {**payload, "execution.$": "$$.Execution.Id"},
+            "Payload": {**payload, "retried.$": "$$.State.RetryCount", "execution.$": "$$.Execution.Id"},
         },
         "TimeoutSeconds": FUNCTION_SECONDS + 30,
     }
-
-
-def retries(errors: Iterable[str]) -> list[Json]:
-    """Render the patience with one call: whole seconds are the least that the engine waits."""
-    policy = RetryPolicy()
-    first = max(1, round(policy.first_pause))
-    return [
-        {
-            "ErrorEquals": list(errors),
-            "IntervalSeconds": first,
-            "MaxAttempts": policy.attempts - 1,
-            "BackoffRate": 2.0,
-            "MaxDelaySeconds": max(first + 1, round(policy.longest_pause)),
-            "JitterStrategy": "FULL",
-        }
-    ]
 
 
 def _turn(names: Sequence[str]) -> Json:
@@ -177,11 +170,11 @@ def _act(workflow: str, stage: str, errors: Iterable[str]) -> Json:
         **_invoke({"op": "act", "workflow": workflow, "stage": stage, "state.$": "$"}),
         "ResultSelector": _NOTE,
         "ResultPath": "$.acted",
-        "Retry": retries(errors),
+        "Retry": retriers(errors),
     }
 
 
-_NOTE = {"mended.$": "$.Payload.mended", "memory.$": "$.Payload.memory"}
+_NOTE = {name: f"$.Payload.{name[:-2]}" for name in ("mended.$", "memory.$", "retried.$")}
 
 
 def _everywhere(workflow: str, stage: str) -> Json:
@@ -201,7 +194,7 @@ def _everywhere(workflow: str, stage: str) -> Json:
                 one: {
                     **_invoke(payload),
                     "ResultSelector": _NOTE,
-                    "Retry": retries(MAY_PASS),
+                    "Retry": retriers(MAY_PASS),
                     "Catch": [{"ErrorEquals": ["States.ALL"], "Next": lost}],
                     "End": True,
                 },
@@ -213,9 +206,10 @@ def _everywhere(workflow: str, stage: str) -> Json:
     }
 
 
-def _in_doubt() -> Json:
+def _lost(comment: str) -> Json:
+    """Keep the error's name alone: its cause may be long."""
     return {
-        "Comment": "The rotation may have been sent: look for a minute before it is sent again",
+        "Comment": comment,
         "Type": "Pass",
         "Parameters": {"Error.$": "$.acted.Error"},
         "ResultPath": "$.acted",
@@ -238,16 +232,27 @@ def _approve() -> Json:
                 "task_token.$": "$$.Task.Token",
             },
         },
-        "TimeoutSeconds": _APPROVAL_SECONDS,
+        "TimeoutSeconds": round(APPROVAL.total_seconds()),
         "ResultPath": None,
+        "Catch": _catch("$.lost", "NotApproved", "States.Timeout"),
         "Next": "Approved",
     }
 
 
-def _approved() -> Json:
-    """Begin anew, with this rotation approved: the goal's deadline did not wait for the answer."""
-    kept = {"asked.$": "$.asked", "approval.$": "$.approval", "approved.$": "$.turn.entry"}
-    return {"Type": "Pass", "Parameters": kept, "Next": "Look"}
+def _answered(**answer: str) -> Json:
+    """Go on to the same goal (P4); its deadline did not wait for the answer, so that `look` gives it a new one."""
+    kept = {f"{name}.$": f"$.{name}" for name in ("asked", "approval", "begun", "goal", "memory", "events")}
+    given = {f"{name}.$": path for name, path in answer.items()}
+    return {"Type": "Pass", "Parameters": {**kept, **given, "renew": True}, "Next": "Look"}
+
+
+def _rotation() -> Json:
+    return {
+        "RotationInDoubt": _lost("The rotation may have been sent: look for a minute before it is sent again"),
+        "Approve": _approve(),
+        "Approved": _answered(approved="$.turn.entry"),
+        "NotApproved": _answered(unapproved="$.turn.entry"),
+    }
 
 
 def _wait(comment: str) -> Json:

@@ -1,5 +1,6 @@
 """Metrics in CloudWatch's embedded metric format: one JSON line in the log, and CloudWatch makes metrics of it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,11 +20,19 @@ UNITS = {
 
 def embedded(report: Report, now: datetime) -> dict[str, Any]:
     """Return how a key stands as one log line; what was not seen is left out."""
-    found = _found(report, now)
+    return _line(report.job.name, report.status, _found(report, now), now)
+
+
+def unwell(key: str, status: str, now: datetime) -> dict[str, Any]:
+    """Return the log line of a key that could not even be looked at."""
+    return _line(key or "?", status, {"Healthy": 0.0}, now)
+
+
+def _line(key: str, status: str, found: Mapping[str, float], now: datetime) -> dict[str, Any]:
     metrics = [{"Name": name, "Unit": UNITS[name]} for name in found]
     about = {"Namespace": NAMESPACE, "Dimensions": [["Key"]], "Metrics": metrics}
     stamp = {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [about]}
-    return {"_aws": stamp, "Key": report.job.name, "Status": report.status, **found}
+    return {"_aws": stamp, "Key": key, "Status": status, **found}
 
 
 def _found(report: Report, now: datetime) -> dict[str, float]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,20 @@ from pydantic import ValidationError
 
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, assemble, kms_factory, new_run_id
+from orchestrator.durations import render
 from orchestrator.errors import KmsError, MrkError, Trouble, UsageError
 from orchestrator.hardening import offer_no_core_dump
 from orchestrator.kms import KmsFactory
 from orchestrator.model import Reason, is_alias, region_of
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
-from orchestrator.settings import AwsSettings, KeySettings, Settings, load
+from orchestrator.settings import AwsSettings, KeySettings, RunSettings, Settings, load
 from workflows import jobs
-from workflows.step_functions import metrics
+from workflows.step_functions import ending, history, metrics
 from workflows.step_functions.act import LONGEST, act, in_time
 from workflows.step_functions.errors import CallFailed, KeyBlocked, KeyFailed, KeyUnfinished, TooLittleTime
 from workflows.step_functions.look import brief_report, look
+from workflows.step_functions.machine import LONGEST_DEADLINE
 from workflows.step_functions.travel import State
 
 Context = Any
@@ -51,31 +54,60 @@ class Call:
 
 
 def _look(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    try:
+        return _seen(event, context)
+    except MrkError as error:
+        if _may_pass(error):
+            raise
+        return _stopped(event, context, error)
+
+
+def _seen(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     state = _state(event)
-    with _call(event, state.asked, context) as call:
-        after, report = look(call.engine, call.job, _by_policy(state, call.job), call.executor)
+    with _call(event, state.asked, context, bounded=True) as call:
+        retried = _retried(event)
+        after, report = look(call.engine, call.job, _by_policy(state, call.job), call.executor, retried)
         _tell(call, "turn", **{name: after.turn.get(name) for name in ("stage", "status", "act", "message")})
         if report is not None:
             _ended(call, report)
     return after.write()
 
 
+def _stopped(event: Mapping[str, Any], context: Context, error: MrkError) -> dict[str, Any]:
+    """Make of an error the last turn of the execution: with a report, as of any other end (I9)."""
+    report = ending.report_of(error, ending.asked_in(event))
+    about = {name: report[name] for name in ("stage", "status", "message")}
+    now = SystemClock().now()
+    _log(_execution(event, context), Event(now, "run.ended", str(report["name"]), data=about))
+    _write(metrics.unwell(str(report["name"]), str(report["status"]), now))
+    turn = {"stage": report["stage"], "status": report["status"], "act": [], "wait": 0, "report": report}
+    state = event.get("state")
+    return {**(state if isinstance(state, Mapping) else {}), "turn": turn}
+
+
 def _act(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     state, target = _state(event), event.get("target")
-    with _call(event, state.asked, context) as call:
+    with _call(event, state.asked, context, bounded=True) as call:
         stage, remaining = str(event.get("stage")), partial(_remaining, context)
         note = act(call.engine, call.job, _by_policy(state, call.job), stage, target, call.executor, remaining)
         _tell(call, "acted", stage=stage, target=target, failed=note["memory"].get("failed"))
-    return note
+    return note | {"retried": _retried(event)}
 
 
 def _run(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     left = timedelta(seconds=_remaining(context)) - _SHUTDOWN
     if left.total_seconds() < LONGEST:
         raise TooLittleTime("a whole run wants more time than this function has", "give it a timeout of 15 min")
-    with _call(event, event, context, left) as call:
-        report = call.engine.runner.run([call.job])[0]
-        _ended(call, report)
+    try:
+        with _call(event, event, context, left) as call:
+            report = call.engine.runner.run([call.job])[0]
+            _ended(call, report)
+    except MrkError as error:
+        if not _may_pass(error):
+            _write(
+                metrics.unwell(str(ending.asked_in({"state": {"asked": event}})["name"]), "failed", SystemClock().now())
+            )
+        raise
     if report.status in {"finished", "idle"}:
         return brief_report(report)
     raise _error(report)
@@ -88,16 +120,38 @@ OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Context], dict[str, Any]]]
 }
 
 
+def told(error: MrkError, event: Mapping[str, Any], context: Context) -> MrkError:
+    """Log an error, and return it as a state machine is to know it. The log is the journal here: it has every end."""
+    about = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    _log(_execution(event, context), Event(SystemClock().now(), "failed", data={"op": event.get("op"), **about}))
+    return named(error)
+
+
 def named(error: MrkError) -> MrkError:
     """Return an error as a state machine is to know it: by its class's name, with the hint in its message."""
-    if isinstance(error, KmsError) and error.trouble is Trouble.TRANSIENT:
+    if _may_pass(error):
         error = CallFailed(error.message, error.hint)
     error.args = ("; ".join(part for part in (error.message, error.hint) if part),)
     return error
 
 
-def unknown(event: Mapping[str, Any]) -> MrkError:
+def _may_pass(error: MrkError) -> bool:
+    return isinstance(error, KmsError) and error.trouble is Trouble.TRANSIENT
+
+
+def _execution(event: Mapping[str, Any], context: Context) -> str:
+    return str(event.get("execution") or context.aws_request_id)
+
+
+def _retried(event: Mapping[str, Any]) -> int:
+    found = event.get("retried")
+    return found if isinstance(found, int) else 0
+
+
+def unknown(event: Any) -> MrkError:
     """Say which operations there are."""
+    if not isinstance(event, Mapping):
+        return UsageError("the event is no JSON object", 'write {"op": "run", "key": "payments"}')
     return UsageError(f"there is no operation {event.get('op')!r}", f"op is one of {', '.join(OPERATIONS)}")
 
 
@@ -127,12 +181,19 @@ def _by_policy(state: State, job: Job) -> State:
 
 @contextmanager
 def _call(
-    event: Mapping[str, Any], asked: Mapping[str, Any], context: Context, longest: timedelta = timedelta.max
+    event: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    context: Context,
+    longest: timedelta = timedelta.max,
+    *,
+    bounded: bool = False,
 ) -> Iterator[Call]:
     """Put the parts together for one invocation, and join every thread at its end."""
-    execution = str(event.get("execution") or context.aws_request_id)
+    execution = _execution(event, context)
     clock = SystemClock()
     settings = _settings(asked)
+    if bounded:
+        _within_a_history(settings.run)
     listener = partial(_log, execution)
     kms = _clients(settings, execution, listener, clock)
     job = _job({"workflow": event.get("workflow"), **asked}, settings, kms, longest)
@@ -178,6 +239,19 @@ def _settings(asked: Mapping[str, Any]) -> Settings:
     return settings.model_copy(update={"keys": _key(asked.get("key"), settings)})
 
 
+def _within_a_history(run: RunSettings) -> None:
+    """Refuse a patience that would outlast what an execution may be."""
+    if run.deadline > LONGEST_DEADLINE:
+        longest = render(LONGEST_DEADLINE)
+        raise UsageError(f"run.deadline {render(run.deadline)} is too long for an execution", f"{longest} at most")
+    if history.polls(run.deadline, run.poll) > history.ENOUGH:
+        least = ceil(history.slowest(run.deadline).total_seconds())
+        raise UsageError(
+            f"run.deadline {render(run.deadline)} with run.poll {render(run.poll)} outgrows an execution's history",
+            f"set run.poll to {least}s or more",
+        )
+
+
 def _key(asked: Any, settings: Settings) -> dict[str, KeySettings]:
     """Find a key by its name or ARN in the config; or, where that names none, take its settings from the input.
 
@@ -215,6 +289,10 @@ def _log(execution: str, event: Event) -> None:
     about = {"event": event.kind, "at": event.at.isoformat(timespec="milliseconds"), "execution": execution}
     told = {"key": event.key, "region": event.region, **event.data}
     line = {**about, **{name: value for name, value in told.items() if value not in (None, "", [], {})}}
+    _write(line)
+
+
+def _write(line: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(line, default=str) + "\n")
 
 
@@ -224,4 +302,4 @@ def _tell(call: Call, kind: str, **data: Any) -> None:
 
 def _ended(call: Call, report: Report) -> None:
     _tell(call, "run.ended", status=report.status, stage=report.stage, message=report.message)
-    sys.stdout.write(json.dumps(metrics.embedded(report, call.engine.clock.now())) + "\n")
+    _write(metrics.embedded(report, call.engine.clock.now()))

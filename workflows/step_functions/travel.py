@@ -33,6 +33,9 @@ _TIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 class State:
     """The content of the machine's state. `asked` is the input of the execution, and `acted` what the last acts noted.
 
+    `approved`, or `unapproved`, names the rotation that somebody, or nobody, approved; `renew` tells that the goal's
+    deadline passed while an answer was waited for; `events` counts the execution's history.
+
     Without a goal nothing is pinned yet: `begun` says since when, and the memory carries the patience meanwhile.
     """
 
@@ -44,6 +47,9 @@ class State:
     memory: Memory = field(default_factory=Memory)
     acted: tuple[Mapping[str, Any], ...] = ()
     turn: Mapping[str, Any] = field(default_factory=dict)
+    unapproved: str | None = None
+    renew: bool = False
+    events: int = 0
 
     @classmethod
     def read(cls, json: Mapping[str, Any]) -> "State":
@@ -53,6 +59,9 @@ class State:
             asked=json["asked"],
             approval=str(json.get("approval") or "none"),
             approved=json.get("approved"),
+            unapproved=json.get("unapproved"),
+            renew=bool(json.get("renew")),
+            events=int(json.get("events") or 0),
             begun=_TIME.validate_python(begun) if begun else None,
             goal=_GOAL.validate_python(goal) if goal else None,
             memory=read_memory(memory or {}),
@@ -65,12 +74,14 @@ class State:
         about: Json = {
             "asked": dict(self.asked),
             "approval": self.approval,
+            "events": self.events,
             "begun": self.begun.isoformat() if self.begun else None,
             "goal": _GOAL.dump_python(self.goal, mode="json", exclude_defaults=True) if self.goal else None,
             "memory": memory_json(self.memory),
             "turn": dict(self.turn),
         }
-        return about | ({"approved": self.approved} if self.approved else {})
+        answers = {"approved": self.approved, "unapproved": self.unapproved}
+        return about | {name: entry for name, entry in answers.items() if entry}
 
 
 def memory_json(memory: Memory, among: int = 0) -> Json:
