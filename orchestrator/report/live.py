@@ -20,6 +20,7 @@ class _Key:
 
     members: int = 0
     stage: str = "looking"
+    patience: int = 0
     seen: set[str] = field(default_factory=set)
     waits: list[dict[str, Any]] = field(default_factory=list)
     imported: set[str] = field(default_factory=set)
@@ -39,6 +40,7 @@ class LiveLine:
         if event.kind in {"run.asked", "run.pinned"}:
             begun = self._keys.setdefault(event.key, _Key())
             begun.members = int(event.data.get("members", begun.members))
+            begun.patience = int(event.data.get("patience", begun.patience))
             self._status.start()
         key = self._keys.get(event.key)
         if key is None:
@@ -75,4 +77,5 @@ def line(key: _Key) -> str:
         return f"{key.stage}{done}"
     first = key.waits[0]
     more = f", and {len(key.waits) - 1} more" if len(key.waits) > 1 else ""
-    return f"{key.stage}{done} (at most {first['at_most']} s): {first['message']}{more}"
+    at_most = min(first["at_most"], key.patience or first["at_most"])
+    return f"{key.stage}{done} (at most {at_most} s): {first['message']}{more}"

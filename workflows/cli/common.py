@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,9 @@ class Invocation:
         """Run jobs to their end; Ctrl-C or SIGTERM finishes the calls in flight and reports."""
         for job in jobs:
             stages = [name_of_stage(stage) for stage in job.stages]
-            asked = {"arn": str(job.key), "stages": stages}
-            self.tell("run.asked", job.name, **asked)
-            self.live(Event(self.engine.clock.now(), "run.asked", job.name, data={"members": len(job.policy.regions)}))
+            self.tell("run.asked", job.name, arn=str(job.key), stages=stages)
+            known = {"members": len(job.policy.regions), "patience": round(job.policy.deadline.total_seconds())}
+            self.live(Event(self.engine.clock.now(), "run.asked", job.name, data=known))
         for report in self.unresolved:
             self.tell("run.asked", report.job.name, arn=str(report.job.key), stages=[])
             self.ended(report)
@@ -298,10 +299,17 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 
 def write(*parts: str | RenderableType) -> None:
-    """Print a result to stdout."""
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDE)
+    """Print a result to stdout; where that is no terminal, without the spaces that only fill a line."""
+    if sys.stdout.isatty():
+        console = Console(highlight=False, markup=False)
+        for part in parts:
+            console.print(part)
+        return
+    text = StringIO()
+    console = Console(file=text, highlight=False, markup=False, width=_WIDE)
     for part in parts:
         console.print(part)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
 
 def write_text(text: str) -> None:
