@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.errors import UsageError
 
-_EXAMPLE = "config.example.yaml explains every setting"
-_LONGEST = 300
+EXAMPLE = "config.example.yaml explains every setting"
+LONGEST = 300
 """Characters told of one thing that is wrong."""
 
 _KEY = "[key]"
@@ -65,67 +64,6 @@ class Given:
         return f"{self.path}:{line}" if line else str(self.path or "MRK_...")
 
 
-def read_yaml(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:
-    """Read a config file, once; raises UsageError where it is missing, empty, not YAML, or has a name twice."""
-    try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
-        if root is not None:
-            _refuse_twice(path, root)
-        content = loader.construct_document(root) if root is not None else None
-    except FileNotFoundError:
-        hint = "copy config.example.yaml there, or name another with -c or MRK_CONFIG"
-        raise UsageError(f"there is no config file {path}", hint) from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        hint = "indent with spaces, and quote values that begin with @ or %"
-        raise UsageError(_not_yaml(path, error), hint) from None
-    if content is None:
-        raise UsageError(f"{path} is empty", _EXAMPLE)
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} holds a {type(content).__name__}, not settings", _EXAMPLE)
-    return Given(path, root, content, environment, flags)
-
-
-def _refuse_twice(path: Path, root: yaml.Node) -> None:
-    """Refuse a name that is written twice in one place: YAML would take the last one without a word."""
-    seen: set[int] = set()
-    left = [root]
-    while left:
-        node = left.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            left += node.value
-        if isinstance(node, yaml.MappingNode):
-            left += [value for _, value in node.value]
-            _refuse_twice_in(path, node)
-
-
-def _refuse_twice_in(path: Path, node: yaml.MappingNode) -> None:
-    lines: dict[str, int] = {}
-    for name in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-        line = name.start_mark.line + 1
-        if (before := lines.setdefault(name.value, line)) != line:
-            message = f"{path}:{line}: {name.value} is written twice: here, and in line {before}"
-            raise UsageError(message, "keep one of them: only the last one would count")
-
-
-def _not_yaml(path: Path, error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or _without_mark(error)
-    return f"{path}:{mark.line + 1}: not YAML: {problem}" if mark else f"{path}: not YAML: {problem}"
-
-
-def _without_mark(error: Exception) -> str:
-    """Say what the parser meets with the errors of plain Python, such as the 30th of February."""
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return "it is nested too deep" if isinstance(error, RecursionError) else f"{error!s:.{_LONGEST}}"
-
-
 def refuse_unknown_variables(environment: Mapping[str, str], model: type[BaseModel], others: Sequence[str]) -> None:
     """Refuse MRK_... variables that no setting is named by: pydantic passes them over. `others` are known besides."""
     known = [f"MRK_{name.upper()}" for name in model.model_fields]
@@ -165,7 +103,7 @@ def _is_plain(annotation: Any) -> bool:
 
 def complaint(given: Given, error: ValidationError, model: type[BaseModel]) -> UsageError:
     """Turn pydantic's findings into one error: a line for each."""
-    return UsageError("\n".join(dict.fromkeys(_lines(given, error, model))), _EXAMPLE)
+    return UsageError("\n".join(dict.fromkeys(_lines(given, error, model))), EXAMPLE)
 
 
 def _lines(given: Given, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
@@ -174,19 +112,20 @@ def _lines(given: Given, error: ValidationError, model: type[BaseModel]) -> Iter
         said = _sentence(".".join(where), problem, model)
         about = _ABOUT_A_KEY.match(said)
         place = given.place(where or (["keys", about[1]] if about else []))
-        yield f"{place}: {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
+        yield f"{place}: {said if len(said) <= LONGEST else said[:LONGEST] + '…'}"
 
 
 def _line_of(node: Any, where: Sequence[str]) -> int | None:
-    """Find the line of a setting, or, for one that is missing, of what should hold it."""
+    """Find the line of a setting among the nodes of a YAML file, or, for one that is missing, of what should hold it."""
     line: int | None = None
     for part in where:
-        if isinstance(node, yaml.MappingNode):
+        kind = getattr(node, "id", "")
+        if kind == "mapping":
             found = next(((key, value) for key, value in node.value if key.value == part), None)
             if found is None:
                 return line
             line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+        elif kind == "sequence" and part.isdigit() and int(part) < len(node.value):
             node = node.value[int(part)]
             line = node.start_mark.line + 1
         else:

@@ -25,7 +25,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from orchestrator.config_errors import Given, complaint, read_yaml, refuse_unknown_variables, unreadable
+from orchestrator.config_errors import Given, complaint, refuse_unknown_variables, unreadable
 from orchestrator.durations import PATTERN, Duration, render
 from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, Replicate, is_alias
 
@@ -305,6 +305,12 @@ class Settings(BaseSettings):
         )
 
 
+def _from_file(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:
+    from orchestrator.config_file import read_yaml  # noqa: PLC0415 - only where there is a file
+
+    return read_yaml(path, environment, flags)
+
+
 def load(path: Path | None, flags: Mapping[str, Any]) -> Settings:
     """Load the settings, without a file from the environment and flags alone.
 
@@ -312,7 +318,7 @@ def load(path: Path | None, flags: Mapping[str, Any]) -> Settings:
     """
     environment = dict(os.environ)
     refuse_unknown_variables(environment, Settings, _NO_SETTINGS)
-    given = read_yaml(path, environment, flags) if path else Given(environment=environment, flags=flags)
+    given = _from_file(path, environment, flags) if path else Given(environment=environment, flags=flags)
     bound = type("Settings", (Settings,), {"file": path, "content": given.content, "__module__": __name__})
     try:
         loaded: Settings = bound(**flags)

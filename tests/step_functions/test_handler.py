@@ -1,6 +1,8 @@
 """The function at its edge: what it refuses, and under which names, so that a machine can tell errors apart."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -192,3 +194,24 @@ def test_errors_keep_their_names_and_tell_what_to_do(error: MrkError, name: str)
     assert type(told).__name__ == name
     assert (name in MAY_PASS) is (type(told) is CallFailed)
     assert str(told) == "; ".join(part for part in (error.message, error.hint) if part)
+
+
+NOT_NEEDED = {
+    "rich",
+    "typer",
+    "structlog",
+    "prometheus_client",
+    "yaml",
+    "tenacity",
+    "orchestrator.simulator",
+    "workflows.cli",
+}
+
+
+def test_the_function_loads_nothing_that_it_does_not_need() -> None:
+    """A cold start waits for every import: not for the terminal's, the simulator's, or a file's that Lambda has not."""
+    program = "import sys, workflows.step_functions.operations as _; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "boto3" in loaded
+    assert not NOT_NEEDED & set(loaded)

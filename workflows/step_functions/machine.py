@@ -56,7 +56,7 @@ def states(workflow: str, stages: Sequence[Stage]) -> Json:
         "Look": _look(workflow),
         "Turn": _turn(names),
         **{state_name(stage): state for stage in names for state in [_state(workflow, stage)]},
-        "Unanswered": _lost("The act may have been done, or not: a look shows which; after a while it is begun again"),
+        **(_unanswered() if any(name not in (*JUDGE_ONLY, *EVERYWHERE, ONCE) for name in names) else {}),
         **(_rotation() if ONCE in names else {}),
         "Waiting": _wait("Something was begun, and only time or another look can show what came of it"),
         "Done": {"Type": "Pass", "InputPath": "$.turn.report", "End": True},
@@ -204,6 +204,11 @@ def _everywhere(workflow: str, stage: str) -> Json:
         "ResultPath": "$.acted",
         "Next": "Look",
     }
+
+
+def _unanswered() -> Json:
+    comment = "The act may have been done, or not: a look shows which; after a while it is begun again"
+    return {"Unanswered": _lost(comment)}
 
 
 def _lost(comment: str) -> Json:

@@ -1,0 +1,74 @@
+"""A config file: YAML, read once, with the place of everything in it.
+
+Loading YAML takes as long as a call to KMS: whoever has no file, as a Lambda function, need not import this.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.config_errors import EXAMPLE, LONGEST, Given
+from orchestrator.errors import UsageError
+
+
+def read_yaml(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:
+    """Read a config file, once; raises UsageError where it is missing, empty, not YAML, or has a name twice."""
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        if root is not None:
+            _refuse_twice(path, root)
+        content = loader.construct_document(root) if root is not None else None
+    except FileNotFoundError:
+        hint = "copy config.example.yaml there, or name another with -c or MRK_CONFIG"
+        raise UsageError(f"there is no config file {path}", hint) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        hint = "indent with spaces, and quote values that begin with @ or %"
+        raise UsageError(_not_yaml(path, error), hint) from None
+    if content is None:
+        raise UsageError(f"{path} is empty", EXAMPLE)
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} holds a {type(content).__name__}, not settings", EXAMPLE)
+    return Given(path, root, content, environment, flags)
+
+
+def _refuse_twice(path: Path, root: yaml.Node) -> None:
+    """Refuse a name that is written twice in one place: YAML would take the last one without a word."""
+    seen: set[int] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            left += node.value
+        if isinstance(node, yaml.MappingNode):
+            left += [value for _, value in node.value]
+            _refuse_twice_in(path, node)
+
+
+def _refuse_twice_in(path: Path, node: yaml.MappingNode) -> None:
+    lines: dict[str, int] = {}
+    for name in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        line = name.start_mark.line + 1
+        if (before := lines.setdefault(name.value, line)) != line:
+            message = f"{path}:{line}: {name.value} is written twice: here, and in line {before}"
+            raise UsageError(message, "keep one of them: only the last one would count")
+
+
+def _not_yaml(path: Path, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or _without_mark(error)
+    return f"{path}:{mark.line + 1}: not YAML: {problem}" if mark else f"{path}: not YAML: {problem}"
+
+
+def _without_mark(error: Exception) -> str:
+    """Say what the parser meets with the errors of plain Python, such as the 30th of February."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return "it is nested too deep" if isinstance(error, RecursionError) else f"{error!s:.{LONGEST}}"
