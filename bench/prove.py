@@ -100,7 +100,8 @@ CLAIMS = {
         "HTTP, some with real processes",
         "Two to eight processes on one store, separate stores, and other people: replicas made and scheduled for "
         "deletion, another primary, imports, rotations and deletions by hand, an abort; at every call of a run, "
-        "before the call's effect and after it (`tests/races`).",
+        "before the call's effect and after it. Two real processes begin at every call of each other, four at every "
+        "third, eight at every ninth. No Region may be unusable for a while, either (`tests/races`).",
     ),
     "lag": Claim(
         "Lag",

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.errors import StoreError
 from orchestrator.model import KeyArn, KeyIdentity
 from orchestrator.ports import MaterialStore
-from orchestrator.simulator import Simulator, TrueKey
+from orchestrator.simulator import Call, Simulator, TrueKey
 from orchestrator.simulator.events import material_id
 
 PROMISES = ("lost", "double", "unusable", "false_success")
@@ -110,6 +110,29 @@ def broken(
         found += [f"false_success: {why}" for why in _not_as_told(keys, arn, earlier, stores, moved and rotations > 0)]
     TALLY.note(PROMISES if success else PROMISES[:3], arn, found)
     return found
+
+
+class Watch:
+    """Looks at a key after every call, so that no Region is unusable for a while and whole again in the end.
+
+    A hook of the simulator. `earlier` names the Regions that are to stay as they are.
+    """
+
+    def __init__(self, simulator: Simulator, arn: KeyArn, earlier: Before) -> None:
+        self._simulator = simulator
+        self._arn = arn
+        self._enabled = earlier.enabled
+        self.found: list[str] = []
+        simulator.hooks.append(self)
+
+    def __call__(self, call: Call, when: str) -> None:
+        """Look, and note what is broken once for each Region."""
+        keys = everywhere(self._simulator, self._arn) if when == "after" else {}
+        dead = [r for r, key in keys.items() if r in self._enabled and key.key_state not in {"Enabled", "Updating"}]
+        for region in dead:
+            self.found.append(f"unusable: {region} {keys[region].key_state} after call {call.number}, {call.operation}")
+            TALLY.note([], self._arn, self.found[-1:])
+            self._enabled -= {region}
 
 
 def untrue(simulator: Simulator, arn: KeyArn, earlier: Before, stores: Iterable[MaterialStore]) -> list[str]:

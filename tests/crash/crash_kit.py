@@ -1,5 +1,7 @@
 """One machine for each crash: a key in 1 + 3 Regions, its store, and a process of `mrk` that is killed on its way."""
 
+import atexit
+import json
 import os
 import signal
 import subprocess
@@ -8,11 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock, Thread
 from typing import Any
 
+from crash.dying import Offset
 from e2e.machine import Machine, Past
 from orchestrator.clock import SystemClock
 from orchestrator.model import EntryName, KeyArn
@@ -49,10 +53,94 @@ class Workflow:
     rotations: int = 1
     prepare: Callable[["Scene"], None] = lambda _: None
     settings: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    then: tuple[str, ...] = ()
+    """A command that follows when it is run again."""
+    hurried: bool = True
+    """Whether time passes at once while a run waits; else it is real, and a rotation takes 0.3 s."""
+    deposited: bool = True
+    """Whether the store has the material of the key, proven."""
     again: tuple[int, ...] = (0,)
     """Exit codes of the run after the crash."""
     done: tuple[int, ...] = (0,)
     """Exit codes where the killed run had done everything, but could not say so."""
+
+
+class Forked:
+    """A process of `mrk`, forked from one that has imported everything; it is used as one of subprocess is."""
+
+    def __init__(self, nursery: "Nursery", pid: int, out: Path, err: Path) -> None:
+        self.pid = pid
+        self._nursery = nursery
+        self._files = (out, err)
+
+    @property
+    def returncode(self) -> int:
+        return self._nursery.ended[self.pid]
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for the end, and return what was printed."""
+        self._nursery.wait(self.pid, timeout)
+        out, err = (file.read_text() for file in self._files)
+        return out, err
+
+
+class Nursery:
+    """The process that all others are forked from, and how each of them has ended."""
+
+    def __init__(self) -> None:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        self._process = subprocess.Popen(
+            [sys.executable, str(_DYING)], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._told, self._born = Condition(), Lock()
+        self._begun: list[int] = []
+        self.ended: dict[int, int] = {}
+        Thread(target=self._listen, daemon=True).start()
+        atexit.register(self._process.kill)
+
+    def start(self, asked: dict[str, Any]) -> Forked:
+        """Begin a process."""
+        with self._born:
+            number = len(self._begun)
+            assert self._process.stdin is not None
+            self._process.stdin.write(f"{json.dumps(asked)}\n")
+            self._process.stdin.flush()
+            with self._told:
+                assert self._told.wait_for(lambda: len(self._begun) > number, 30)
+            return Forked(self, self._begun[number], Path(asked["out"]), Path(asked["err"]))
+
+    def wait(self, pid: int, timeout: float) -> None:
+        with self._told:
+            assert self._told.wait_for(lambda: pid in self.ended, timeout), f"process {pid} has not ended"
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            pid, *code = map(int, line.split())
+            with self._told:
+                if code:
+                    self.ended[pid] = code[0]
+                else:
+                    self.ended.pop(pid, None)
+                    self._begun.append(pid)
+                self._told.notify_all()
+
+
+@cache
+def nursery() -> Nursery:
+    """One for each process of the tests."""
+    return Nursery()
+
+
+@dataclass
+class Hurried(Past):
+    """The simulator's clock, moved along with that of `mrk`."""
+
+    offset: Callable[[], float] = float
+
+    def __call__(self) -> float:
+        return super().__call__() + self.offset()
 
 
 @dataclass
@@ -64,20 +152,30 @@ class Scene:
     arn: KeyArn
     store: Any
     earlier: Before
+    _started: int = 0
 
-    def start(self, workflow: Workflow, where: str = "-") -> "subprocess.Popen[str]":
+    def start(self, workflow: Workflow, where: str = "-") -> Forked:
         """Start the command; `where` names the store or journal call that it dies at."""
-        told = str(self.machine.directory / "calls.txt")
-        line = [sys.executable, str(_DYING), where, told, *workflow.command]
-        return subprocess.Popen(
-            line,
-            cwd=self.machine.directory,
-            env=self.machine.environment,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        self._started += 1
+        files = {name: str(self.machine.directory / f"{self._started}.{name}") for name in ("out", "err")}
+        about = {
+            "arguments": workflow.command,
+            "where": where,
+            "told": str(self.machine.directory / "calls.txt"),
+            "offset": str(self.machine.directory / "offset") if workflow.hurried else "",
+            "cwd": str(self.machine.directory),
+            "environment": self.machine.environment,
+        }
+        return nursery().start(about | files)
+
+    def again(self, workflow: Workflow) -> tuple[int, str]:
+        """Run it again, and what follows, to the end; return the exit code, and what was printed."""
+        told, code = "", 0
+        for command in filter(None, (workflow.command, workflow.then)):
+            process = self.start(replace(workflow, command=command))
+            out, err = process.communicate(timeout=100)
+            told, code = f"{told} {out[-600:]} {err[-600:]}", max(code, process.returncode)
+        return code, told
 
     def client(self, region: str) -> Any:
         return self.machine.client(region)
@@ -94,14 +192,15 @@ class Scene:
 def scene(directory: Path, workflow: Workflow) -> Iterator[Scene]:
     """A machine with one key, made two days ago, whose material is in the store."""
     directory.mkdir()
-    past = Past(days=2)
-    simulator = Simulator(past, lag="instant", rotation_seconds=0.3)
+    past = Hurried(days=2, offset=Offset.make(directory / "offset"))
+    simulator = Simulator(past, lag="instant", rotation_seconds=8 if workflow.hurried else 0.3)
     with serve(simulator) as served:
         machine = Machine(directory, served.endpoint_url, simulator, past)
         arn_text, file = machine.make_key_quickly(FOUR)
         arn = KeyArn.parse(arn_text)
-        run = {"poll": "200ms", "looks": 2, "deadline": "60s", "journal": str(directory / "runs")}
-        machine.more = {"run": run}
+        times = {"poll": "5s", "deadline": "30m"} if workflow.hurried else {"poll": "200ms", "deadline": "60s"}
+        run = {"looks": 2, "journal": str(directory / "runs")}
+        machine.more = {"run": run | times | workflow.run}
         key = {"arn": arn_text, "regions": list(FOUR), "rotate_every": "1d", **workflow.settings}
         machine.write_config(payments=key)
         store = init_store(
@@ -109,12 +208,8 @@ def scene(directory: Path, workflow: Workflow) -> Iterator[Scene]:
             Place("aws", "other"),
             Wanted(SystemClock().now, recipients=tuple(machine.identities), identity=directory / "identity.txt"),
         )
-        first = EntryName(arn.identity, None)
-        store.adopt(first, file)
-        current = simulator.key(arn.region, arn_text)
-        assert current is not None
-        store.link(first, current.current)
-        store.mark_proven(first, {})
+        if workflow.deposited:
+            deposit(simulator, arn, store, file)
         past.days = 0
         made = Scene(machine, simulator, arn, store, before(simulator, arn))
         workflow.prepare(made)
@@ -122,30 +217,48 @@ def scene(directory: Path, workflow: Workflow) -> Iterator[Scene]:
         yield made
 
 
+def deposit(simulator: Simulator, arn: KeyArn, store: Any, file: Path) -> None:
+    """Have the material of the key in the store, proven in every Region."""
+    first, current = EntryName(arn.identity, None), simulator.key(arn.region, str(arn))
+    assert current is not None
+    store.adopt(first, file)
+    store.link(first, current.current)
+    store.mark_proven(first, {"regions": list(FOUR)})
+
+
 def discover(directory: Path, workflow: Workflow) -> list[Point]:
     """Record one clean run, and name every moment of it."""
     with scene(directory, workflow) as made:
         begun = len(made.simulator.calls)
-        process = made.start(workflow)
-        out, err = process.communicate(timeout=100)
-        assert process.returncode == 0, f"{out}\n{err}"
+        code, printed = made.again(replace(workflow, then=()))
+        assert code == 0, printed
         assert not judged(made, workflow, success=True)
         return [*_kms_points(made.simulator.calls[begun:]), *_inner_points(directory / "calls.txt")]
+
+
+READS = ("Describe", "List", "Get", "Encrypt", "Decrypt", "Generate", "find", "entries", "wrap", "probe")
+"""What changes nothing: to be killed after it is to be killed before it, as nothing is left of what was read."""
+
+
+def moments(what: str) -> tuple[str, ...]:
+    """The moments of a call that differ: before it has its effect, and after that."""
+    if what == "journal.write":
+        return ("torn",)  # after a line is before what follows
+    return ("before",) if what.rsplit(".", maxsplit=1)[-1].startswith(READS) else ("before", "after")
 
 
 def _kms_points(calls: list[Call]) -> Iterator[Point]:
     seen: Counter[tuple[str, str]] = Counter()
     for call in calls:
         seen[call.operation, call.region] += 1
-        for moment in ("before", "after"):
-            yield Point(f"kms.{call.operation}", seen[call.operation, call.region], moment, call.region)
+        what, number = f"kms.{call.operation}", seen[call.operation, call.region]
+        yield from (Point(what, number, moment, call.region) for moment in moments(what))
 
 
 def _inner_points(told: Path) -> Iterator[Point]:
     for line in told.read_text().split():
         name, number = line.split(":")
-        for moment in ("before", "after") if name.startswith("store") else ("torn", "after"):
-            yield Point(name, int(number), moment)
+        yield from (Point(name, int(number), moment) for moment in moments(name))
 
 
 def kill_at(made: Scene, workflow: Workflow, point: Point) -> int:
@@ -180,15 +293,20 @@ def kill_at(made: Scene, workflow: Workflow, point: Point) -> int:
 
 
 def judged(made: Scene, workflow: Workflow, *, success: bool) -> list[str]:
-    """What is broken of the promises, and of the journals."""
-    stores = (made.store,)
-    found = broken(made.simulator, made.arn, made.earlier, stores, success=success, rotations=workflow.rotations)
+    """What is broken of the promises, and of the journals; the owner's own file counts as kept."""
+    stores, rotations, known = (
+        (made.store,),
+        workflow.rotations,
+        [(made.machine.directory / "payments.bin").read_bytes()],
+    )
+    known = [] if workflow.deposited else known
+    found = broken(made.simulator, made.arn, made.earlier, stores, success=success, rotations=rotations, known=known)
     for path in (made.machine.directory / "runs").glob("*.jsonl"):
         chain = Chain(path.stem)
         with path.open("rb") as lines:
             for _ in chain.read(lines):
                 pass
-        if not chain.intact:
+        if not chain.intact and b"\n" in path.read_bytes():  # one torn line alone is none, and is said to be that
             found.append(f"journal: {path.name}: {chain.problem()}")
     new = made.store.entries(made.arn.identity)
     if success and workflow.rotations and len(new) != 2:
@@ -204,10 +322,9 @@ def crash_and_rerun(directory: Path, workflow: Workflow, point: Point) -> tuple[
         done = made.finished() if workflow.rotations else False
         torn = [f"{point}: first run: ended with {code}"] if not reached and code != 0 else []
         wrong = [*torn, *(f"{point}: after the crash: {one}" for one in judged(made, workflow, success=False))]
-        again = made.start(workflow)
-        out, err = again.communicate(timeout=100)
+        ended, told = made.again(workflow)
         allowed = workflow.done if done else workflow.again
-        if again.returncode not in allowed:
-            wrong.append(f"{point}: run again: ended with {again.returncode}: {out[-600:]} {err[-600:]}")
+        if ended not in allowed:
+            wrong.append(f"{point}: run again: ended with {ended}: {told}")
         wrong += [f"{point}: run again: {one}" for one in judged(made, workflow, success=True)]
         return reached, wrong

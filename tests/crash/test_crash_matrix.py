@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from crash_kit import FOUR, Point, Scene, Workflow, crash_and_rerun, discover, kill_at, scene
+from crash_kit import FOUR, Point, Scene, Workflow, crash_and_rerun, discover, kill_at, moments, scene
 
 from e2e.machine import Machine
 from orchestrator.clock import SystemClock
@@ -20,8 +20,8 @@ from verdict import Count, tell
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 CHUNKS = 4 if EVERYTHING else 1
-_JOURNAL_STRIDE = 9
-_FIND_STRIDE = 3
+REACHED = 0.9
+"""The share of the reads that a killed run comes to: how often it looks varies a little. Every change is come to."""
 
 
 def lose_a_replica(made: Scene) -> None:
@@ -46,34 +46,53 @@ def let_it_expire_soon(made: Scene) -> None:
         )
 
 
-RENEW = {"expires": "300d", "renew_before": "30d"}
+def begin(made: Scene) -> None:
+    """Leave a rotation with its material pending in every Region."""
+    begun = Workflow("begin", ("rotate", "payments", "--yes", "--until", "replicas_imported"))
+    code, told = made.again(begun)
+    assert code == 0, told
+    (made.machine.directory / "calls.txt").unlink()
 
+
+RENEW = {"expires": "300d", "renew_before": "30d"}
 REPLICATE = {"replicate": "auto", "regions": [*FOUR, "ca-central-1"]}
 
 WORKFLOWS = {
-    "rotate": (Workflow("rotate", ("rotate", "payments", "--yes"), done=(4,)), 9, 1),
-    "run": (Workflow("run", ("run", "payments")), 2, 8),
-    "repair": (Workflow("repair", ("repair", "payments"), rotations=0, prepare=lose_a_replica), 2, 2),
-    "replicate": (Workflow("replicate", ("repair", "payments"), rotations=0, settings=REPLICATE), 2, 2),
+    "rotate": (Workflow("rotate", ("rotate", "payments", "--yes"), done=(4,)), 8),
+    "run": (Workflow("run", ("run", "payments")), 2),
+    "abort": (
+        Workflow("abort", ("abort", "payments", "--yes"), rotations=0, prepare=begin, run={"poll": "60s"}),
+        3,
+    ),
+    "repair": (Workflow("repair", ("repair", "payments"), rotations=0, prepare=lose_a_replica), 2),
+    "replicate": (Workflow("replicate", ("repair", "payments"), rotations=0, settings=REPLICATE), 2),
     "renew": (
         Workflow("renew", ("renew", "payments"), rotations=0, prepare=let_it_expire_soon, settings=RENEW),
         2,
-        3,
+    ),
+    "adopt": (
+        Workflow(
+            "adopt",
+            ("adopt", "payments", "payments.bin"),
+            rotations=0,
+            deposited=False,
+            settings={"rotate_every": "300d"},
+            then=("run", "payments"),
+        ),
+        2,
     ),
 }
-"""Each with how many points `make test` tries, and every so-manieth that `make prove` tries."""
+"""Each with how many points `make test` tries."""
 
 
-def worth_killing_at(points: list[Point], stride: int) -> list[Point]:
-    """Every call of KMS, every change of the store, and some of its reads and of the journal's lines."""
-    calls = [point for point in points if not point.what.startswith("journal")]
-    lines = [point for point in points if point.what.startswith("journal")]
-    changing = ("Import", "Rotate", "deposit", "link", "keep", "mark", "adopt")
-    first = [point for point in calls if any(word in point.what for word in changing)]
-    rest = [point for point in calls if point not in first]
-    finds = [point for point in rest if point.what == "store.find"]
-    rest = [point for point in rest if point not in finds]
-    return [*first, *rest[::stride], *finds[:: _FIND_STRIDE * stride], *lines[:: _JOURNAL_STRIDE * stride]]
+def changes(point: Point) -> bool:
+    """Whether a call changes the world or the store."""
+    return "after" in moments(point.what)
+
+
+def worth_killing_at(points: list[Point], name: str) -> list[Point]:
+    """Every call; of the journal, which is never read again by a run, the lines of the first workflow."""
+    return [point for point in points if name == "rotate" or not point.what.startswith("journal")]
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -82,20 +101,21 @@ def test_killed_anywhere_and_run_again_it_comes_to_the_same_end(
     tmp_path: Path, record_property: Count, name: str, chunk: int
 ) -> None:
     """I6: one new material, one rotation, every Region whole, linked and proven; the journal can be read."""
-    workflow, number, stride = WORKFLOWS[name]
-    points = worth_killing_at(sorted(discover(tmp_path / "clean", workflow)), stride)
+    workflow, number = WORKFLOWS[name]
+    points = worth_killing_at(sorted(discover(tmp_path / "clean", workflow)), name)
     mine = some(points, number)[chunk::CHUNKS]
-    killed, wrong = 0, []
+    missed, wrong = [], []
 
-    for number, point in enumerate(mine):
-        reached, found = crash_and_rerun(tmp_path / str(number), workflow, point)
-        killed += reached
+    for index, point in enumerate(mine):
+        reached, found = crash_and_rerun(tmp_path / str(index), workflow, point)
+        missed += [] if reached else [point]
         wrong += found
 
-    record_property("points_killed", killed)
-    record_property("points_not_reached", len(mine) - killed)
+    record_property("points_killed", len(mine) - len(missed))
+    record_property("points_not_reached", len(missed))
     assert not wrong, tell(wrong)
-    assert killed > len(mine) / 3, "more than the polls, whose number varies, was missed"
+    assert not [point for point in missed if changes(point)], "a change was not come to"
+    assert len(mine) - len(missed) >= int(REACHED * len(mine)), tell(missed)
 
 
 def test_a_torn_last_line_of_the_journal_is_said_and_the_rest_is_told(tmp_path: Path) -> None:
