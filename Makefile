@@ -53,8 +53,9 @@ $(VENV)/.mutation: requirements-mutation.lock $(VENV)/.dev
 mutation: $(VENV)/.mutation  ## change the code on purpose, and see which change no test notices (MODULES=... for some)
 	$(BIN)/python bench/mutation $(MODULES)
 
-bench: $(VENV)/.dev    ## how long a cold start of the Lambda function takes, beside that of boto3
+bench: $(VENV)/.dev    ## the times that have a goal: the Lambda function's cold start, and a plan of a key that is not due
 	$(BIN)/python bench/imports.py
+	$(BIN)/python bench/plan.py
 
 lint: $(VENV)/.dev     ## style, types and the direction of imports
 	$(BIN)/ruff check .

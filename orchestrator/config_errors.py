@@ -116,7 +116,7 @@ def _lines(given: Given, error: ValidationError, model: type[BaseModel]) -> Iter
 
 
 def _line_of(node: Any, where: Sequence[str]) -> int | None:
-    """Find the line of a setting among the nodes of a YAML file, or, for one that is missing, of what should hold it."""
+    """Find the line of a setting in a YAML file's nodes, or, for one that is missing, of what should hold it."""
     line: int | None = None
     for part in where:
         kind = getattr(node, "id", "")

@@ -62,10 +62,15 @@ def view(*, here: datetime | None = None, there: datetime | None = None, pending
             None,
             None,
             timedelta(days=90),
-            ["key material 5f5f5f5f never expires in every Region; the config says `expires: 90d`"],
+            ["in every Region, key material 5f5f5f5f never expires; the config says `expires: 90d`"],
         ),
-        (None, NOW, timedelta(days=90), ["5f5f5f5f never expires in us-east-1;"]),
-        (None, NOW, None, ["5f5f5f5f expires on 2026-05-04 in eu-west-1; the config says `expires: never`"]),
+        (None, NOW, timedelta(days=90), ["in us-east-1, key material 5f5f5f5f never expires;"]),
+        (
+            None,
+            NOW,
+            None,
+            ["in eu-west-1, key material 5f5f5f5f expires on 2026-05-04; the config says `expires: never`"],
+        ),
     ],
 )
 def test_an_expiry_that_is_not_the_configs_is_told(

@@ -66,13 +66,18 @@ class Story:
     _names: dict[str, str] = field(default_factory=dict)
     _open: dict[tuple[str, str], Step] = field(default_factory=dict)
     _seen: dict[tuple[str, str], Step] = field(default_factory=dict)
-    _asked: dict[tuple[str, str], list[Sent]] = field(default_factory=dict)
+    _asked: dict[tuple[str, str], Step] = field(default_factory=dict)
     _turns: dict[str, Step] = field(default_factory=dict)
 
     def told(self, events: Iterable[Mapping[str, Any]]) -> "Story":
         """Take in events in the order of their lines."""
         for event in events:
             self._take(event, mapping(event.get("data")))
+        for (name, _), step in self._asked.items():
+            # Asked, and no look came of it: a run that was killed, or an alias that leads nowhere.
+            steps = self.keys.setdefault(name, KeyStory(name)).steps
+            steps.append(step)
+            steps.sort(key=lambda one: one.line)
         return self
 
     def _take(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -82,8 +87,7 @@ class Story:
             case "look":
                 self._look(event, data)
             case "run.asked":
-                arn = self._key(event).arn = text(data.get("arn"))
-                self._names[_identity(arn)] = text(event.get("key"))
+                self._named(text(event.get("key")), text(data.get("arn")))
                 self._step(event, "asked", ", ".join(_list(data, "stages")) or "a plan")
             case "run.pinned":
                 self._decided(event, f"to replace {_short(data.get('replaces'))}, by entry {_entry(data)}")
@@ -109,6 +113,18 @@ class Story:
             what = kind.removeprefix("command.") or "?"
             self._step(event, what, _of(data, "message") or (text(data) if data else ""))
 
+    def _named(self, name: str, arn: str) -> None:
+        """Take a key's ARN for its name, also in what was told of it before: an alias is resolved first."""
+        self._names[_identity(arn)] = name
+        key = self.keys.setdefault(name, KeyStory(name))
+        key.arn = arn
+        if arn == name:
+            return
+        if (before := self.keys.pop(arn, None)) is not None:
+            key.steps += before.steps
+        for where in [where for where in self._asked if where[0] == arn]:
+            self._asked[name, where[1]] = self._asked.pop(where)
+
     def _key(self, event: Mapping[str, Any]) -> KeyStory:
         name = text(event.get("key"))
         name = self._names.get(_identity(name), name)
@@ -133,13 +149,13 @@ class Story:
     def _look(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Tell of what a look showed, once where the next ones show the same."""
         where, shown = _where(event), _seen(data)
-        calls, before = self._asked.pop(where, []), self._seen.get(where)
+        asked, before = self._asked.pop(where, None), self._seen.get(where)
         if before is None or before.detail != shown:
             before = self._seen[where] = self._step(event, "observed", shown)
         else:
             before.times += 1
             before.until = text(event.get("at"))
-        before.calls += calls
+        before.calls += asked.calls if asked else []
 
     def _call(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Put a call where it belongs: to the look or the action that it was sent for, else on its own."""
@@ -148,7 +164,8 @@ class Story:
         self.failed_calls += bool(sent.error)
         where = (self._key(event).name, sent.region)
         if sent.operation in _LOOKS:
-            self._asked.setdefault(where, []).append(sent)
+            asked = Step(event["seq"], text(event.get("at")), sent.region, "called", "")
+            self._asked.setdefault(where, asked).calls.append(sent)
             return
         replicas = [step for (name, _), step in self._open.items() if name == where[0] and step.detail == "replicate"]
         under_way = (self._open.get(where), self._open.get((where[0], "store")), *replicas)

@@ -49,8 +49,8 @@ def drift(view: View, policy: Policy) -> list[str]:
             found.setdefault((said, tuple(where)), []).append(short(material))
     wanted = f"`expires: {render(policy.expires) if policy.expires else 'never'}`"
     return [
-        f"key material {', '.join(ids)} {said} in {among(where, view)}; the config says {wanted}, for what is imported"
-        " from now on"
+        f"in {among(where, view)}, key material {', '.join(ids)} {said}; the config says {wanted}, which holds for what"
+        " is imported from now on"
         for (said, where), ids in found.items()
     ]
 
@@ -157,7 +157,9 @@ def _waiting(turn: Turn, policy: Policy) -> Iterator[Block]:
     way = f"begin it: a run waits, for {render(policy.deadline)} at most, and the next one resumes"
     for wait in turn.waits:
         if wait.reason is not Reason.ACCESS:
-            yield Block(wait.reason, f"would wait: {wait.message}", way, wait.region, person=False)
+            what = wait.message.removeprefix("waiting ")
+            told = f"would wait {what}" if what != wait.message else f"would wait: {what}"
+            yield Block(wait.reason, told, way, wait.region, person=False)
 
 
 def _unseen(view: View) -> Iterator[Block]:

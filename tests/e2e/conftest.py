@@ -19,6 +19,14 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
+def unadopted(machine: Machine) -> tuple[Machine, str]:
+    """A machine with an empty store, and one key that was made by hand."""
+    arn, _ = machine.make_key_quickly()
+    machine.run("mrk", "store", "init")
+    return machine, arn
+
+
+@pytest.fixture
 def adopted(machine: Machine) -> tuple[Machine, str]:
     """A machine with one key, made by hand and adopted."""
     arn, material = machine.make_key_quickly()

@@ -113,7 +113,7 @@ def test_an_attempt_that_was_not_finished_is_given_up_and_a_finished_one_is_not(
         entry["entry"]: entry["discarded_at"] for entry in machine.json("mrk", "store", "list", "--json")["entries"]
     }
     assert [entry for entry, discarded in marks.items() if discarded] == [entries[False]]
-    assert "waiting until no import" in machine.run("mrk", "abort", "payments", "--dry-run", code=3)
+    assert "would wait until no import" in machine.run("mrk", "abort", "payments", "--dry-run", code=3)
 
 
 def test_adopted_material_that_the_key_needs_is_never_given_up(adopted: tuple[Machine, str]) -> None:

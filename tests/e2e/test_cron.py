@@ -107,13 +107,20 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
 
 
 def test_of_two_processes_with_one_config_one_works_and_the_other_says_who_does(keyless: Machine) -> None:
-    """Exit 3 at once, in the middle of the other's work; commands that change nothing are not kept out."""
+    """Exit 3 at once, in the middle of the other's work; commands that change nothing are not kept out.
+
+    The hook and the metrics are told of the one that is kept out, too.
+    """
+    told, prom = keyless.directory / "told.jsonl", keyless.directory / "mrk.prom"
+    set_run(keyless, after=program(keyless, f"cat >> {told}"), metrics=str(prom))
+    codes: list[float] = []
     seconds: list[tuple[int, str, str]] = []
 
     def second(call: Call, when: str) -> None:
         if not seconds and when == "before" and call.operation == "DescribeKey":
             seconds.append((0, "", ""))
             seconds.append(ended(keyless.start("mrk", "rotate", "payments", "--yes")))
+            codes.append(metrics(prom)["mrk_last_exit_code"])
             seconds.append(ended(keyless.start("mrk", "config", "check")))
 
     keyless.simulator.hooks.append(second)
@@ -127,6 +134,9 @@ def test_of_two_processes_with_one_config_one_works_and_the_other_says_who_does(
     assert ", since 20" in err
     assert "hint: run again later" in err
     assert len(list((keyless.directory / "runs").glob("*.jsonl"))) == 1
+    heard, *_ = (json.loads(line) for line in told.read_text().splitlines())
+    assert (heard["exit_code"], heard["keys"], codes) == (3, [], [3])
+    assert "another run holds the lock" in heard["error"]["message"]
 
 
 def test_a_hook_and_metrics_that_fail_are_told_and_change_nothing(keyless: Machine) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.errors import UsageError
-from orchestrator.model import DeletePendingMaterial, KeyArn, MaterialId, short
+from orchestrator.model import KeyArn, MaterialId, short
 from orchestrator.progress import Job
 from orchestrator.report import tables
 from workflows.abort import abort
@@ -61,8 +61,8 @@ def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
     console = Console(stderr=True, highlight=False, markup=False)
     for report, found in begun:
         console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
-        for step in found.steps:
-            if isinstance(step.action, DeletePendingMaterial):
-                where = f"{report.job.name}: key material {short(step.action.material_id)} is deleted in every Region"
-                console.print(f"{where}; its bytes stay in the store, if it holds them", style="yellow")
+        if report.view is not None and (pending := report.view.pending):
+            deleted = f"key material {short(pending.material_id)} is deleted in every Region"
+            patience = "after 15 min without any sign of a rotation; its bytes stay in the store, if it holds them"
+            console.print(f"{report.job.name}: {deleted}, {patience}", style="yellow")
     return confirmed(f"Give up what is begun of {', '.join(report.job.name for report, _ in begun)}?")

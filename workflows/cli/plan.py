@@ -72,7 +72,7 @@ def _complain_of_what_is_not_in_it(planned: Sequence[tuple[Report, Plan | None]]
 
 def predicted(called: Invocation, todo: Sequence[Job]) -> list[tuple[Report, Plan | None]]:
     """Look at every key, pin what would be done, and predict it."""
-    reports = called.look([replace(job, stages=()) for job in todo])
+    reports = called.look([replace(job, stages=(), done="") for job in todo])
     stages = {job.name: job.stages for job in todo}
     return [(report, _predict(stages.get(report.job.name, ()), report)) for report in reports]
 
