@@ -338,7 +338,8 @@ def store_holds(view: View, policy: Policy) -> list[Step]:
             found.append(Block(Reason.DISCARDED, message, "take that back, as KMS rotated it in: mrk abort NAME"))
         elif entry is not None and entry.receipt is None:
             message = f"the store cannot read key material {short(material)} back: {entry.problem}"
-            found.append(Block(Reason.STORE_UNREADABLE, message, "restore the store from its copy before rotating"))
+            way = "mend that; where it cannot be mended, restore the store from its copy before rotating"
+            found.append(Block(Reason.STORE_UNREADABLE, message, way))
     return found
 
 

@@ -193,7 +193,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.DISABLED,
                 f"the key in {EU} is Disabled",
-                f"an import would enable it: enable it yourself (aws kms enable-key --region {EU}), or leave it alone",
+                f"an import would enable it: enable it yourself (aws kms enable-key --region {EU}"
+                " --key-id mrk-1234abcd12ab34cd56ef1234567890ab), or leave it alone",
                 EU,
             )
         ],
@@ -376,7 +377,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.STORE_UNREADABLE,
                 "the store cannot read key material aaaaaaaa back: torn",
-                "restore the store from its copy before rotating",
+                "mend that; where it cannot be mended, restore the store from its copy before rotating",
             )
         ],
     ),

@@ -93,6 +93,12 @@ def identity_is(change: Callable[[Path], object]) -> Change:
     return lambda machine, _: change(machine.directory / "identity.txt")
 
 
+def no_identity(machine: Machine, _arn: str) -> None:
+    store = {"uri": f"file:{machine.directory / 'store'}", "recipients": machine.identities}
+    machine.more["store"] = store
+    machine.write_config()
+
+
 def a_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -255,6 +261,12 @@ BLOCKED: dict[str, tuple[Change, int, list[str], str]] = {
         4,
         ["the store cannot read key material"],
         "restore the store from its copy",
+    ),
+    "no identity": (
+        no_identity,
+        4,
+        ["no identity is configured", "set store.identity to the file of an identity"],
+        "mend that; where it cannot be mended, restore the store",
     ),
     "lost entry": (lambda m, _: the_entry(m).unlink(), 4, ["the store"], "mrk adopt payments FILE"),
     "open store": (lambda m, _: (m.directory / "store").chmod(0o755), 4, ["store", "0755"], "chmod 700"),
