@@ -32,7 +32,7 @@ demo: $(VENV)/.run     ## a rotation over five Regions, proven, with no AWS acco
 
 lambda: $(VENV)/.run   ## the Lambda function of workflows/step_functions, in build/lambda
 	rm -rf build/lambda
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock --target build/lambda \
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-lambda.lock --target build/lambda \
 	    --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --python-version 3.13 --only-binary=:all:
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/lambda .
 
@@ -66,6 +66,8 @@ lint: $(VENV)/.dev     ## style, types and the direction of imports
 lock:                  ## pin every dependency again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra simulator \
 	    pyproject.toml requirements.build.in -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    -c requirements.lock requirements.lambda.in -o requirements-lambda.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra simulator --group dev \
 	    -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group tools \

@@ -20,7 +20,9 @@ EVERY = timedelta(seconds=20)
 """How often a heartbeat is sent: give the task a HeartbeatSeconds of a minute or more."""
 
 _NOBODY_WAITS = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
-_LONGEST_OUTPUT = 200_000
+LONGEST_OUTPUT = 200_000
+"""Characters that the output of a task may have: 256 KiB in UTF-8 (Step Functions, service quotas)."""
+
 _LONGEST_ERROR = 256
 _LONGEST_CAUSE = 32_000
 
@@ -50,9 +52,8 @@ class TaskToken:
         self._thread.join()
 
     def succeed(self, output: str) -> None:
-        """End the task well, with a JSON document."""
-        kept = output if len(output) <= _LONGEST_OUTPUT else "{}"
-        self._retry(lambda: self._send("SendTaskSuccess", self._client.send_task_success, output=kept))
+        """End the task well, with a JSON document of at most LONGEST_OUTPUT characters."""
+        self._retry(lambda: self._send("SendTaskSuccess", self._client.send_task_success, output=output))
 
     def fail(self, error: str, cause: str) -> None:
         """End the task with an error that a state machine can tell by its name."""

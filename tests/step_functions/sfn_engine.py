@@ -1,7 +1,8 @@
 """AWS's part of the world: moto's Step Functions interpreter, Secrets Manager, SNS, SQS and S3, on this machine.
 
-moto is hooked at one place only, `LambdaSimpleBackend.invoke`: there its interpreter would answer for a function, and
-here a real Lambda runtime does. A test names it and what it relies on.
+moto is hooked at one method only, `LambdaSimpleBackend.invoke`: there its interpreter would answer for a function, and
+here a real Lambda runtime does. Its interpreter is switched on at `/moto-api/config`, and finds the other services by
+`MOTO_PORT`. test_hooks.py names all three, and what is relied on.
 """
 
 import json

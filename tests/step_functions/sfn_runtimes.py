@@ -37,6 +37,7 @@ class Runtime:
     log: Path
     process: "subprocess.Popen[bytes] | None" = None
     port: int = 0
+    python: str = sys.executable
 
     def start(self) -> None:
         ports = _free_ports(2)
@@ -47,7 +48,7 @@ class Runtime:
         function = {"AWS_LAMBDA_FUNCTION_NAME": "mrk", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self.timeout)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, sys.executable, "-m", "awslambdaric", HANDLER],
+                [*command, self.python, "-m", "awslambdaric", HANDLER],
                 env={**self.environment, **function},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -61,6 +62,10 @@ class Runtime:
         with closing(connection):
             connection.request("POST", _PATH, event)
             return json.loads(connection.getresponse().read())
+
+    def ask(self, event: Mapping[str, Any]) -> Any:
+        """Invoke the function as a person would."""
+        return self.invoke(json.dumps(event).encode())
 
     def kill(self) -> None:
         """Kill the process of the runtime, as a machine that dies does; the emulator lives on."""

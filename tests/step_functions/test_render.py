@@ -12,6 +12,7 @@ from orchestrator.errors import Exit
 from orchestrator.retry import RetryPolicy
 from workflows.cli import invoke
 from workflows.jobs import WORKFLOWS
+from workflows.step_functions.fleet import fleet
 from workflows.step_functions.machine import APPROVAL, FUNCTION_SECONDS, LONGEST_DEADLINE, machine, state_name
 from workflows.step_functions.retriers import MAY_PASS, NOT_BEGUN, THROTTLED
 
@@ -96,6 +97,16 @@ def test_an_execution_outlives_its_deadlines_and_ends_by_itself() -> None:
 def test_an_approval_is_not_waited_for_until_the_next_daily_run() -> None:
     """No two executions of a daily schedule wait for an approval of the same rotation."""
     assert machine("run", WORKFLOWS["run"])["States"]["Approve"]["TimeoutSeconds"] < 24 * 3600
+
+
+def test_counting_what_came_of_a_fleet_waits_out_being_throttled() -> None:
+    """Every key may be well by then: no failure of a mere question fails the parent."""
+    asks = [task for task in tasks(fleet()) if ":aws-sdk:sfn:" in task["Resource"]]
+
+    assert len(asks) == 2
+    for ask in asks:
+        (retry,) = ask["Retry"]
+        assert (retry["ErrorEquals"], retry["MaxAttempts"]) == (["States.TaskFailed"], 8)
 
 
 def test_no_state_has_a_place_for_an_approval_that_the_input_claims() -> None:

@@ -111,6 +111,25 @@ def test_the_cause_tells_what_is_not_well(engine: Engine) -> None:
     assert cause["runs"][0]["blocks"][0]["reason"] == "disabled"
 
 
+def test_an_output_that_is_too_long_says_how_many_runs_it_leaves_out(engine: Engine) -> None:
+    """256 KiB: a thousand keys that are well are a success, and what is left out of the document is told."""
+    sent: list[dict[str, str]] = []
+    stepfunctions = client(engine)
+    stepfunctions.meta.events.register(
+        "before-parameter-build.sfn.SendTaskSuccess", lambda params, **_: sent.append(params)
+    )
+    well = Report(Job("payments", KEY, Policy(), (), lambda _: Idle("")), "idle", "located", "m" * 100)
+
+    with pytest.raises(KmsError), TaskToken(stepfunctions, "no-such-token", Retry(lambda _: None)) as task:
+        answer(task, [well] * 1000, Exit.OK)
+
+    (told,) = sent
+    output = json.loads(told["output"])
+    assert len(told["output"]) <= 200_000
+    assert len(output["runs"]) > 300
+    assert output["left_out"] == 1000 - len(output["runs"])
+
+
 def test_a_run_that_is_refused_fails_the_task_at_once(cloud: Cloud) -> None:
     arn = cloud.make_key()
     execution, token = waiting(cloud.engine)

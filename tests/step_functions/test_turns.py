@@ -131,6 +131,69 @@ def test_every_act_delivered_twice_ends_alike(world: World, begin: Begin) -> Non
     assert len(world.store.entries()) == 2
 
 
+@pytest.mark.timeout(240)  # a rotation for each of its states
+@pytest.mark.parametrize("done", [False, True], ids=["before it did anything", "after it did all"])
+def test_every_state_that_fails_in_mid_run_and_is_redriven_later_ends_alike(
+    world: World, begin: Begin, done: bool
+) -> None:
+    """A redrive begins the state that failed anew, minutes later, with the input that it had: each state in turn."""
+    moments = states_of_a_run(begin(world.make_key(TWO)))
+    assert {stage for stage, _ in moments} >= {
+        "deposited",
+        "primary_imported",
+        "replicas_imported",
+        "rotated",
+        "proven",
+    }
+
+    for name, number in moments.items():
+        arn = world.make_key(TWO)
+        turns = begin(arn)
+        for earlier in range(number):
+            step(turns, earlier)
+        recorded = turns.state
+        if done:
+            step(turns, number)
+            turns.state = recorded
+        world.clock.advance(minutes=2)
+        step(turns, number)
+
+        ended = turns.to_the_end() if number % 2 else goes_on(turns)
+
+        assert ended == "finished", (name, turns.turn)
+        assert rotations(world, arn) == {1}, name
+        assert {len(key.rows) for key in world.everywhere(arn).values()} == {2}, name
+        assert [entry.proven for entry in world.store.entries(arn.identity)] == [True, True], name
+
+
+def states_of_a_run(turns: Turns) -> dict[tuple[str, str], int]:
+    """Take a run, and number the first state of each kind: Look before a stage, and what the stage does."""
+    found: dict[tuple[str, str], int] = {}
+    for number in range(_TURNS):
+        step(turns, number)
+        stage, status = str(turns.turn["stage"]), str(turns.turn["status"])
+        found.setdefault((stage, f"{status} {number % 2}"), number)
+        if status not in {"acting", "waiting"}:
+            return found
+    raise AssertionError(turns.turn)
+
+
+def step(turns: Turns, number: int) -> None:
+    """Run one state: Look and the one that it leads to take turns."""
+    if number % 2:
+        turns.spoke()
+    else:
+        turns.look()
+
+
+def goes_on(turns: Turns) -> str:
+    """Go on where a look has just decided."""
+    if turns.turn["status"] in {"acting", "waiting"}:
+        turns.spoke()
+        return turns.to_the_end()
+    return str(turns.turn["status"])
+
+
 @pytest.mark.parametrize("stage", ["deposited", "primary_imported", "replicas_imported", "rotated", "proven"])
 def test_an_act_out_of_turn_does_nothing(world: World, begin: Begin, stage: str) -> None:
     """An action is never taken from the input: what stands first is derived anew."""

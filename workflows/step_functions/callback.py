@@ -15,7 +15,7 @@ from orchestrator.kms import KmsFactory, KmsOptions
 from orchestrator.model import Region
 from orchestrator.progress import Report
 from orchestrator.retry import Retry
-from orchestrator.task_token import TOKEN, TaskToken
+from orchestrator.task_token import LONGEST_OUTPUT, TOKEN, TaskToken
 from workflows.step_functions.look import brief_report
 
 ERRORS: Mapping[int, str] = {
@@ -27,6 +27,7 @@ ERRORS: Mapping[int, str] = {
 """The error of a task, by exit code; any other is a defect of ours."""
 
 _ROOM = 30_000
+_FRAME = 200
 
 Tell = Callable[[Sequence[Report]], None]
 Complain = Callable[[str, str], None]
@@ -67,9 +68,20 @@ def answer(task: TaskToken, reports: Sequence[Report], code: int) -> None:
     """Tell whoever waits how the runs ended."""
     document = {"exit_code": int(code), "runs": [brief_report(report) for report in reports]}
     if code == Exit.OK:
-        task.succeed(json.dumps(document))
+        task.succeed(_output(document))
     else:
         task.fail(ERRORS.get(code, "InternalError"), _cause(document))
+
+
+def _output(document: Mapping[str, Any]) -> str:
+    """Tell of as many runs as an output has room for, and of how many more there were."""
+    room, kept = LONGEST_OUTPUT - _FRAME, list[Any]()
+    for run in document["runs"]:
+        room -= len(json.dumps(run)) + len(", ")
+        if room < 0:
+            return json.dumps({**document, "runs": kept, "left_out": len(document["runs"]) - len(kept)})
+        kept.append(run)
+    return json.dumps(document)
 
 
 def _cause(document: Mapping[str, Any]) -> str:
