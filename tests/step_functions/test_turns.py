@@ -3,22 +3,25 @@
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from orchestrator.model import EntryName, KeyArn, Region, Replicate
+from orchestrator.model import EntryName, KeyArn, Policy, Region, Replicate
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
 from orchestrator.ports import WrappingAlgorithm
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings
+from orchestrator.simulator.quotas import Quotas
 from stores.secret_search import holds_secret
 from workflows import jobs
 from workflows.step_functions.act import LONGEST, act
 from workflows.step_functions.errors import TooLittleTime
+from workflows.step_functions.fleet import KEYS_AT_ONCE
 from workflows.step_functions.look import look
 from workflows.step_functions.machine import EVERYWHERE
 from workflows.step_functions.travel import State
@@ -568,3 +571,32 @@ def test_nothing_secret_travels(world: World, begin: Begin) -> None:
     for secret in secrets:
         assert secret is not None
         assert not any(holds_secret(text.encode(), secret) for text in told)
+
+
+@pytest.mark.timeout(240)  # ten rotations
+def test_ten_keys_at_once_are_throttled_and_all_end_well(world: World, begin: Begin) -> None:
+    """KEYS_AT_ONCE: 1 GetParametersForImport a second does not hold for ten keys at once; retries and backoff do."""
+    world.policy = Policy(looks=1)
+    arns = [world.make_key(TWO) for _ in range(KEYS_AT_ONCE)]
+    world.simulator._quotas = Quotas(1.0)
+    under_way = {arn: begin(arn) for arn in arns}
+    wakes, begun = dict.fromkeys(arns, world.clock.now()), world.clock.now()
+
+    while wakes:
+        arn = min(wakes, key=lambda one: wakes[one])
+        turns = under_way[arn]
+        world.clock.advance(seconds=max(0.0, (wakes[arn] - world.clock.now()).total_seconds()))
+        turns.look()
+        wakes[arn] = world.clock.now()
+        if turns.turn["status"] == "acting":
+            turns.spoke()
+        elif turns.turn["status"] == "waiting":
+            wakes[arn] += timedelta(seconds=turns.turn["wait"])
+        else:
+            del wakes[arn]
+
+    assert {turns.turn["status"] for turns in under_way.values()} == {"finished"}
+    assert {rotation for arn in arns for rotation in rotations(world, arn)} == {1}
+    throttled = [call for call in world.calls("GetParametersForImport") if call.result == "ThrottlingException"]
+    assert throttled
+    assert world.clock.now() - begun < Policy().deadline

@@ -13,8 +13,10 @@ from workflows.step_functions.retriers import queue, retries
 Json = dict[str, Any]
 
 KEYS_AT_ONCE = 10
-"""Keys under way at once: GetParametersForImport allows 1 request/s for each account and Region, and the run of a key
-sends one to each of its Regions in the half minute, or more, that it takes."""
+"""Keys of one fleet under way at once. It keeps the burst small, and no more: GetParametersForImport allows 1 request/s
+for each account and Region, and ten keys that begin together want ten. What is throttled is tried again, with growing
+pauses, until the deadline of its key; ten keys of two Regions end well so. Two fleets at once are not bounded.
+"""
 
 LONGEST = timedelta(days=7)
 """How long a run of the fleet may take."""
