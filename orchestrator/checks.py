@@ -300,6 +300,12 @@ def outlived(row: MaterialRow, at: datetime, goal: Goal) -> bool:
     return longer and expires_within(row, at, goal.policy.renew_before)
 
 
+def not_renewed(view: View, seen: RegionView, goal: Goal) -> str:
+    """Name what was, or can be, imported again, and whose later expiry does not show; the rest is told elsewhere."""
+    held = [row for row in seen.permanent if view.store and (e := view.store.holding(row.material_id)) and e.receipt]
+    return ", ".join(short(row.material_id) for row in held if outlived(row, seen.seen_at, goal))
+
+
 def rotations_used(view: View) -> int:
     """Count the on-demand rotations that KMS lists; no API tells what is left."""
     return max((sum(row.on_demand for row in seen.rows) for seen in view.regions.values()), default=0)

@@ -349,15 +349,9 @@ def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
         return "the Regions do not agree on CURRENT yet"
     if lacking := _lacking(seen):
         return f"key material {lacking} is missing"
-    if run.goal.renewing and (soon := _not_renewed(view, seen, run.goal)):
+    if run.goal.renewing and (soon := checks.not_renewed(view, seen, run.goal)):
         return f"key material {soon} expires soon still"
     return "a rotation is still under way" if seen.rotation_started_at else ""
-
-
-def _not_renewed(view: View, seen: RegionView, goal: Goal) -> str:
-    """Name what was, or can be, imported again, and whose later expiry does not show; the rest is told elsewhere."""
-    held = [row for row in seen.permanent if view.store and (e := view.store.holding(row.material_id)) and e.receipt]
-    return ", ".join(short(row.material_id) for row in held if checks.outlived(row, seen.seen_at, goal))
 
 
 def proven(view: View, run: Run) -> Sequence[Step]:
