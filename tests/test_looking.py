@@ -18,8 +18,9 @@ from orchestrator.report.live import LiveLine
 from orchestrator.report.story import Story
 from orchestrator.settings import load
 from workflows import jobs
-from workflows.cli.common import Invocation, declined, each, exit_code
+from workflows.cli.common import Invocation, declined, each
 from workflows.cli.plan import predicted
+from workflows.cli.results import exit_code
 from worlds import REGIONS, World
 
 Made = Callable[..., Invocation]

@@ -9,12 +9,12 @@ from orchestrator.errors import UsageError
 
 
 def check_regions(partition: str, regions: Iterable[str]) -> None:
-    """Refuse a Region that the partition does not have; raises UsageError, with the one that may be meant."""
+    """Refuse a Region that the partition does not have; raises UsageError, with those that may be meant."""
     known = _known(partition)
     for region in regions:
         if region not in known:
-            close = difflib.get_close_matches(region, sorted(known), n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
+            close = difflib.get_close_matches(region, sorted(known))
+            meant = f"did you mean {' or '.join(close)}? " if close else ""
             hint = f"{meant}A Region that is newer than this botocore: pip install --upgrade boto3"
             raise UsageError(f"{region} is no Region of the partition {partition}", hint)
 

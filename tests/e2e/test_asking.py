@@ -42,7 +42,7 @@ def test_the_question_comes_with_what_it_costs_and_a_no_is_told_as_such(adopted:
     assert before_the_question == "payments: cannot be undone; 25 of 25 rotations left, 24 after this one"
     assert code == 5
     assert "not confirmed; nothing was changed\nhint: " in shown
-    (key,) = report["keys"]
+    (key,) = (key for key in report["keys"] if key["name"] == "payments")
     assert (key["outcome"], key["message"]) == ("interrupted", "not confirmed; nothing was changed")
     assert report["run"]["exit_code"] == 5
 

@@ -99,6 +99,11 @@ def no_identity(machine: Machine, _arn: str) -> None:
     machine.write_config()
 
 
+def a_key_twice(machine: Machine, arn: str) -> None:
+    path = machine.directory / "config.yaml"
+    path.write_text(path.read_text() + f"keys: {{payments: {{arn: '{arn}'}}}}\n")
+
+
 def a_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -122,7 +127,7 @@ USAGE: dict[str, tuple[Change, int, list[str], str]] = {
         EXPLAINED,
     ),
     "a key twice": (
-        lambda m, arn: (m.directory / "config.yaml").open("a").write(f"keys: {{payments: {{arn: '{arn}'}}}}\n"),
+        a_key_twice,
         2,
         ["keys is written twice: here, and in line"],
         "keep one of them",
@@ -132,7 +137,7 @@ USAGE: dict[str, tuple[Change, int, list[str], str]] = {
         rewrite("kms:us-east-1", "kms:us-esat-1"),
         2,
         ["us-esat-1 is no Region of the partition aws"],
-        "did you mean us-east-1?",
+        "us-east-1",
     ),
     "not a duration": (rewrite("90d", "90 days"), 2, ["'90 days' is not a duration: write 90d"], EXPLAINED),
     "expires too long": (
@@ -268,7 +273,12 @@ BLOCKED: dict[str, tuple[Change, int, list[str], str]] = {
         ["no identity is configured", "set store.identity to the file of an identity"],
         "mend that; where it cannot be mended, restore the store",
     ),
-    "lost entry": (lambda m, _: the_entry(m).unlink(), 4, ["the store"], "mrk adopt payments FILE"),
+    "lost entry": (
+        lambda m, _: the_entry(m).unlink(),
+        4,
+        ["the store cannot read key material", "is missing; to mend it: put the file back from a backup"],
+        "restore the store from its copy",
+    ),
     "open store": (lambda m, _: (m.directory / "store").chmod(0o755), 4, ["store", "0755"], "chmod 700"),
     "a directory in the store open to all": (
         lambda m, _: the_entry(m).parent.chmod(0o755),
@@ -285,8 +295,8 @@ BLOCKED: dict[str, tuple[Change, int, list[str], str]] = {
     "a store stamped for AWS": (
         stamped_for_aws,
         4,
-        ["this store is stamped for partition aws and AWS endpoints"],
-        "another",
+        ["is stamped for partition aws and AWS endpoints"],
+        "make another store for this",
     ),
     "another store": (rewrite("/store", "/elsewhere"), 4, ["elsewhere"], "mrk store init"),
 }

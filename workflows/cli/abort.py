@@ -13,8 +13,9 @@ from orchestrator.progress import Job
 from orchestrator.report import tables
 from workflows.abort import abort
 from workflows.cli import plan
-from workflows.cli.common import Invocation, confirmed, declined, each, finish, opened
+from workflows.cli.common import Invocation, declined, each, finish, opened
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
+from workflows.cli.results import confirmed
 
 
 @with_options

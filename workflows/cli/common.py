@@ -1,18 +1,15 @@
 """What the commands share: their options, the engine around one invocation, and how results are shown."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from orchestrator import compose
 from orchestrator.clock import SystemClock
@@ -23,28 +20,19 @@ from orchestrator.journal import Journal
 from orchestrator.kms import check_regions
 from orchestrator.model import Block, Idle, KeyArn, KeyIdentity, Policy, Reason, Region, is_alias, region_of
 from orchestrator.ports import Event, Listener
-from orchestrator.progress import Job, Report, Status
+from orchestrator.progress import Job, Report
 from orchestrator.report import documents, tables, telling
 from orchestrator.report.live import LiveLine
 from orchestrator.report.narrate import narrator
 from orchestrator.settings import KeySettings, Settings, load
 from workflows.cli import evidence, unattended
 from workflows.cli.options import LEVELS, Options
+from workflows.cli.results import exit_code, write, write_json
 from workflows.cli.signals import stopping
 from workflows.jobs import named
 
 PATIENCE = timedelta(seconds=20)
 """How long a command that only looks waits for a Region that does not answer."""
-
-_WIDE = 160
-_CODES: dict[Status, Exit] = {
-    "finished": Exit.OK,
-    "idle": Exit.OK,
-    "blocked": Exit.BLOCKED,
-    "failed": Exit.FAILED,
-    "interrupted": Exit.INTERRUPTED,
-    "error": Exit.INTERNAL,
-}
 
 
 @dataclass(slots=True)
@@ -277,49 +265,11 @@ def show_endings(called: Invocation, reports: Sequence[Report]) -> int:
     return code
 
 
-def confirmed(question: str) -> bool:
-    """Ask on the terminal; Ctrl-C is a no."""
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
-        sys.stderr.write("\n")
-        return False
-
-
 def declined(called: Invocation, jobs: Sequence[Job]) -> DeclinedError:
     """Note that somebody said no, and return the error that ends the command."""
     for job in jobs:
         called.ended(Report(job, "interrupted", "located", "not confirmed; nothing was changed"))
     return DeclinedError("not confirmed; nothing was changed", "run again, and answer y")
-
-
-def exit_code(reports: Sequence[Report]) -> int:
-    """Return the one exit code of several runs."""
-    return Exit.worst([_CODES[report.status] for report in reports])
-
-
-def write(*parts: str | RenderableType) -> None:
-    """Print a result to stdout; where that is no terminal, without the spaces that only fill a line."""
-    if sys.stdout.isatty():
-        console = Console(highlight=False, markup=False)
-        for part in parts:
-            console.print(part)
-        return
-    text = StringIO()
-    console = Console(file=text, highlight=False, markup=False, width=_WIDE)
-    for part in parts:
-        console.print(part)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
-
-
-def write_text(text: str) -> None:
-    """Print text to stdout as it is."""
-    sys.stdout.write(text)
-
-
-def write_json(document: object) -> None:
-    """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
 
 def each(called: Invocation, names: Sequence[str] | None, make: Callable[[str, KeySettings], Job]) -> list[Job]:

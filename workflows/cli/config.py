@@ -5,8 +5,9 @@ import typer
 from orchestrator import compose, goals
 from orchestrator.errors import Exit
 from orchestrator.report import documents
-from workflows.cli.common import read_settings, write, write_json
+from workflows.cli.common import read_settings
 from workflows.cli.options import ConfigOption, JsonOption
+from workflows.cli.results import write, write_json
 
 app = typer.Typer(help="The config file: check it, or print its schema.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator.errors import UsageError
 from orchestrator.report import tables
 from orchestrator.report.narrate import narrator
-from workflows.cli.common import exit_code, write
+from workflows.cli.results import exit_code, write
 
 
 def command(

@@ -12,9 +12,10 @@ from orchestrator.plan import Plan, predict
 from orchestrator.progress import Job, Report, named
 from orchestrator.report import documents, scripts, tables, telling
 from workflows import jobs
-from workflows.cli.common import Invocation, each, exit_code, opened, write, write_json, write_text
+from workflows.cli.common import Invocation, each, opened
 from workflows.cli.complaints import complain
 from workflows.cli.options import DryRunOption, NamesArgument, Options, with_options
+from workflows.cli.results import exit_code, write, write_json, write_text
 
 __all__ = ["DryRunOption", "command", "show"]
 

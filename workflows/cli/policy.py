@@ -18,9 +18,10 @@ from orchestrator.report import documents
 from orchestrator.settings import KeySettings, Settings
 from orchestrator.stores.secretsmanager.address import Address
 from orchestrator.stores.secretsmanager.keys import key_in
-from workflows.cli.common import read_settings, write_json
+from workflows.cli.common import read_settings
 from workflows.cli.completion import beginning
 from workflows.cli.options import ConfigOption, JsonOption, NamesArgument
+from workflows.cli.results import write_json
 from workflows.jobs import named
 
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(iam|sts)::(?P<account>[0-9]{12}):[\w+=,.@/-]+")

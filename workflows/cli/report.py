@@ -13,9 +13,10 @@ from orchestrator.journal import under_way
 from orchestrator.report import documents, journals
 from orchestrator.report.journal import Chain
 from orchestrator.report.story import Story
-from workflows.cli.common import read_settings, write, write_json
+from workflows.cli.common import read_settings
 from workflows.cli.complaints import complain
 from workflows.cli.options import ConfigOption, JsonOption
+from workflows.cli.results import write, write_json
 
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+")
 _HASH = re.compile(r"[0-9a-fA-F]{64}")

@@ -12,9 +12,10 @@ from orchestrator.progress import Job
 from orchestrator.report import tables
 from workflows import jobs
 from workflows.cli import plan
-from workflows.cli.common import Invocation, confirmed, declined, each, finish, opened
+from workflows.cli.common import Invocation, declined, each, finish, opened
 from workflows.cli.completion import stages
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
+from workflows.cli.results import confirmed
 
 
 @with_options

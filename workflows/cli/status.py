@@ -6,8 +6,9 @@ from orchestrator.errors import Exit
 from orchestrator.progress import Report
 from orchestrator.report import documents, tables
 from workflows import jobs
-from workflows.cli.common import each, exit_code, looking, opened, write, write_json
+from workflows.cli.common import each, looking, opened
 from workflows.cli.options import NamesArgument, Options, with_options
+from workflows.cli.results import exit_code, write, write_json
 
 
 @with_options

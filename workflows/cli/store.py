@@ -14,8 +14,9 @@ from orchestrator.errors import Exit
 from orchestrator.model import ADOPTED, Entry, short
 from orchestrator.report import documents
 from orchestrator.settings import StoreSettings
-from workflows.cli.common import check, opened, settings_of, write, write_json
+from workflows.cli.common import check, opened, settings_of
 from workflows.cli.options import Options, with_options
+from workflows.cli.results import write, write_json
 
 app = typer.Typer(help="The store of key material: make it, list it.", no_args_is_help=True, rich_markup_mode=None)
 

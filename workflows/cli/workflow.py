@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.errors import Exit, UsageError
-from workflows.cli.common import write_json
 from workflows.cli.completion import workflows
+from workflows.cli.results import write_json
 from workflows.jobs import WORKFLOWS
 
 app = typer.Typer(help="The workflows as state machines for AWS Step Functions.", no_args_is_help=True)

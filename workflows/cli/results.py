@@ -1,0 +1,60 @@
+"""Results on stdout, and the one question on a terminal."""
+
+import json
+import sys
+from collections.abc import Sequence
+from io import StringIO
+
+import typer
+from rich.console import Console, RenderableType
+
+from orchestrator.errors import Exit
+from orchestrator.progress import Report, Status
+
+_WIDE = 160
+_CODES: dict[Status, Exit] = {
+    "finished": Exit.OK,
+    "idle": Exit.OK,
+    "blocked": Exit.BLOCKED,
+    "failed": Exit.FAILED,
+    "interrupted": Exit.INTERRUPTED,
+    "error": Exit.INTERNAL,
+}
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """Return the one exit code of several runs."""
+    return Exit.worst([_CODES[report.status] for report in reports])
+
+
+def write(*parts: str | RenderableType) -> None:
+    """Print a result to stdout; where that is no terminal, without the spaces that only fill a line."""
+    if sys.stdout.isatty():
+        console = Console(highlight=False, markup=False)
+        for part in parts:
+            console.print(part)
+        return
+    text = StringIO()
+    console = Console(file=text, highlight=False, markup=False, width=_WIDE)
+    for part in parts:
+        console.print(part)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+
+
+def write_text(text: str) -> None:
+    """Print text to stdout as it is."""
+    sys.stdout.write(text)
+
+
+def write_json(document: object) -> None:
+    """Print one JSON document to stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal; Ctrl-C is a no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        sys.stderr.write("\n")
+        return False
