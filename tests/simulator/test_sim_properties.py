@@ -52,8 +52,11 @@ class Keys(RuleBasedStateMachine):
         self.codes: set[str] = set()
 
     def teardown(self) -> None:
-        """Wait until all news has come round: then every Region tells what is true."""
+        """Wait until nothing has happened for as long as news takes: then every Region tells what is true."""
         self.clock.advance(60)
+        before = None
+        while before != (before := self.truths()):
+            self.clock.advance(15)
         for key in self.keys:
             for region in (PRIMARY, REPLICA, THIRD):
                 truth = self.sim.key(region, key)
@@ -64,6 +67,9 @@ class Keys(RuleBasedStateMachine):
                     told = [(row["KeyMaterialId"], row["KeyMaterialState"]) for row in self.cloud.rows(key, region)]
                     assert told == [(row.material_id, row.state) for row in truth.rows]
         self.served.close()
+
+    def truths(self) -> list[TrueKey | None]:
+        return [self.sim.key(region, key) for key in self.keys for region in (PRIMARY, REPLICA, THIRD)]
 
     @property
     def key(self) -> str:
