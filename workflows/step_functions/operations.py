@@ -4,7 +4,6 @@ Lambda stops a process between two invocations: a thread that still ran would go
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,35 +11,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from math import ceil
-from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, assemble, kms_factory, new_run_id
-from orchestrator.durations import render
 from orchestrator.errors import KmsError, MrkError, Trouble, UsageError
 from orchestrator.hardening import offer_no_core_dump
 from orchestrator.kms import KmsFactory
 from orchestrator.model import Reason, is_alias, region_of
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
-from orchestrator.settings import AwsSettings, KeySettings, RunSettings, Settings, load
+from orchestrator.settings import AwsSettings, Settings
 from workflows import jobs
-from workflows.step_functions import ending, history, metrics
+from workflows.step_functions import asked_settings, ending, metrics
 from workflows.step_functions.act import LONGEST, act, in_time
 from workflows.step_functions.errors import CallFailed, KeyBlocked, KeyFailed, KeyUnfinished, TooLittleTime
 from workflows.step_functions.look import brief_report, look
-from workflows.step_functions.machine import LONGEST_DEADLINE
 from workflows.step_functions.travel import State
 
 Context = Any
 _SHUTDOWN = timedelta(seconds=60)
 """What is left of the function's time for calls that are in flight when a whole run ends."""
-
-_DISKS = ("file:",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +182,9 @@ def _call(
     """Put the parts together for one invocation, and join every thread at its end."""
     execution = _execution(event, context)
     clock = SystemClock()
-    settings = _settings(asked)
+    settings = asked_settings.read(asked)
     if bounded:
-        _within_a_history(settings.run)
+        asked_settings.within_a_history(settings.run)
     listener = partial(_log, execution)
     kms = _clients(settings, execution, listener, clock)
     job = _job({"workflow": event.get("workflow"), **asked}, settings, kms, longest)
@@ -228,51 +219,6 @@ def _clients(settings: Settings, execution: str, listener: Listener, clock: Cloc
         _kept.clear()
         _kept[about] = kms_factory(settings, _run_id(execution) or new_run_id(clock.now()), listener, clock)
     return _kept[about]
-
-
-def _settings(asked: Mapping[str, Any]) -> Settings:
-    """Read the settings, from the file that MRK_CONFIG names or from the environment, for the one key that is asked."""
-    file = os.environ.get("MRK_CONFIG")
-    settings = load(Path(file) if file else None, {})
-    if settings.store.uri.startswith(_DISKS):
-        raise UsageError(f"store.uri {settings.store.uri} is on a disk, and Lambda keeps none", "use secretsmanager:")
-    return settings.model_copy(update={"keys": _key(asked.get("key"), settings)})
-
-
-def _within_a_history(run: RunSettings) -> None:
-    """Refuse a patience that would outlast what an execution may be."""
-    if run.deadline > LONGEST_DEADLINE:
-        longest = render(LONGEST_DEADLINE)
-        raise UsageError(f"run.deadline {render(run.deadline)} is too long for an execution", f"{longest} at most")
-    if history.polls(run.deadline, run.poll) > history.ENOUGH:
-        least = ceil(history.slowest(run.deadline).total_seconds())
-        raise UsageError(
-            f"run.deadline {render(run.deadline)} with run.poll {render(run.poll)} outgrows an execution's history",
-            f"set run.poll to {least}s or more",
-        )
-
-
-def _key(asked: Any, settings: Settings) -> dict[str, KeySettings]:
-    """Find a key by its name or ARN in the config; or, where that names none, take its settings from the input.
-
-    Whoever may start an execution cannot put aside what the owner of a configured key has set (P10).
-    """
-    if isinstance(asked, str):
-        return jobs.named(settings, [asked])
-    if isinstance(asked, Mapping) and settings.keys:
-        raise UsageError(
-            "the input brings settings of a key, and the function's own settings name its keys",
-            f'write {{"key": "{next(iter(settings.keys))}"}}; settings are taken only where Keys is empty',
-        )
-    if not isinstance(asked, Mapping) or not isinstance(asked.get("name"), str):
-        hint = 'write {"key": "payments"}, or {"key": {"name": "payments", "arn": "arn:aws:kms:..."}}'
-        raise UsageError("the input names no key", hint)
-    given = {name: value for name, value in asked.items() if name != "name"}
-    try:
-        return {asked["name"]: KeySettings.model_validate(given)}
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise UsageError(f"the key {asked['name']} in the input: {wrong}", "see mrk config schema") from None
 
 
 def _remaining(context: Context) -> float:
