@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from mutations import TEXTS, drawn, spoiled
 
+from kinds import KINDS
 from orchestrator.errors import KmsError
 from orchestrator.kms import KmsFactory, KmsOptions
 from orchestrator.model import ImportType, KeyArn, KeyState, MaterialId, MaterialState, Region, RegionView
 from orchestrator.ports import ImportParameters, KmsPort, WrappingAlgorithm
+from orchestrator.progress import Report
 from orchestrator.simulator import Simulator, serve
 from quick import quick
 from sizes import EVERYTHING
@@ -39,7 +41,13 @@ ASKED: dict[str, Callable[[KmsPort, KeyArn, ManualClock], Any]] = {
     "Encrypt": lambda kms, arn, _: kms.encrypt(arn, b"x", {}),
     "Decrypt": lambda kms, arn, _: kms.decrypt(arn, b"x", {}),
     "GenerateDataKeyWithoutPlaintext": lambda kms, arn, _: kms.data_key_material(arn, {}),
+    "DeleteImportedKeyMaterial": lambda kms, arn, _: kms.delete_pending_material(arn, MaterialId("0" * 64)),
+    "GetKeyPolicy": lambda kms, arn, _: kms.get_key_policy(arn),
+    "ReplicateKey": lambda kms, arn, _: kms.replicate_key(arn, Region("sa-east-1"), "{}"),
 }
+ROTATING = tuple(ASKED)[:9]
+OTHERS = {"DeleteImportedKeyMaterial": "abort", "GetKeyPolicy": "replicate", "ReplicateKey": "replicate"}
+"""Which workflow asks for what a rotation does not."""
 
 
 class Answers:
@@ -97,6 +105,9 @@ def genuine(world: World) -> tuple[KeyArn, dict[str, Any]]:
     answers["GetKeyRotationStatus"]["OnDemandRotationStartDate"] = world.clock.epoch()
     answers["ImportKeyMaterial"] = {"KeyId": str(arn), "KeyMaterialId": world.true(arn).current}
     answers["RotateKeyOnDemand"] = {"KeyId": str(arn)}
+    answers["DeleteImportedKeyMaterial"] = answers["ImportKeyMaterial"]
+    answers["GetKeyPolicy"] = world.simulator.call("GetKeyPolicy", arn.region, arn.account, {"KeyId": str(arn)})
+    answers["ReplicateKey"] = {"ReplicaKeyMetadata": answers["DescribeKey"]["KeyMetadata"], "ReplicaPolicy": "{}"}
     return arn, answers
 
 
@@ -170,7 +181,36 @@ class Lying(Simulator):
         return spoiled(answer, self.lie[2]) if self.seen == self.lie[1] else answer
 
 
-@pytest.mark.parametrize("operation", ASKED)
+@pytest.mark.parametrize("operation", OTHERS)
+def test_one_spoiled_answer_in_another_workflow_breaks_no_promise(
+    tmp_path: Path, clock: ManualClock, record_property: Count, operation: str
+) -> None:
+    """Run again, it is done."""
+    inputs, kind = 15 if EVERYTHING else 1, KINDS[OTHERS[operation]]
+    wrong: list[str] = []
+    simulator = Lying(clock.epoch, lag="instant")
+    with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
+        world = quick(World(simulator, served.endpoint_url, tmp_path, clock, threads))
+        policy = replace(world.policy, deadline=timedelta(minutes=30), poll=timedelta(seconds=30))
+        for seed in range(inputs):
+            dice = drawn(operation, seed)
+            arn = kind.make(world)
+            earlier, reports = before(simulator, arn), list[Report]()
+            simulator.seen, simulator.lie = 0, (operation, 1, dice)
+            while len(reports) < 3 and not (reports and kind.done(world, arn)):
+                reports += world.runner().run([kind.job(world, arn, policy)])
+                simulator.lie = None
+                success = reports[-1].status == "finished"
+                wrong += broken(simulator, arn, earlier, [world.store], success=success, rotations=0)
+                world.clock.advance(minutes=20)
+            told = "; then ".join(f"{one.status}: {one.message}" for one in reports)
+            wrong += [] if kind.done(world, arn) else [f"{seed}: not done: {told}"]
+            wrong += [f"{seed}: {told}" for one in reports if one.status == "error"]
+    record_property("inputs_fuzzed", inputs)
+    assert not wrong, tell(wrong)
+
+
+@pytest.mark.parametrize("operation", ROTATING)
 def test_one_spoiled_answer_in_a_rotation_breaks_no_promise(
     tmp_path: Path, clock: ManualClock, record_property: Count, operation: str
 ) -> None:
