@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from crash_kit import FOUR, Point, Scene, Workflow, crash_and_rerun, discover, kill_at, moments, scene
 
+from crash.crash_kit import FOUR, Point, Scene, Workflow, crash_and_rerun, discover, kill_at, moments, scene
 from e2e.machine import Machine
 from orchestrator.clock import SystemClock
 from orchestrator.kms import KmsFactory, KmsOptions

@@ -4,18 +4,23 @@ Over the wire: a real key is brought into the state in question, and after the r
 names the line of the design's invariants and protocol that it holds to.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from crash.crash_kit import nursery
+from crash.dying import Offset
+from e2e.machine import Machine, Past
+from orchestrator.errors import Exit
 from orchestrator.model import EntryName, ImportType, KeyArn, MissingOld, Policy, Reason, Region
-from orchestrator.plan import predict
 from orchestrator.progress import Report
 from orchestrator.simulator import Call
 from verdict import Count, before, broken, held
+from workflows.rotate import ROTATE
 from worlds import REGIONS, World
 
 PRIMARY, REPLICA = REGIONS[0], REGIONS[2]
@@ -32,6 +37,8 @@ class Fatal:
     way_out: str
     policy: dict[str, Any] | None = None
     made_with: dict[str, Any] | None = None
+    run_mends: bool = False
+    """Whether `mrk run` has something else to do first, or nothing, so that `mrk plan` shows no refusal."""
 
 
 def loses(region: str, which: int = -1) -> Callable[[World, KeyArn], object]:
@@ -92,6 +99,10 @@ def spends_the_budget(world: World, arn: KeyArn) -> None:
     world.clock.advance(days=2)
 
 
+def rotated(world: World, arn: KeyArn) -> None:
+    assert world.rotate(arn).status == "finished"
+
+
 def foreign_pending(world: World, arn: KeyArn) -> None:
     other = world.open_store(f"file:{world.directory / 'other'}")
     name = EntryName(arn.identity, world.true(arn).current)
@@ -135,7 +146,15 @@ FATAL = (
     ),
     Fatal("I3 an old material is missing in a replica", loses_old, Reason.MATERIAL_MISSING, "mrk repair payments"),
     Fatal("I3 P10 material has expired", passes(21), Reason.MATERIAL_MISSING, "mrk repair", made_with=expires(20)),
-    Fatal("I3 material expires within the window", passes(15), Reason.EXPIRES_SOON, "mrk re", made_with=expires(20)),
+    Fatal(
+        "I3 material expires within the window",
+        passes(15),
+        Reason.EXPIRES_SOON,
+        "mrk re",
+        made_with=expires(20),
+        run_mends=True,
+    ),
+    Fatal("P4 it was rotated within 24 h", rotated, Reason.RECENTLY_ROTATED, "--replaces", run_mends=True),
     Fatal(
         "I3 new material would expire within the window",
         passes(1),
@@ -189,14 +208,43 @@ FATAL = (
 )
 
 
-def looked_and_planned(world: World, arn: KeyArn, policy: Policy) -> set[str]:
-    """The reasons that a plan gives, by looking alone."""
-    job = world.job(arn, policy=policy)
-    looked = world.runner().run([replace(job, stages=())])[0]
-    if looked.run is None or looked.view is None:
-        return {str(block.reason) for block in looked.blocks}
-    end = predict(job.stages, looked.view, looked.run, looked.view.at).end
-    return {str(block.reason) for block in end.blocks} | {str(wait.reason) for wait in end.waits}
+def planned_by_command(world: World, arn: KeyArn, policy: Policy, *command: str) -> tuple[int, set[str]]:
+    """The exit code and the reasons that the real command prints, as a process whose clock is that of the world."""
+    directory = world.directory / "machine"
+    directory.mkdir(exist_ok=True)
+    machine = Machine(directory, world.endpoint_url, world.simulator, Past())
+    key = {"arn": str(arn), "rotate_every": "1d", "missing_old": str(policy.missing_old)}
+    key |= {"regions": sorted(policy.regions)} if policy.regions else {}
+    key |= {"expires": f"{policy.expires.days}d", "renew_before": "1d"} if policy.expires else {}
+    uri = f"file:{world.store._vault._shelf.files.root}"  # type: ignore[attr-defined]
+    store = {"uri": uri, "recipients": world.recipients, "identity": str(world.identity)}
+    machine.more = {"store": store, "run": {"looks": 2, "poll": "5s", "journal": str(directory / "runs")}}
+    machine.write_config(payments=key)
+    offset = Offset.make(directory / "offset")
+    offset.add((world.clock.now() - datetime.now(UTC)).total_seconds())
+    process = nursery().start(
+        {
+            "arguments": [*command, "payments", "--json"],
+            "where": "-",
+            "told": str(directory / "calls.txt"),
+            "offset": str(directory / "offset"),
+            "cwd": str(directory),
+            "environment": machine.environment,
+            "out": str(directory / "out"),
+            "err": str(directory / "err"),
+        }
+    )
+    out, err = process.communicate(timeout=100)
+    assert out, err
+    return process.returncode, set(reasons(json.loads(out)))
+
+
+def reasons(told: Any) -> Iterator[str]:
+    """Every reason that stands anywhere in a document."""
+    if isinstance(told, dict):
+        yield from [told["reason"]] if isinstance(told.get("reason"), str) else []
+    for inner in told.values() if isinstance(told, dict) else told if isinstance(told, list) else ():
+        yield from reasons(inner)
 
 
 def elsewhere(world: World, arn: KeyArn) -> set[bytes]:
@@ -228,7 +276,8 @@ def test_it_is_refused_with_its_reason_and_a_way_out_and_planned_so(
     earlier, known = before(world.simulator, arn), known | elsewhere(world, arn)
     calls = world.simulator.calls[-1].number
 
-    planned = looked_and_planned(world, arn, policy)
+    code, planned = planned_by_command(world, arn, policy, "rotate", "--dry-run")
+    run_code, run_planned = planned_by_command(world, arn, policy, "plan")
     report: Report = world.rotate(arn, policy=policy)
 
     assert report.status == "blocked", f"{report.status}: {report.message}"
@@ -236,7 +285,9 @@ def test_it_is_refused_with_its_reason_and_a_way_out_and_planned_so(
     assert mine, report.blocks
     assert any(fatal.way_out in block.way_out for block in mine), [block.way_out for block in mine]
     assert all(block.message for block in mine)
+    assert code == Exit.BLOCKED
     assert str(fatal.reason) in planned
+    assert (run_code, str(fatal.reason) in run_planned) == ((0, False) if fatal.run_mends else (Exit.BLOCKED, True))
     assert picture(world, arn) == was
     assert not broken(world.simulator, arn, earlier, [world.store], success=False, rotations=0, known=known)
     assert len(world.store.entries(arn.identity)) == entries

@@ -4,10 +4,9 @@ import base64
 import importlib
 import inspect
 import pkgutil
-import subprocess
 import traceback
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from fault_rules import RULES
 
 import orchestrator
 from crash.crash_kit import Scene, Workflow, judged, scene
+from crash.test_crash_matrix import WORKFLOWS
 from orchestrator.model import EntryName
 from orchestrator.simulator import Simulator
 from sizes import some
@@ -57,23 +57,36 @@ def written(made: Scene) -> Iterator[tuple[str, bytes]]:
             yield str(path), path.read_bytes()
 
 
-@pytest.mark.parametrize("rules", some(list(RULES.items()), 2), ids=lambda rules: rules[0])
+DEBUG = ("--log-level", "debug", "--json")
+ABORT = replace(WORKFLOWS["abort"][0], command=("abort", "payments", "--yes", *DEBUG))
+ADOPT = replace(WORKFLOWS["adopt"][0], command=("adopt", "payments", "payments.bin", *DEBUG))
+TRIED = (
+    [(ROTATE, rules, 2) for rules in RULES]
+    + [(ABORT, rules, 2) for rules in RULES]
+    + [(ADOPT, rules, 1) for rules in RULES]
+)
+"""Each with how many materials there are in the end: an adoption reads a file that holds one in clear."""
+
+
+@pytest.mark.parametrize(
+    ("workflow", "rules", "number"), some(TRIED, 4), ids=lambda value: getattr(value, "name", value)
+)
 def test_nothing_that_a_process_writes_or_prints_holds_the_material(
-    tmp_path: Path, record_property: Count, rules: tuple[str, list[dict[str, object]]]
+    tmp_path: Path, record_property: Count, workflow: Workflow, rules: str, number: int
 ) -> None:
     """Journal, logs, JSON, lock and config files, stdout, stderr, and every file of the store as it lies there."""
-    with scene(tmp_path / "machine", ROTATE) as made:
-        add(made.simulator, rules[1])
+    with scene(tmp_path / "machine", workflow) as made:
+        add(made.simulator, RULES[rules])
         texts: list[tuple[str, bytes]] = []
         for _ in range(2):
-            process: subprocess.Popen[str] = made.start(ROTATE)
+            process = made.start(workflow)
             out, err = process.communicate(timeout=100)
             texts += [("stdout", out.encode()), ("stderr", err.encode())]
             made.simulator.faults.clear()
-            assert not judged(made, ROTATE, success=process.returncode == 0)
+            assert not judged(made, workflow, success=False)
         texts += written(made)
         secrets = held(made.store)
-        assert len(secrets) == 2
+        assert len(secrets) == number
         assert any(name.endswith(".jsonl") for name, _ in texts)
         wrong = {name: hit for name, text in texts if (hit := found_in(text, secrets))}
     record_property("texts_searched", len(texts))
