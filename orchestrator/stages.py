@@ -42,6 +42,9 @@ LAG = timedelta(minutes=3)
 ROTATION = timedelta(minutes=15)
 """How long an accepted rotation may take to show; 20 to 460 s were measured."""
 
+FEW_LOOKS = timedelta(seconds=20)
+"""How long what a run cannot have caused is looked at before it is believed."""
+
 SKEW = timedelta(hours=1)
 """How far the clocks of two machines that share a store may be apart: AWS lets in none that is so far off."""
 
@@ -311,13 +314,12 @@ def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
 def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
     """Give a Region the time that a change may take to show; then say what a person must mend there, if anything.
 
-    Nothing that a run does disables a key, or schedules its deletion: that is no change that shows late.
+    Nothing that a run does disables a key, or schedules its deletion: a few looks suffice to believe that.
     """
-    region, unsound = seen.region, _unsound(seen)
-    if unsound is not None and unsound.reason is not Reason.MATERIAL_MISSING:
-        return [unsound]
-    wrong = unconfirmed(view, seen, run) or "not confirmed yet"
-    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, LAG, look=(region,), over=unsound)]
+    region, unsound, wrong = seen.region, _unsound(seen), unconfirmed(view, seen, run) or "not confirmed yet"
+    late = unsound is None or unsound.reason is Reason.MATERIAL_MISSING
+    at_most = LAG if late else FEW_LOOKS
+    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, at_most, look=(region,), over=unsound)]
 
 
 def _unsound(seen: RegionView) -> Block | None:

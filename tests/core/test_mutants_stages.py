@@ -70,9 +70,9 @@ def looked(region: Any, count: int) -> Run:
     return a_run(settled=settled_everywhere() | {region: Streak(count, NOW)})
 
 
-def late(message: str, over: Block | None = None) -> list[Step]:
+def late(message: str, over: Block | None = None, at_most: timedelta = LAG) -> list[Step]:
     """A Region that is late."""
-    return [Wait(Reason.INCONSISTENT, f"{EU}: {message}", EU, LAG, look=(EU,), over=over)]
+    return [Wait(Reason.INCONSISTENT, f"{EU}: {message}", EU, at_most, look=(EU,), over=over)]
 
 
 def settling(view: View) -> Sequence[Step]:
@@ -302,15 +302,17 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     ),
     "a Region that is Disabled": (
         lambda: settling(before(*OVER, entries=LINKED, eu={"key_state": KeyState.DISABLED})),
-        [
+        late(
+            f"the key in {EU} is Disabled",
             Block(
                 Reason.DISABLED,
                 f"the key in {EU} is Disabled",
                 f"an import would enable it: enable it yourself (aws kms enable-key --region {EU}"
                 " --key-id mrk-1234abcd12ab34cd56ef1234567890ab), or leave it alone",
                 EU,
-            )
-        ],
+            ),
+            timedelta(seconds=20),
+        ),
     ),
     "a full proof, of generations with and without a probe": (
         lambda: stages.proven(

@@ -20,7 +20,6 @@ from orchestrator.model import EntryName, ImportType, KeyArn, MissingOld, Policy
 from orchestrator.progress import Report
 from orchestrator.simulator import Call
 from verdict import Count, before, broken, held
-from workflows.rotate import ROTATE
 from worlds import REGIONS, World
 
 PRIMARY, REPLICA = REGIONS[0], REGIONS[2]
