@@ -1,6 +1,6 @@
 """Where a run comes to when nothing goes wrong any more: every run must come to an end."""
 
-from search_calls import check_rotations
+from search_calls import NOT_NOW, check_rotations
 from search_moves import Moves, came, told
 from search_run import Mind
 from search_world import Truth, WrongError, look, old, rotation_ends
@@ -63,4 +63,7 @@ class Alone:
         call = mind.acting[0]
         truth, then = self._moves.carried_out(truth, call, self._who)
         self._steps.append(f"{call.step}s {name_of(call.action)} ({came(then)})")
+        if truth.rotating and came(then) == NOT_NOW.message:  # it is not tried again at once: time passes
+            truth = rotation_ends(truth)
+            check_rotations(truth)
         return truth, self._moves.heard(self._who, mind, call, then)

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from search_calls import REGIONS, Call, begun
-from search_world import JUST_NOW, NOT, Seen, Store, aged
+from search_world import JUST_NOW, NO_KEY, NOT, Seen, Store, aged
 from search_world import LONG_AGO as GIVEN_UP
 
 from orchestrator import memory
@@ -28,6 +28,7 @@ from orchestrator.model import (
     Idle,
     KeyArn,
     KeyState,
+    LookFailure,
     MaterialId,
     MaterialRow,
     MaterialState,
@@ -298,9 +299,11 @@ class Runs:
                 target, self.regions, found, RECENTLY if mind.recent[target] else A_WHILE_AGO, mind.store_seen
             )
             for target, found in enumerate(mind.seen[:-1])
-            if isinstance(found, Seen)
+            if isinstance(found, Seen) and found != NO_KEY
         }
-        view = View(KEY, NOW, regions)
+        gone = [REGIONS[target] for target, found in enumerate(mind.seen[:-1]) if found == NO_KEY]
+        failures = {r: LookFailure(r, RECENTLY, NO_KEY.key_state, transient=False, not_found=True) for r in gone}
+        view = View(KEY, NOW, regions, failures=failures)
         found = mind.seen[-1]
         if found is None or isinstance(found, Seen):
             return view

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from search_calls import Rules
 from search_moves import Budget, Hand, Scenario
-from search_world import Kept, Truth, a_key, import_new, keep, pending_deleted, rotate
+from search_world import Answers, Kept, Truth, a_key, import_new, keep, pending_deleted, rotate
 
 from orchestrator.model import Policy, Proof
 
@@ -73,6 +73,8 @@ def moves_the_primary(truth: Truth) -> Truth | None:
     other = 1 - truth.primary
     if not truth.key_state(truth.primary) == truth.key_state(other) == "Enabled":
         return None
+    if truth.answers.promotion_refused and truth.pending is not None:
+        return None
     return truth._replace(primary=other)
 
 
@@ -86,11 +88,19 @@ def adds_a_member(truth: Truth) -> Truth | None:
     )
 
 
+def loses_a_member(truth: Truth) -> Truth | None:
+    """The last replica is gone for good: its deletion was scheduled long ago."""
+    if len(truth.held) < 2 or truth.primary == len(truth.held) - 1:
+        return None
+    return truth._replace(held=truth.held[:-1], expired=truth.expired[:-1], disabled=truth.disabled[:-1])
+
+
 BY_HAND = ("somebody rotates by hand", rotates)
 DELETED = ("somebody deletes the pending material", deletes_pending)
 FOREIGN = ("somebody imports other new material", imports_foreign)
 MOVED = ("somebody makes the replica the primary", moves_the_primary)
 ADDED = ("somebody adds a replica", adds_a_member)
+GONE = ("the last replica is deleted", loses_a_member)
 DISABLED = ("somebody disables the last member", disables)
 
 # ---- what is searched ---------------------------------------------------------------------------------------------
@@ -161,6 +171,42 @@ def regrouped(budget: Budget) -> list[Scenario]:
     ]
 
 
+def lost(budget: Budget) -> list[Scenario]:
+    """A member is lost at any moment: a run that knew it stops, and the next one goes on without it (P13).
+
+    While the primary names it still, a Region that lacks the key is told, and needs a person.
+    """
+    one, hands, told = (
+        budget._replace(hands=1),
+        Rules(hands_off=False),
+        frozenset({"recently-rotated", "region-lacking"}),
+    )
+    half = begun(a_key(1), regions=frozenset({0}))
+    return [
+        Scenario(GONE[0], a_key(1), one, a_policy(), hands, (GONE,), blocks=told),
+        Scenario(f"begun, and {GONE[0]}", half, one, a_policy(), hands, (GONE,), blocks=told),
+        Scenario(f"one of two: {GONE[0]}", a_key(2), one, a_policy(), hands, (GONE,), blocks=told),
+    ]
+
+
+def answered(budget: Budget) -> list[Scenario]:
+    """What nothing public settles, answered the other way."""
+    asked = {
+        "promotion_refused": regrouped(budget)[:2],
+        "replica_rows_stay": [plain(1, budget), aborts(budget)[3]],
+        "disabled_stays": [meddling(budget)[3]],
+        "rotation_refused": [plain(1, budget), meddling(budget)[0], aborts(budget)[4]],
+    }
+    found = []
+    for answer, scenarios in asked.items():
+        for usual in scenarios:
+            truth = usual.truth._replace(answers=Answers(**{answer: True}))
+            found.append(replace(usual, name=f"{answer}: {usual.name}", truth=truth))
+    half = disabled(begun(a_key(1), regions=frozenset({0})), 1)._replace(answers=Answers(disabled_stays=True))
+    not_into_1 = Rules(may_rotate=False, may_import=frozenset({0}))
+    return [*found, refused("disabled_stays: half begun", half, "disabled", budget, not_into_1)]
+
+
 LACKING = frozenset({"recently-rotated", "material-missing"})
 
 
@@ -215,10 +261,12 @@ QUICK: Mapping[Scenario, int] = {
     **dict.fromkeys(aborts(NO_FAULT), 4_000),
     **dict.fromkeys(withdrawals(NO_FAULT), 200),
     **dict.fromkeys(regrouped(NO_FAULT), 500),
+    **dict.fromkeys(lost(NO_FAULT)[1:2], 5_000),
 }
 """What every test run searches, in about a minute on one core, and how many states that are at the least."""
 
 DEEP: Mapping[Scenario, int] = {
+    **QUICK,
     plain(0, Budget(2, 1, 1, 1), a_policy(3, Proof.FULL), every_run=True): 500_000,
     plain(1, EVERYTHING, a_policy(1, Proof.IDS_ONLY)): 1_000_000,
     plain(1, Budget(1, 0, 1, 0)): 80_000,
@@ -233,8 +281,13 @@ DEEP: Mapping[Scenario, int] = {
     **dict.fromkeys(regrouped(Budget(1, 1, 0, 1)), 5_000),
     **dict.fromkeys(aborts(ONE_LATE), 25_000),
     **dict.fromkeys(withdrawals(Budget(1, 1, 0, 0)), 300),
+    **dict.fromkeys(lost(NO_FAULT), 5_000),
+    **dict.fromkeys(lost(ONE_CRASH)[1:2], 5_000),
+    **dict.fromkeys(lost(ONE_LOST)[1:2], 5_000),
+    **dict.fromkeys(answered(Budget(1, 0, 0, 0)), 10),
+    **dict.fromkeys(answered(Budget(0, 1, 0, 0)), 10),
 }
-"""What `bench/search.py` searches, in a quarter of an hour on one core, with 4 GB of memory."""
+"""What `bench/search.py` searches, two at once, each with up to 4 GB of memory."""
 
 _DELETED = meddled(DELETED[0], DELETED, ONE_LOST, "pending-vanished", "material-missing", "foreign-pending")
 REFUSED_ONCE = replace(_DELETED, rules=replace(_DELETED.rules, may_misjudge=False))

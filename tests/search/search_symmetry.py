@@ -25,7 +25,7 @@ class Symmetry:
     def __init__(self, moves: Moves) -> None:
         alike = moves.scenario.stores[0] == moves.scenario.stores[1]
         self._runs_are_alike = alike and moves.scenario.aborting is None
-        self._two_replicas = moves.regions > 2
+        self._two_replicas = moves.regions > 2 and not moves.scenario.hands  # a hand may tell them apart
         self._truth = _Mirror(moves.truths, _mirrored_truth)
         self._before = _Mirror(moves.befores, lambda shown: swapped(shown, 1, 2) if shown else ())
         self._mind = _Mirror(moves.minds, mirrored_mind)

@@ -58,7 +58,19 @@ class Seen(NamedTuple):
     members: int = 1
 
 
+NO_KEY = Seen("there is no such key", (), rotation_shows=False, members=0)
+"""What a look shows where the key has no member, or has it no more."""
+
 Store = tuple[Kept, ...]
+
+
+class Answers(NamedTuple):
+    """How the open questions are answered in which the world matters here; false is what is likeliest."""
+
+    promotion_refused: bool = False  # U10: UpdatePrimaryRegion while material is pending
+    replica_rows_stay: bool = False  # U24: a replica's row never reads PENDING_ROTATION
+    disabled_stays: bool = False  # U26: an import of pending material leaves a Disabled key Disabled
+    rotation_refused: bool = False  # U28: RotateKeyOnDemand while one is under way
 
 
 class Truth(NamedTuple):
@@ -76,6 +88,7 @@ class Truth(NamedTuple):
     rotations: int = 0
     sent_new: frozenset[tuple[int, str | None, int, str]] = frozenset()
     primary: int = 0
+    answers: Answers = Answers()
 
     @property
     def permanent(self) -> tuple[str, ...]:
@@ -92,7 +105,9 @@ class Truth(NamedTuple):
         return material in self.held[region] and material not in self.expired[region]
 
     def key_state(self, region: int) -> str:
-        """Missing permanent material outranks Disabled."""
+        """Missing permanent material outranks Disabled; a member that is gone has no state."""
+        if region >= len(self.held):
+            return NO_KEY.key_state
         if not all(self.usable(region, material) for material in self.permanent):
             return "PendingImport"
         return "Disabled" if self.disabled[region] else "Enabled"
@@ -130,14 +145,15 @@ def a_key(replicas: int, *, stores: int = 1, past: str = "", pending: str | None
 # ---- looks --------------------------------------------------------------------------------------------------------
 
 
-def look(truth: Truth, region: int) -> Seen | None:
+def look(truth: Truth, region: int) -> Seen:
     """DescribeKey, ListKeyRotations and GetKeyRotationStatus of one Region; the start date shows on the primary."""
     members = len(truth.held)
     if region >= members:
-        return None
+        return NO_KEY
     states = dict.fromkeys(truth.past, "NON_CURRENT") | {truth.current: "CURRENT"}
     if truth.pending is not None:
-        states[truth.pending] = "PENDING_ROTATION" if truth.ready else "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+        waits = not truth.ready or (truth.answers.replica_rows_stay and region != truth.primary)
+        states[truth.pending] = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION" if waits else "PENDING_ROTATION"
     rotated_in = truth.permanent[1:]
     rows = tuple(
         Row(m, state, m in truth.held[region], m in truth.expired[region], m in rotated_in)
@@ -163,16 +179,19 @@ def import_new(truth: Truth, region: int, material: str) -> tuple[Truth, Said]:
 
 def import_existing(truth: Truth, region: int, material: str, named: str | None) -> tuple[Truth, Said]:
     """EXISTING: accepted for bytes that the key knows, and only if they are the ones named."""
+    if region >= len(truth.held):
+        return truth, "no"
     if material != named or material not in (*truth.permanent, truth.pending):
         return truth, "other bytes"
     return _imported(truth, region, material), "ok"
 
 
 def _imported(truth: Truth, region: int, material: str) -> Truth:
-    """The bytes are there, with a new expiry; and a Disabled key is enabled by it, silently."""
+    """The bytes are there, with a new expiry; and a Disabled key is enabled by it, silently, or by some only (U26)."""
     held = _at(truth.held, region, truth.held[region] | {material})
     expired = _at(truth.expired, region, truth.expired[region] - {material})
-    return truth._replace(held=held, expired=expired, disabled=_at(truth.disabled, region, new=False))
+    stays = truth.answers.disabled_stays and material == truth.pending and truth.disabled[region]
+    return truth._replace(held=held, expired=expired, disabled=_at(truth.disabled, region, new=stays))
 
 
 def rotate(truth: Truth, region: int) -> tuple[Truth, Said]:
@@ -180,6 +199,8 @@ def rotate(truth: Truth, region: int) -> tuple[Truth, Said]:
     if region != truth.primary:
         return truth, "never"
     if truth.key_state(region) != "Enabled" or not truth.ready:
+        return truth, "no"
+    if truth.rotating and truth.answers.rotation_refused:
         return truth, "no"
     return truth._replace(rotating=True, rotation_shows=truth.rotation_shows or not truth.rotating), "ok"
 
