@@ -73,7 +73,7 @@ CLAIMS = {
         "Exhaustive search",
         "{scenarios} scenarios, {states:,} states, {steps:,} steps, depth {depth}, {counter_examples} counter-examples",
         "a small world of its own; no HTTP",
-        "Every order in which two or three runs of the shipping decision code, KMS, crashes, lost replies, stale looks "
+        "Every order in which two runs of the shipping decision code, KMS, crashes, lost replies, stale looks "
         "and other people can act on one key, within stated bounds (`bench/search.py`). It has its own rules for what "
         "must never happen (`tests/search/search_calls.py`): what breaks one is a counter-example.",
     ),
@@ -82,8 +82,9 @@ CLAIMS = {
         "{points_killed:,} points killed ({points_not_reached:,} not reached: polls vary)",
         "HTTP, real processes",
         "`mrk` as a real process over four Regions, killed with -9, in each workflow: at every call of KMS and of the "
-        "store, before it has an effect and after that, and in the middle of every line of its journal. Then run "
-        "again (`tests/crash`).",
+        "store; where the call changes anything, before it has its effect and after that; and in the middle of every "
+        "line of a rotation's journal. Then run again; an adoption that was cut short is finished by `mrk run` "
+        "(`tests/crash`).",
     ),
     "faults": Claim(
         "Fault matrix",
