@@ -37,6 +37,12 @@ LIFETIME_ROTATIONS = 25
 FRESH = timedelta(seconds=10)
 """How old a look may be when a rotation is sent (I3)."""
 
+ROTATION = timedelta(minutes=15)
+"""How long an accepted rotation may take to show; 20 to 460 s were measured."""
+
+SKEW = timedelta(hours=1)
+"""How far the clocks of two machines that share a store may be apart: AWS lets in none that is so far off."""
+
 _LAG = timedelta(minutes=3)
 _PASSING = (KeyState.CREATING, KeyState.UPDATING)
 
@@ -139,7 +145,7 @@ def listed(view: View, policy: Policy) -> Iterable[Step]:
     if not policy.regions:
         return
     for region in sorted(policy.regions - view.members):
-        way = f"{_replicating(view, policy, region)}, or take {region} out of `regions`"
+        way = f"take {region} out of `regions`; or {_replicating(view, policy, region)}"
         yield Block(Reason.REGION_LACKING, f"the config lists {region}, but the key has no member there", way, region)
     for region in sorted(view.members - policy.regions):
         way = f"add {region} to `regions`, or leave `regions` out to follow KMS"
@@ -150,7 +156,7 @@ def _replicating(view: View, policy: Policy, region: Region) -> str:
     """Say how a Region becomes a member."""
     primary = view.primary
     if primary is not None and not primary.multi_region:
-        return "KMS replicates no single-Region key: make a multi-Region key and move its users"
+        return "make a multi-Region key and move its users, as KMS replicates no single-Region key"
     if view.pending is not None:
         return "nothing is replicated while a rotation is begun: finish that without it, or mrk abort NAME"
     if policy.replicate is Replicate.AUTO:
@@ -261,6 +267,16 @@ def rotation_seen(view: View, run: Run) -> bool:
     """Whether a rotation was sent by this run, or shows in a Region; the absence of both proves nothing (P6)."""
     shown = any(seen.rotation_started_at is not None for seen in view.regions.values())
     return shown or run.memory.rotation_sent is not None
+
+
+def long_over(since: datetime, at: datetime, goal: Goal) -> bool:
+    """Whether no rotation from before a noted time can be under way: this run has watched for as long as one may take.
+
+    Another machine's clock may have noted it: its word alone counts only where no clock can be that far off.
+    """
+    if since - at > SKEW:
+        since = goal.began
+    return at - max(since, goal.began) >= ROTATION or at - since >= ROTATION + SKEW
 
 
 def materials_usable(view: View, policy: Policy) -> list[Step]:

@@ -72,7 +72,7 @@ def refuse_unknown_variables(environment: Mapping[str, str], model: type[BaseMod
         if not upper.startswith("MRK_") or upper in others or upper.partition("__")[0] in known:
             continue
         close = difflib.get_close_matches(upper.partition("__")[0], known, n=1)
-        meant = f"did you mean {'__'.join([*close, *upper.split('__')[1:]])}?" if close else "unset it"
+        meant = f"did you mean {'__'.join([*close, *upper.split('__')[1:]])}?" if close else "unset it."
         raise UsageError(f"{name}: no setting has that name", f"{meant} Known: {', '.join(known)}, each with __NAME")
 
 

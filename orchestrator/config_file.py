@@ -12,6 +12,9 @@ import yaml
 from orchestrator.config_errors import EXAMPLE, LONGEST, Given
 from orchestrator.errors import UsageError
 
+_MERGE = "<<"
+_NAMES = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+
 
 def read_yaml(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:
     """Read a config file, once; raises UsageError where it is missing, empty, not YAML, or has a name twice."""
@@ -53,11 +56,13 @@ def _refuse_twice(path: Path, root: yaml.Node) -> None:
 
 
 def _refuse_twice_in(path: Path, node: yaml.MappingNode) -> None:
-    lines: dict[str, int] = {}
+    found: dict[str, yaml.ScalarNode] = {}
     for name in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-        line = name.start_mark.line + 1
-        if (before := lines.setdefault(name.value, line)) != line:
-            message = f"{path}:{line}: {name.value} is written twice: here, and in line {before}"
+        line, before = name.start_mark.line + 1, found.setdefault(name.value, name)
+        if name.tag not in _NAMES:
+            raise UsageError(f"{path}:{line}: {name.value} is no name to YAML", f"quote it: '{name.value}'")
+        if before is not name and name.value != _MERGE:
+            message = f"{path}:{line}: {name.value} is written twice: here, and in line {before.start_mark.line + 1}"
             raise UsageError(message, "keep one of them: only the last one would count")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from orchestrator.errors import KmsError, StoreError, Trouble
+from orchestrator.errors import EntryError, KmsError, StoreError, Trouble
 from orchestrator.model import ADOPTED, STORE, Entry, EntryName, KeyArn, LookFailure, MaterialId, RegionView, StoreView
 from orchestrator.ports import KmsClients, MaterialStore
 from orchestrator.retry import Retry
@@ -46,13 +46,19 @@ class Observe:
         seen_at, materials = self._now(), tuple(materials)
         try:
             entries = [entry for name in _first_names(key, materials) for entry in self._attempts(name)]
-            current = EntryName(key.identity, materials[-1] if materials else None)
-            withdrawn_at = self._store.withdrawn_at(current)
+            note = self._withdrawn(EntryName(key.identity, materials[-1] if materials else None))
         except StoreError as error:
             return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
         except KmsError as error:
             return LookFailure(STORE, seen_at, error.message, error.trouble is Trouble.TRANSIENT, error.hint)
-        return StoreView(seen_at, tuple(entries), withdrawn_at)
+        return StoreView(seen_at, tuple(entries), *note)
+
+    def _withdrawn(self, current: EntryName) -> tuple[datetime | None, str]:
+        """Tell when pending material was last withdrawn; why that cannot be read holds up new material alone."""
+        try:
+            return self._store.withdrawn_at(current), ""
+        except EntryError as error:
+            return None, f"{error.message}; to mend it: {error.hint}"
 
     def _attempts(self, name: EntryName) -> Iterable[Entry]:
         while (entry := self._store.find(name)) is not None:

@@ -146,7 +146,14 @@ class Runner:
         while self._heap and self._heap[0][0] <= now:
             when, _, progress = heapq.heappop(self._heap)
             if when == progress.wake and id(progress) not in self._reports:
-                self._turn(progress, now)
+                self._turn_alone(progress, now)
+
+    def _turn_alone(self, progress: Progress, now: datetime) -> None:
+        """Let a defect that one key brings to light stop that key alone (I10)."""
+        try:
+            self._turn(progress, now)
+        except Exception as error:  # noqa: BLE001 - told as what it is; the other keys go on
+            self._end(progress, "error", f"a defect in mrk: {type(error).__name__}: {error}")
 
     def _turn(self, progress: Progress, now: datetime) -> None:
         """Take one turn of one key: look at what is unknown, else decide and do what was decided."""

@@ -4,9 +4,10 @@ A workflow is a list of these; `decide` stops at the first one that misses somet
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from orchestrator import checks
+from orchestrator.checks import ROTATION
 from orchestrator.model import (
     STORE,
     Act,
@@ -39,14 +40,8 @@ from orchestrator.model import (
 LAG = timedelta(minutes=3)
 """How long a change may take to show; AWS says usually seconds, sometimes minutes."""
 
-ROTATION = timedelta(minutes=15)
-"""How long an accepted rotation may take to show; 20 to 460 s were measured."""
-
 FEW_LOOKS = timedelta(seconds=20)
 """How long what a run cannot have caused is looked at before it is believed."""
-
-SKEW = timedelta(hours=1)
-"""How far the clocks of two machines that share a store may be apart: AWS lets in none that is so far off."""
 
 
 def healthy(view: View, run: Run) -> Sequence[Step]:
@@ -205,23 +200,18 @@ def _after_discard(view: View, run: Run) -> Sequence[Step]:
     store, goal, quiet = view.store, run.goal, run.memory.quiet
     if store is None:
         return []
+    if store.withdrawn_problem:
+        message = f"the store cannot tell when pending material was withdrawn: {store.withdrawn_problem}"
+        return [Block(Reason.STORE_UNREADABLE, message, "restore that note from the store's copy, then run again")]
     discarded = [entry.discarded_at for entry in store.entries if entry.name.replaces == goal.replaces]
     given_up = max(filter(None, (*discarded, store.withdrawn_at)), default=None)
     if given_up is None:
         return []
     enough = quiet is not None and quiet.count >= goal.policy.looks
-    if enough and long_over(given_up, view.at, goal):
+    if enough and checks.long_over(given_up, view.at, goal):
         return []
     message = "an earlier attempt was given up: waiting until no rotation of it can be under way"
     return [Wait(Reason.ROTATING, message, goal.primary, ROTATION * 2, look=(goal.primary,))]
-
-
-def long_over(since: datetime, at: datetime, goal: Goal) -> bool:
-    """Whether no rotation from before a noted time can be under way: this run has watched for as long as one may take.
-
-    Another machine's clock may have noted it: its word alone counts only where no clock can be that far off.
-    """
-    return at - max(since, goal.began) >= ROTATION or at - since >= ROTATION + SKEW
 
 
 def replicas_imported(view: View, run: Run) -> Sequence[Step]:

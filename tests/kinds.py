@@ -29,8 +29,6 @@ class Kind:
     job: Callable[[World, KeyArn, Policy], Job]
     done: Callable[[World, KeyArn], bool]
     rotations: int = 0
-    then: Callable[[World, KeyArn, Policy], Job] | None = None
-    """What finishes it, where it says itself that there is nothing to do."""
     operations: tuple[str, ...] = ()
 
 
@@ -95,10 +93,6 @@ def _run(_: World, arn: KeyArn, policy: Policy) -> Job:
     return jobs.run("payments", KeySettings(arn=str(arn)), replace(policy, rotate_every=timedelta(days=90)))
 
 
-def _finish(_: World, arn: KeyArn, policy: Policy) -> Job:
-    return jobs.run("payments", KeySettings(arn=str(arn)), replace(policy, rotate_every=timedelta(days=900)))
-
-
 def _abort(_: World, arn: KeyArn, policy: Policy) -> Job:
     return abort("payments", arn, policy)
 
@@ -157,5 +151,5 @@ KINDS: Mapping[str, Kind] = {
     "repair": Kind(_lacking, _repair, whole, operations=("ImportKeyMaterial",)),
     "renew": Kind(_expiring, _renew, _renewed, operations=("ImportKeyMaterial",)),
     "replicate": Kind(_proven, _replicate, _replicated, operations=("ReplicateKey", "GetKeyPolicy")),
-    "adopt": Kind(_elsewhere, _adopt, whole, then=_finish, operations=("ImportKeyMaterial",)),
+    "adopt": Kind(_elsewhere, _adopt, whole, operations=("ImportKeyMaterial",)),
 }

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from orchestrator import goals
-from orchestrator.model import Goal, Memory, Reason, Run, Turn, from_json, to_json
+from orchestrator.model import EntryName, Goal, MaterialId, Memory, Reason, Run, Turn, View, from_json, to_json
 from orchestrator.progress import Job
 from orchestrator.simulator import Call
+from orchestrator.stores.layout import Kind, path_of
 from workflows.abort import abort
 from workflows.repair import REPAIR
 from workflows.rotate import ROTATE
@@ -250,3 +251,35 @@ def test_what_is_due_is_rotated_and_what_is_not_is_left_alone(world: World) -> N
     assert world.runner().run([job])[0].status == "finished"
     assert world.true(arn).rotations == 1
     assert world.runner().run([job])[0].status == "idle"
+
+
+def test_a_defect_that_one_key_brings_to_light_stops_that_key_alone(world: World) -> None:
+    """I10: exit 1 for it, and the other one is rotated."""
+
+    def broken(_: View) -> Goal:
+        raise TypeError("cannot compare")
+
+    bad, good = world.make_key(), world.make_key()
+
+    failed, finished = world.runner().run([replace(world.job(bad), pin=broken), world.job(good)])
+
+    assert (failed.status, finished.status) == ("error", "finished")
+    assert failed.message == "a defect in mrk: TypeError: cannot compare"
+    assert (world.true(bad).rotations, world.true(good).rotations) == (0, 1)
+
+
+def test_a_note_of_a_withdrawal_that_cannot_be_read_holds_up_no_repair(world: World) -> None:
+    """I10: it matters to new material alone."""
+    arn = world.make_key()
+    current = MaterialId(str(world.true(arn).current))
+    name = EntryName(arn.identity, current)
+    world.store.withdraw(name)
+    path_of(world.directory / "store", name, Kind.WITHDRAWN).write_text("garbage")
+    world.client(REGIONS[1]).delete_imported_key_material(KeyId=arn.key_id, KeyMaterialId=current)
+
+    repaired = world.runner().run([world.job(arn, stages=REPAIR)])[0]
+    blocked = world.rotate(arn)
+
+    assert world.true(arn, REGIONS[1]).key_state == "Enabled", repaired
+    assert [block.reason for block in blocked.blocks] == [Reason.STORE_UNREADABLE]
+    assert world.true(arn).pending is None

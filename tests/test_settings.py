@@ -40,6 +40,12 @@ WRONG = {
         SOUND + f"  payments:\n    arn: {KEY}\n",
         "config.yaml:7: payments is written twice: here, and in line 4",
     ),
+    "a key twice in one line": (
+        "store: {uri: 'file:/a'}\nkeys: {one: {arn: x}, one: {arn: y}}\n",
+        "config.yaml:2: one is written twice",
+    ),
+    "a name that is a number": ("store: {uri: 'file:/a'}\n1: 3\n", "config.yaml:2: 1 is no name to YAML"),
+    "a name that is a boolean": ("store: {uri: 'file:/a'}\nkeys: {on: {arn: x}}\n", "on is no name to YAML"),
     "a section twice": (SOUND + "store: {uri: 'file:/b'}\n", "config.yaml:7: store is written twice"),
     "one key under two names": (
         SOUND + f"  pay2:\n    arn: {REPLICA}\n",

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from orchestrator import checks
+from orchestrator.checks import ROTATION, SKEW
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.model import (
     ADOPTED,
@@ -35,7 +36,7 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.stages import LAG, ROTATION, proof_of
+from orchestrator.stages import LAG, proof_of
 from workflows.repair import restored_in
 
 
@@ -173,8 +174,10 @@ def _withdrawn(view: View, run: Run) -> MaterialId | None:
 
 def _last_sign(view: View, run: Run) -> datetime:
     """Tell when a rotation may last have been begun: before the mark that stops every run, or when one was seen."""
-    entry = _entry(view, run)
-    return max(filter(None, (run.goal.began, entry.discarded_at if entry else None, run.memory.rotation_seen)))
+    entry, began = _entry(view, run), run.goal.began
+    marked = entry.discarded_at if entry and entry.discarded_at else began
+    # A mark that no clock can have written is no sign of anything.
+    return max(began, marked if marked - view.at <= SKEW else began, run.memory.rotation_seen or began)
 
 
 def _foreign(material: MaterialId, arn: KeyArn) -> Block:

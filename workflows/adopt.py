@@ -25,6 +25,7 @@ from orchestrator.model import (
     Policy,
     Reason,
     Region,
+    RegionView,
     Run,
     Stage,
     Step,
@@ -114,6 +115,8 @@ def pinned(view: View, policy: Policy, material: MaterialId | None) -> Pinned:
     if not rows:
         way = "see the ids with mrk status"
         return [Block(Reason.INCONSISTENT, f"the key has no key material {short(material)}", way, primary.region)]
+    if not lacking and (unproven := _unproven(rows, primary, store)) is not None:
+        return _goal(view, policy, unproven.name)
     if not lacking:
         return Idle("the store holds this material already, proven by KMS; the file was not read")
     if len(lacking) > 1:
@@ -122,9 +125,20 @@ def pinned(view: View, policy: Policy, material: MaterialId | None) -> Pinned:
             Block(Reason.STORE_LACKS, "the store lacks several materials of this key", f"name one: --material-id {ids}")
         ]
     replaced = predecessor(view, lacking[0].material_id)
-    name = _first_free(store, EntryName(view.key.identity, replaced, ADOPTED))
+    return _goal(view, policy, _first_free(store, EntryName(view.key.identity, replaced, ADOPTED)))
+
+
+def _unproven(rows: Sequence[MaterialRow], primary: RegionView, store: StoreView) -> Entry | None:
+    """Find what an adoption that was cut short did not finish: CURRENT, linked and not proven (I6)."""
+    current = primary.current
+    held = store.holding(current.material_id) if current is not None and current in rows else None
+    return held if held is not None and held.name.attempt >= ADOPTED and not held.proven else None
+
+
+def _goal(view: View, policy: Policy, name: EntryName) -> Goal:
+    primary = view.primary.region if view.primary else view.key.region
     valid_to = None if policy.expires is None else (view.at + policy.expires).replace(microsecond=0)
-    return Goal(view.key, name, primary.region, view.members, valid_to, view.at + policy.deadline, policy)
+    return Goal(view.key, name, primary, view.members, valid_to, view.at + policy.deadline, policy)
 
 
 def _first_free(store: StoreView, name: EntryName) -> EntryName:

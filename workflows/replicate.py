@@ -6,6 +6,7 @@ Only with `replicate: auto` (P11). A new replica has no key material, so it is m
 from collections.abc import Sequence
 
 from orchestrator import checks, effects
+from orchestrator.checks import ROTATION
 from orchestrator.model import (
     Act,
     Block,
@@ -21,7 +22,7 @@ from orchestrator.model import (
     Wait,
     short,
 )
-from orchestrator.stages import LAG, ROTATION
+from orchestrator.stages import LAG
 
 
 def foreseen(view: View, policy: Policy, among: frozenset[Region] | None = None) -> View:

@@ -161,12 +161,14 @@ class Entry:
 class StoreView:
     """The entries of one key, each read back at `seen_at`.
 
-    `withdrawn_at` is when pending material that was to replace CURRENT was last about to be deleted from KMS.
+    `withdrawn_at` is when pending material that was to replace CURRENT was last about to be deleted from KMS;
+    `withdrawn_problem` says why that cannot be told.
     """
 
     seen_at: datetime
     entries: tuple[Entry, ...] = ()
     withdrawn_at: datetime | None = None
+    withdrawn_problem: str = ""
 
     def get(self, name: EntryName) -> Entry | None:
         """Find one entry by its exact name."""

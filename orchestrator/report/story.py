@@ -68,6 +68,7 @@ class Story:
     _seen: dict[tuple[str, str], Step] = field(default_factory=dict)
     _asked: dict[tuple[str, str], Step] = field(default_factory=dict)
     _turns: dict[str, Step] = field(default_factory=dict)
+    _planned: set[str] = field(default_factory=set)
 
     def told(self, events: Iterable[Mapping[str, Any]]) -> "Story":
         """Take in events in the order of their lines."""
@@ -88,7 +89,7 @@ class Story:
                 self._look(event, data)
             case "run.asked":
                 self._named(text(event.get("key")), text(data.get("arn")))
-                self._step(event, "asked", ", ".join(_list(data, "stages")) or "a plan")
+                self._begun(event, _list(data, "stages"))
             case "run.pinned":
                 self._decided(event, f"to replace {_short(data.get('replaces'))}, by entry {_entry(data)}")
             case "turn":
@@ -98,11 +99,26 @@ class Story:
             case "action.ended":
                 self._ended(event, data)
             case "run.ended":
-                key = self._key(event)
-                key.outcome, key.message = _of(data, "status"), _of(data, "message")
-                self._step(event, "ended", f"{key.outcome} in stage {_of(data, 'stage')}")
+                self._over(event, data)
             case kind if kind not in _KNOWN:
                 self._other(event, data)
+
+    def _begun(self, event: Mapping[str, Any], stages: Sequence[str]) -> None:
+        """Begin what was asked for: how it ends is not known yet, whatever was looked at for a plan before."""
+        key = self._key(event)
+        key.outcome, key.message = "", ""
+        if stages:
+            self._planned.discard(key.name)
+        else:
+            self._planned.add(key.name)
+        self._step(event, "asked", ", ".join(stages) or "a plan")
+
+    def _over(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Tell how it ended; that a plan was looked at is no outcome."""
+        key, status = self._key(event), _of(data, "status")
+        planned = key.name in self._planned and status == "finished"
+        key.outcome, key.message = ("", "") if planned else (status, _of(data, "message"))
+        self._step(event, "ended", "planned" if planned else f"{status} in stage {_of(data, 'stage')}")
 
     def _other(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Tell of the command as a whole, whose last words hold its exit code, and of what is not known."""

@@ -157,10 +157,12 @@ class Simulator:
             raise refused
         require_region(call.region)
         rule = self.faults.strike(call.operation, call.region)
+        perform = _judged(call, work)
         if rule is not None:
             self._hold(rule, rule.fault.delay)
             _interfere(rule.fault, after=False)
-        perform = work(call)
+        if isinstance(perform, ServiceError):
+            raise perform
         self._run_hooks(call, "before")
         answer = perform()
         call.result = "ok"
@@ -206,6 +208,14 @@ class Simulator:
         if keys is None or region not in keys.members:
             return None
         return KeyView(keys, keys.members[region], now, self._services.switches)
+
+
+def _judged(call: Call, work: Callable[[Call], Callable[[], T]]) -> Callable[[], T] | ServiceError:
+    """Judge the input, which records it, before any fault; what is wrong with it is told after one."""
+    try:
+        return work(call)
+    except ServiceError as error:
+        return error
 
 
 def _interfere(fault: Fault, *, after: bool) -> None:

@@ -14,6 +14,10 @@ from .guard import check_file, os_errors, read_all
 
 FEWEST_RECIPIENTS = 2
 _NEW_IDENTITY = "make one with: age-keygen -o identity.txt"
+_LOST_IDENTITY = (
+    "restore it from its copy, or name the recovery identity: a new one opens nothing that is stored already;"
+    " only for a new store, make one with: age-keygen -o identity.txt"
+)
 _GREETING = b"can this identity open what these recipients get?"
 
 
@@ -144,7 +148,7 @@ def _identity_file(path: Path) -> bytes:
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise UsageError(f"there is no identity file {path} (store.identity)", _NEW_IDENTITY) from None
+            raise UsageError(f"there is no identity file {path} (store.identity)", _LOST_IDENTITY) from None
     try:
         found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):

@@ -23,6 +23,13 @@ def _regions(evidence: Mapping[str, Any]) -> tuple[Region, ...]:
     return tuple(Region(region) for region in regions)
 
 
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return at
+
+
 class Marks:
     """Read and publish marks.
 
@@ -108,7 +115,7 @@ class Marks:
         return turn, discarded_at
 
     def _at(self, name: EntryName, kind: Kind, turn: int = 1) -> datetime | None:
-        return self._field(name, kind, "at", datetime.fromisoformat, turn)
+        return self._field(name, kind, "at", _time, turn)
 
     def _field(self, name: EntryName, kind: Kind, field: str, parse: Callable[[Any], _T], turn: int = 1) -> _T | None:
         slot = Slot(name, kind, turn)

@@ -142,9 +142,9 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.REGION_LACKING,
                 f"the config lists {AP}, but the key has no member there",
-                f"set `replicate: auto` and run mrk repair NAME; or replicate it yourself (aws kms replicate-key "
-                f"--region {US} --key-id {KEY.key_id} --replica-region {AP} --policy ...), then mrk repair NAME, "
-                f"or take {AP} out of `regions`",
+                f"take {AP} out of `regions`; or set `replicate: auto` and run mrk repair NAME; or replicate it "
+                f"yourself (aws kms replicate-key --region {US} --key-id {KEY.key_id} --replica-region {AP} "
+                "--policy ...), then mrk repair NAME",
                 AP,
             )
         ],
@@ -155,7 +155,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.REGION_LACKING,
                 f"the config lists {AP}, but the key has no member there",
-                f"replicate the key there: mrk repair NAME, or take {AP} out of `regions`",
+                f"take {AP} out of `regions`; or replicate the key there: mrk repair NAME",
                 AP,
             )
         ],
@@ -166,8 +166,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.REGION_LACKING,
                 f"the config lists {EU}, but the key has no member there",
-                "KMS replicates no single-Region key: make a multi-Region key and move its users, "
-                f"or take {EU} out of `regions`",
+                f"take {EU} out of `regions`; or make a multi-Region key and move its users, "
+                "as KMS replicates no single-Region key",
                 EU,
             )
         ],

@@ -72,13 +72,14 @@ class Case:
     memory: Mapping[str, Any] = field(default_factory=dict)
     goal: Goal = field(default_factory=a_goal)
     withdrawn_at: datetime | None = None
+    withdrawn_problem: str = ""
 
 
 def decided(case: Case) -> list[str]:
     """What the whole workflow says."""
     key = a_key(list(case.rows))
     key[US] = replace(key[US], **case.region)
-    store = replace(a_store(*case.stored), withdrawn_at=case.withdrawn_at)
+    store = replace(a_store(*case.stored), withdrawn_at=case.withdrawn_at, withdrawn_problem=case.withdrawn_problem)
     return told(deciding(a_view(key, store=store), Run(case.goal, Memory(**case.memory))))
 
 
@@ -430,6 +431,29 @@ NEVER_NEW = [
         ["primary_imported: going", "wait: rotating in us-east-1"],
         stored=[first(), entry("a")],
         withdrawn_at=NOW - timedelta(minutes=1),
+        memory={"quiet": streak(9)},
+    ),
+    Case(
+        "a note from half an hour to come: the clock that wrote it was ahead",
+        ["primary_imported: going", "wait: rotating in us-east-1"],
+        stored=[first(), entry("a")],
+        withdrawn_at=NOW + timedelta(minutes=30),
+        goal=a_goal(pinned_at=NOW - ROTATION),
+        memory={"quiet": streak(9)},
+    ),
+    Case(
+        "a note from a time that no clock can have been ahead by tells nothing: the run has watched for 15 min",
+        ["primary_imported: going", "import NEW - into us-east-1"],
+        stored=[first(), entry("a")],
+        withdrawn_at=NOW + timedelta(days=2000),
+        goal=a_goal(pinned_at=NOW - ROTATION),
+        memory={"quiet": streak(9)},
+    ),
+    Case(
+        "a note that cannot be read",
+        ["primary_imported: blocked", "block: store-unreadable"],
+        stored=[first(), entry("a")],
+        withdrawn_problem="it is not a mark",
         memory={"quiet": streak(9)},
     ),
     Case(

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from threading import Condition, Lock, Thread
@@ -54,8 +54,6 @@ class Workflow:
     prepare: Callable[["Scene"], None] = lambda _: None
     settings: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
-    then: tuple[str, ...] = ()
-    """A command that follows when it is run again."""
     hurried: bool = True
     """Whether time passes at once while a run waits; else it is real, and a rotation takes 0.3 s."""
     deposited: bool = True
@@ -169,13 +167,10 @@ class Scene:
         return nursery().start(about | files)
 
     def again(self, workflow: Workflow) -> tuple[int, str]:
-        """Run it again, and what follows, to the end; return the exit code, and what was printed."""
-        told, code = "", 0
-        for command in filter(None, (workflow.command, workflow.then)):
-            process = self.start(replace(workflow, command=command))
-            out, err = process.communicate(timeout=100)
-            told, code = f"{told} {out[-600:]} {err[-600:]}", max(code, process.returncode)
-        return code, told
+        """Run it again to the end; return the exit code, and what was printed."""
+        process = self.start(workflow)
+        out, err = process.communicate(timeout=100)
+        return process.returncode, f"{out[-600:]} {err[-600:]}"
 
     def client(self, region: str) -> Any:
         return self.machine.client(region)
@@ -230,7 +225,7 @@ def discover(directory: Path, workflow: Workflow) -> list[Point]:
     """Record one clean run, and name every moment of it."""
     with scene(directory, workflow) as made:
         begun = len(made.simulator.calls)
-        code, printed = made.again(replace(workflow, then=()))
+        code, printed = made.again(workflow)
         assert code == 0, printed
         assert not judged(made, workflow, success=True)
         return [*_kms_points(made.simulator.calls[begun:]), *_inner_points(directory / "calls.txt")]

@@ -77,7 +77,6 @@ WORKFLOWS = {
             rotations=0,
             deposited=False,
             settings={"rotate_every": "300d"},
-            then=("run", "payments"),
         ),
         2,
     ),

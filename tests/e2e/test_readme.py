@@ -37,7 +37,7 @@ def test_the_rotation_by_hand_of_the_readme_runs_as_it_stands(tmp_path: Path) ->
     surroundings = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": str(tmp_path),
-        "AWS_PAGER": "",
+        "TMPDIR": str(tmp_path),
         "MRK_RUN__POLL": "500ms",
     }
 

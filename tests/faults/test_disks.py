@@ -70,12 +70,9 @@ def disk(world: World) -> Disk:
 
 
 def ran(world: World, arn: KeyArn, kind: Kind) -> Report:
-    """Run it; where there is nothing to do, what finishes it."""
+    """Run it to its end."""
     policy = replace(world.policy, deadline=DEADLINE, poll=timedelta(seconds=30))
-    report = world.runner().run([kind.job(world, arn, policy)])[0]
-    if report.status == "idle" and kind.then:
-        return world.runner().run([kind.then(world, arn, policy)])[0]
-    return report
+    return world.runner().run([kind.job(world, arn, policy)])[0]
 
 
 def met(world: World, disk: Disk, name: str, number: int, often: str, code: int) -> list[str]:

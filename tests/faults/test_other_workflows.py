@@ -32,12 +32,9 @@ ENDS = {"finished", "failed", "blocked", "idle"}
 
 
 def ran(world: World, arn: KeyArn, kind: Kind) -> Report:
-    """Run it; where there is nothing to do, what finishes it."""
+    """Run it to its end."""
     policy = replace(world.policy, deadline=DEADLINE, poll=timedelta(seconds=30))
-    report = world.runner().run([kind.job(world, arn, policy)])[0]
-    if report.status == "idle" and kind.then:
-        return world.runner().run([kind.then(world, arn, policy)])[0]
-    return report
+    return world.runner().run([kind.job(world, arn, policy)])[0]
 
 
 def met(world: World, name: str, fault: str, **where: object) -> list[str]:

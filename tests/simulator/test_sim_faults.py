@@ -312,6 +312,15 @@ class TestCalls:
         [call] = cloud.sim.calls
         assert (call.operation, call.parameters, call.result) == recorded
 
+    @pytest.mark.parametrize("fault", [{"error": "KMSInternalException"}, {"drop": "before"}])
+    def test_a_call_that_a_fault_strikes_is_recorded_with_what_it_asked_for(
+        self, cloud: Cloud, fault: dict[str, Any]
+    ) -> None:
+        cloud.sim.faults.add(operation="DescribeKey", times=1, **fault)
+        with pytest.raises((ClientError, ConnectionClosedError)):
+            cloud.kms().describe_key(KeyId="mrk-0123")
+        assert cloud.sim.calls[0].parameters == {"KeyId": "mrk-0123"}
+
     def test_a_dropped_call_is_recorded_as_dropped(self, cloud: Cloud) -> None:
         cloud.sim.faults.add(drop="after", times=1)
         with pytest.raises(ConnectionClosedError):

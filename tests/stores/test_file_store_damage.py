@@ -312,6 +312,19 @@ def test_a_mark_without_its_field_is_told(stand: FileStand, store: MaterialStore
         store.probe(FIRST)
 
 
+def test_a_time_without_its_zone_is_told(stand: FileStand, store: MaterialStore) -> None:
+    """I9: it cannot be compared with any other."""
+    store.discard(FIRST, NOW)
+    store.withdraw(FIRST)
+    for path in (stand.path(FIRST, Kind.DISCARDED), stand.path(FIRST, Kind.WITHDRAWN)):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "at": "2026-11-28T23:50:00"}))
+    found = store.find(FIRST)
+    assert found is not None
+    assert "no proper field 'at'" in found.problem
+    with pytest.raises(EntryError, match="no proper field 'at'"):
+        store.withdrawn_at(FIRST)
+
+
 def test_an_unreadable_attempt_can_be_discarded_and_the_next_one_goes_on(
     stand: FileStand, store: MaterialStore
 ) -> None:

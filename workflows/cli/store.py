@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.compose import make_store
 from orchestrator.errors import Exit
-from orchestrator.model import ADOPTED, Entry, short
+from orchestrator.model import ADOPTED, Entry, EntryName, short
 from orchestrator.report import documents
 from orchestrator.settings import StoreSettings
 from workflows.cli.common import check, opened, settings_of
@@ -67,17 +67,17 @@ def _tables(entries: tuple[Entry, ...]) -> Iterator[RenderableType]:
     """Show the entries of each key under its name, which is too long for a column."""
     for key, found in groupby(entries, lambda entry: entry.name.key):
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-        for column in ("replaces", "attempt", "key material", "marks"):
+        for column in ("entry", "key material", "marks"):
             table.add_column(column, overflow="fold")
         for entry in found:
-            name = entry.name
-            table.add_row(short(name.replaces), _attempt(name.attempt), short(entry.linked), _marks(entry))
+            table.add_row(_entry(entry.name), short(entry.linked), _marks(entry))
         yield Group(Text(str(key), style="bold"), table)
 
 
-def _attempt(number: int) -> str:
-    """Say which attempt of mrk's own this is; what came from a file is none."""
-    return "adopted" if number >= ADOPTED else str(number)
+def _entry(name: EntryName) -> str:
+    """Name an entry as its files are named, and say which came from a file of the user's."""
+    replaces = short(name.replaces) + "…" if name.replaces else "first"
+    return f"{replaces}.{name.attempt}" + (" (adopted)" if name.attempt >= ADOPTED else "")
 
 
 def _marks(entry: Entry) -> str:

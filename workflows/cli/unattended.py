@@ -52,10 +52,16 @@ def refusals_told(settings: Settings, run_id: str) -> Iterator[None]:
     try:
         yield
     except MrkError as error:
-        if not watched():
-            code = error.exit_code
-            tell(settings, {"run": run_id, **refusal(code, error.message, error.hint)}, (), code)
+        _told_refused(settings, run_id, error.exit_code, error.message, error.hint)
         raise
+    except Exception as error:
+        _told_refused(settings, run_id, Exit.INTERNAL, f"a defect in mrk: {type(error).__name__}: {error}", "")
+        raise
+
+
+def _told_refused(settings: Settings, run_id: str, code: Exit, message: str, hint: str) -> None:
+    if not watched():
+        tell(settings, {"run": run_id, **refusal(code, message, hint)}, (), code)
 
 
 @contextmanager
