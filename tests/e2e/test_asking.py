@@ -12,11 +12,11 @@ from e2e.machine import BIN, Machine
 pytestmark = pytest.mark.e2e
 
 
-def asked(machine: Machine, *words: str, answer: str) -> tuple[int, str]:
+def asked(machine: Machine, *words: str, answer: str, **more: str) -> tuple[int, str]:
     """Run mrk on a terminal and answer its question; return its exit code, and what was shown, as one line."""
     ours, theirs = pty.openpty()
     line = [str(BIN / "mrk"), *words]
-    environment = machine.environment | {"TERM": "dumb"}
+    environment = machine.environment | {"TERM": "dumb"} | more
     with subprocess.Popen(
         line, cwd=machine.directory, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
@@ -47,7 +47,7 @@ def test_the_question_comes_with_what_it_costs_and_a_no_is_told_as_such(adopted:
 
     machine.run("mrk", "rotate", "payments", "--until", "primary_imported", "-q")
     pending = machine.json("mrk", "status", "--json")["keys"][0]["pending"]
-    code, shown = asked(machine, "abort", "payments", answer="n")
+    code, shown = asked(machine, "abort", "payments", answer="n", MRK_RUN__DEADLINE="30m")
 
     assert f"payments: key material {pending[:8]} is deleted in every Region, after 15 min" in shown
     assert "if it holds them Give up what is begun of payments? [y/N]" in shown
