@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from orchestrator.errors import EntryError, KmsError, StoreError, Trouble
+from orchestrator.errors import KmsError, StoreError, Trouble
 from orchestrator.model import ADOPTED, STORE, Entry, EntryName, KeyArn, LookFailure, MaterialId, RegionView, StoreView
 from orchestrator.ports import KmsClients, MaterialStore
 from orchestrator.retry import Retry
@@ -57,7 +57,7 @@ class Observe:
         """Tell when pending material was last withdrawn; why that cannot be read holds up new material alone."""
         try:
             return self._store.withdrawn_at(current), ""
-        except EntryError as error:
+        except StoreError as error:
             return None, f"{error.message}; to mend it: {error.hint}"
 
     def _attempts(self, name: EntryName) -> Iterable[Entry]:

@@ -166,6 +166,10 @@ def slow(tmp_path: Path, clock: ManualClock, executor: Executor) -> Iterator[Wor
 SLOW_ANSWER = timedelta(seconds=50)
 """Less than the adapter waits for an answer."""
 
+IN_FLIGHT = 2 * len(REGIONS)
+"""Calls that may be under way, or belong to what is, when time is up: each Region opens two probes in one action. The
+clock of this test adds up what really goes on side by side."""
+
 
 @pytest.mark.parametrize("operation", some(OPERATIONS, 3))
 def test_answers_that_take_long_cost_time_and_no_run_outlives_its_deadline(
@@ -184,7 +188,7 @@ def test_answers_that_take_long_cost_time_and_no_run_outlives_its_deadline(
     wrong += judged(slow, arn, earlier, after)
     record_property("faults_tried", 1)
     assert not wrong, tell(wrong)
-    assert took <= DEADLINE + GRACE + 3 * SLOW_ANSWER, f"{took}: {report.status}, {report.message}"
+    assert took <= DEADLINE + GRACE + IN_FLIGHT * SLOW_ANSWER, f"{took}: {report.status}, {report.message}"
     assert report.status in {"finished", "failed"}, report
     assert done(slow, arn, earlier), after
 
