@@ -217,9 +217,17 @@ def pending_is_ours(view: View, run: Run) -> list[Step]:
         return []
     if entry is not None and entry.linked is None and not refused(run, primary.arn, pending.material_id):
         return []
+    if entry is not None and entry.discarded_at is not None:
+        return [given_up(entry)]
     if behind := store_behind(view, primary):
         return behind
     return [_foreign(view, run, primary, pending, store.holding(pending.material_id))]
+
+
+def given_up(entry: Entry) -> Block:
+    """Stop a run whose attempt was discarded (P9); what is pending may be of the attempt after it."""
+    way = "nothing more is done with it; run again to begin the next attempt"
+    return Block(Reason.DISCARDED, f"attempt {entry.name.attempt} of this rotation was discarded", way)
 
 
 def _foreign(view: View, run: Run, primary: RegionView, pending: MaterialRow, held: Entry | None) -> Block:
@@ -239,9 +247,9 @@ def _foreign(view: View, run: Run, primary: RegionView, pending: MaterialRow, he
     return Block(Reason.FOREIGN_PENDING, message, way, primary.region)
 
 
-def store_behind(view: View, primary: RegionView) -> list[Step]:
+def store_behind(view: View, primary: RegionView | None) -> list[Step]:
     """Another run may have put material into the store since that was looked at: look again before a verdict (I7)."""
-    if view.store is None or view.store.seen_at >= (primary.told_at or primary.seen_at):
+    if view.store is None or primary is None or view.store.seen_at >= (primary.told_at or primary.seen_at):
         return []
     return [Wait(Reason.LOOKING, "looking whether another run has put it into the store", look=(STORE,))]
 
@@ -351,6 +359,8 @@ def store_holds(view: View, policy: Policy) -> list[Step]:
     found: list[Step] = []
     for material in view.permanent_ids():
         entry = store.holding(material)
+        if entry is None and (behind := store_behind(view, view.primary)):
+            return behind
         if entry is None and policy.missing_old is MissingOld.BLOCK:
             message = f"the store does not hold key material {short(material)}: no copy would be left to repair the key"
             way = "adopt it (mrk adopt NAME FILE), or set `missing_old: allow` and keep your own copy safe"

@@ -4,6 +4,7 @@ A workflow is a list of these; `decide` stops at the first one that misses somet
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from orchestrator import checks
@@ -75,8 +76,7 @@ def _proof_untried(view: View, run: Run) -> Sequence[Step]:
 
 def _kept(entry: Entry) -> Iterable[Step]:
     if entry.discarded_at is not None:
-        way = "nothing more is done with it; run again to begin the next attempt"
-        yield Block(Reason.DISCARDED, f"attempt {entry.name.attempt} of this rotation was discarded", way)
+        yield checks.given_up(entry)
     elif entry.receipt is None:
         way = "restore the store from its copy, or mend what it says"
         yield Block(Reason.STORE_UNREADABLE, f"the store cannot read the deposited material back: {entry.problem}", way)
@@ -158,6 +158,8 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
     assert primary is not None  # noqa: S101 - the caller has it
     if entry.linked is not None:
         return _vanished(run, entry.linked)
+    if taken_back := _taken_back(view, goal):
+        return taken_back
     if primary.rotation_started_at is not None or _shown_lately(view, run):
         message = "an earlier rotation may be under way: it would rotate in whatever is imported now"
         return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=(goal.primary,))]
@@ -166,6 +168,16 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
     new = ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to)
     failure = run.memory.failed.get(name_of(new))
     return _not_new(goal) if failure and failure.refusals else [Act(new)]
+
+
+def _taken_back(view: View, goal: Goal) -> Sequence[Step]:
+    """Stop where an earlier attempt goes on after all, as KMS has rotated it in, whatever the last look showed (P4)."""
+    assert view.store is not None  # noqa: S101 - the caller has it
+    goes_on = view.store.first_attempt(replace(goal.entry, attempt=1))
+    if goes_on.attempt >= goal.entry.attempt:
+        return []
+    message = f"attempt {goes_on.attempt} of this rotation goes on after all: it was rotated in"
+    return [Block(Reason.DISCARDED, message, "run again: the next run goes on with it", goal.primary, person=False)]
 
 
 def _shown_lately(view: View, run: Run) -> bool:
@@ -309,7 +321,8 @@ def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
     region, unsound, wrong = seen.region, _unsound(seen), unconfirmed(view, seen, run) or "not confirmed yet"
     late = unsound is None or unsound.reason is Reason.MATERIAL_MISSING
     at_most = LAG if late else FEW_LOOKS
-    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, at_most, look=(region,), over=unsound)]
+    look = (region, *_disagreeing(view, seen))
+    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, at_most, look=look, over=unsound)]
 
 
 def _unsound(seen: RegionView) -> Block | None:
@@ -337,13 +350,19 @@ def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
         return closed[0].message
     if seen.current is None or seen.current.material_id == run.goal.replaces:
         return f"CURRENT is still {short(run.goal.replaces)}"
-    if any(other.current and other.current.material_id != seen.current.material_id for other in view.regions.values()):
+    if _disagreeing(view, seen):
         return "the Regions do not agree on CURRENT yet"
     if lacking := _lacking(seen):
         return f"key material {lacking} is missing"
     if run.goal.renewing and (soon := checks.not_renewed(view, seen, run.goal)):
         return f"key material {soon} expires soon still"
     return "a rotation is still under way" if seen.rotation_started_at else ""
+
+
+def _disagreeing(view: View, seen: RegionView) -> list[Region]:
+    """Name the Regions that list another CURRENT: any of the looks may be the one that is out of date."""
+    listed = {region: other.current.material_id for region, other in sorted(view.regions.items()) if other.current}
+    return [region for region, material in listed.items() if seen.current and material != seen.current.material_id]
 
 
 def proven(view: View, run: Run) -> Sequence[Step]:

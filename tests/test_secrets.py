@@ -1,10 +1,10 @@
 """A known material is found in nothing that is written: journal, debug logs, terminal, reports; in no encoding (I2)."""
 
-import base64
 import io
 import json
 from pathlib import Path
 
+from leaks import found_in
 from orchestrator.journal import Header, Journal
 from orchestrator.logs import event_logger
 from orchestrator.model import to_json
@@ -12,15 +12,6 @@ from orchestrator.report import documents, narrate
 from worlds import REGIONS, World
 
 KNOWN = bytes(range(7, 39))
-
-
-def encodings(secret: bytes) -> list[str]:
-    """The ways in which bytes are found in text, also when they begin in the middle of something."""
-    found = [secret.hex(), secret.hex().upper(), repr(secret)[2:-1], secret.decode("latin-1")]
-    for shift in range(3):
-        text = base64.b64encode(bytes(shift) + secret).decode()
-        found += [text[4:-4], text[4:-4].translate(str.maketrans("+/", "-_"))]
-    return found
 
 
 def test_a_known_material_is_found_in_nothing_written(world: World, tmp_path: Path) -> None:
@@ -55,11 +46,4 @@ def test_a_known_material_is_found_in_nothing_written(world: World, tmp_path: Pa
     }
     assert all(text for text in written.values())
     for name, text in written.items():
-        for secret in (KNOWN, KNOWN[::-1]):
-            assert not [form for form in encodings(secret) if form in text], name
-
-
-def test_the_search_for_secrets_finds_what_it_looks_for() -> None:
-    """The test above can fail: each encoding is found where it stands."""
-    for text in (KNOWN.hex(), base64.b64encode(b"x" + KNOWN + b"yz").decode(), repr(KNOWN)):
-        assert [form for form in encodings(KNOWN) if form in text], text
+        assert not found_in(text, (KNOWN, KNOWN[::-1])), name

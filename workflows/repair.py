@@ -82,6 +82,8 @@ def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, w
     if closed := checks.importable(seen, healing=True):
         return closed
     entry = view.store.holding(material) if view.store else None
+    if entry is None and (behind := checks.store_behind(view, view.primary)):
+        return behind
     if entry is None or entry.receipt is None:
         problem = entry.problem if entry else "it never held it, or lost the link"
         message = f"{seen.region} {why} key material {short(material)}, and the store cannot give it: {problem}"

@@ -107,6 +107,8 @@ def _not_held(view: View, primary: RegionView) -> Sequence[Step]:
     found: list[Step] = []
     for material in view.permanent_ids():
         entry = view.store.holding(material)
+        if entry is None and (behind := checks.store_behind(view, primary)):
+            return behind
         if entry is None or entry.receipt is None:
             problem = entry.problem if entry else "it never held it, or lost the link"
             message = (

@@ -70,9 +70,9 @@ def looked(region: Any, count: int) -> Run:
     return a_run(settled=settled_everywhere() | {region: Streak(count, NOW)})
 
 
-def late(message: str, over: Block | None = None, at_most: timedelta = LAG) -> list[Step]:
+def late(message: str, over: Block | None = None, at_most: timedelta = LAG, look: Sequence[str] = (EU,)) -> list[Step]:
     """A Region that is late."""
-    return [Wait(Reason.INCONSISTENT, f"{EU}: {message}", EU, at_most, look=(EU,), over=over)]
+    return [Wait(Reason.INCONSISTENT, f"{EU}: {message}", EU, at_most, look=tuple(look), over=over)]
 
 
 def settling(view: View) -> Sequence[Step]:
@@ -278,11 +278,11 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     ),
     "a Region with the old CURRENT": (
         lambda: settling(before(*OVER, entries=LINKED, eu=[current("a"), pending("b")])),
-        late("CURRENT is still aaaaaaaa"),
+        late("CURRENT is still aaaaaaaa", look=(EU, AP, US)),
     ),
     "a Region with another CURRENT": (
         lambda: settling(before(*OVER, entries=LINKED, eu=[past("a"), past("b"), current("c")])),
-        late("the Regions do not agree on CURRENT yet"),
+        late("the Regions do not agree on CURRENT yet", look=(EU, AP, US)),
     ),
     "a Region that is still rotating": (
         lambda: settling(before(*OVER, entries=LINKED, eu={"rotation_started_at": NOW})),

@@ -8,7 +8,10 @@ import boto3
 import pytest
 
 from e2e.machine import Machine
+from leaks import found_in
+from properties.fault_rules import RULES
 from secrets_server import SecretsServer, secrets_server
+from verdict import Count
 
 STORE = {"uri": "secretsmanager:us-east-1/mrk", "replica_regions": ["eu-west-1"]}
 
@@ -72,6 +75,32 @@ def test_a_rotation_with_its_store_in_secrets_manager_and_every_verb_of_the_stor
     assert len(secrets_in(service, "us-east-1")) == 1 + 2 * len(("entry", "link", "probe", "proven"))
 
     away.run("mrk", "abort", "payments", "--yes", "--material-id", new["material_id"], code=4)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("rules", ["lost replies", "throttled everywhere", "wrong bytes"])
+def test_nothing_that_a_process_writes_or_prints_holds_the_material(
+    away: InSecretsManager, record_property: Count, rules: str
+) -> None:
+    """I2: with faults, at level debug; the material itself travels to Secrets Manager, and stands nowhere else."""
+    arn, material = away.make_key_quickly()
+    away.run("mrk", "store", "init")
+    texts: list[bytes] = []
+    rotate = ("rotate", "payments", "--yes")
+    for command, faults in ((("adopt", "payments", str(material)), []), (rotate, RULES[rules]), (rotate, [])):
+        for rule in faults:
+            away.simulator.faults.add(**rule)  # type: ignore[arg-type]
+        process = away.start("mrk", *command, "--log-level", "debug", "--json")
+        texts += [text.encode() for text in process.communicate(timeout=100)]
+        away.simulator.faults.clear()
+    texts += [path.read_bytes() for path in away.directory.rglob("*") if path.is_file() and path != material]
+
+    key = away.simulator.key("us-east-1", arn)
+    assert key is not None
+    secrets = {away.simulator.material("us-east-1", arn, row.material_id) for row in key.rows}
+    assert len(secrets) == 2
+    record_property("texts_searched", len(texts))
+    assert not [found for text in texts if (found := found_in(text, secrets))]
 
 
 @pytest.mark.e2e

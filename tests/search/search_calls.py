@@ -90,6 +90,7 @@ class Rules:
 
     may_rotate: bool = True
     may_import: frozenset[int] = frozenset({0, 1, 2})
+    heals: bool = False  # a run repairs or renews, and proves CURRENT without a rotation
     may_misjudge: bool = False  # whether a run may take its own bytes for foreign: KMS refused them once
     hands_off: bool = True  # nobody but the runs changes anything, so that each look stays true until a run acts
 
@@ -131,7 +132,7 @@ def _marked(
             return Came(keep(truth, store, entry._replace(probe=True)), DONE)
         case MarkProven():
             marked = keep(truth, store, entry._replace(proven=True))
-            check_success(marked, store, rules)
+            check_end("repair" if rules.heals else "rotate", "finished", marked, store, rules)
             return Came(marked, DONE)
         case DiscardMaterial():
             return Came(keep(truth, store, entry._replace(discarded=entry.discarded or JUST_NOW)), DONE)
@@ -231,6 +232,29 @@ def check_rotations(truth: Truth) -> None:
     """At most one rotation comes of one goal (I4)."""
     if truth.rotations > 1:
         raise WrongError("the key was rotated twice (I4)")
+
+
+def check_end(kind: str, end: str, truth: Truth, store: int, rules: Rules) -> None:
+    """A run claims success only where it is true (I8); idle is the success of a run that has nothing to do."""
+    if kind == "abort":
+        return check_withdrawn(truth, store, rules) if end == "finished" else None
+    if kind == "rotate":
+        return check_success(truth, store, rules) if end == "finished" else None
+    return check_healed(kind, end, truth, store, rules)
+
+
+def check_healed(kind: str, end: str, truth: Truth, store: int, rules: Rules) -> None:
+    """A repair, a renewal, or what cron calls: no Region lacks anything, and nothing is about to be lost (I8)."""
+    last = truth.holding(store, truth.current)
+    if kind != "renew" and not truth.rotations and (last is None or not last.proven):
+        raise WrongError("success was claimed, but CURRENT is not proven in the store (I8)")
+    if kind == "renew" and end == "idle" and not truth.whole():
+        return  # what is missing is for repair to tell
+    if rules.hands_off and not truth.whole():
+        raise WrongError("success was claimed, but a Region lacks key material or is not Enabled (I8)")
+    ending = [m for region in range(len(truth.held)) for m in truth.permanent if truth.ends(region, m)]
+    if kind != "repair" and ending:
+        raise WrongError(f"success was claimed, but {ending} is about to expire (I8, P10)")
 
 
 def check_success(truth: Truth, store: int, rules: Rules) -> None:

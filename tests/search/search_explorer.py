@@ -1,4 +1,4 @@
-"""Breadth first through everything that can happen, with two runs side by side.
+"""Breadth first through everything that can happen, with two or three runs side by side.
 
 A state is kept once, whatever led to it, and so is one of all that are alike; where more may still go wrong in a state
 that was visited, nothing new can come of this one. The first way into a state is kept, so that whatever goes wrong is
@@ -8,12 +8,12 @@ told as the shortest story.
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from search_ends import Alone
-from search_moves import Move, Moves, Next, Scenario
-from search_symmetry import REPLICAS, RUNS, State, Symmetry
+from search_moves import NAMES, Known, Move, Moves, Next, Scenario, State
+from search_symmetry import Symmetry, Turned
 from search_world import WrongError
 
 
@@ -46,25 +46,27 @@ class Explorer:
         self.scenario = scenario
         self.found = Found(scenario.name)
         self._moves = Moves(scenario)
-        self._canonical = Symmetry(self._moves).canonical
-        self._runs: tuple[dict[tuple[int, ...], tuple[Next, ...]], ...] = ({}, {})
+        symmetry = Symmetry(self._moves)
+        self._canonical, self._like = symmetry.canonical, symmetry.like
+        self._runs: tuple[dict[tuple[int, ...], tuple[Next, ...]], ...] = tuple({} for _ in scenario.kinds)
         self._worlds: dict[tuple[int, int, int], tuple[Next, ...]] = {}
         self._minutes: dict[tuple[int, int, int], tuple[int, int, int] | None] = {}
-        self._visited: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
+        self._visited: dict[State, list[tuple[int, int]]] = {}
         self._more: dict[tuple[int, int], bool] = {}
         self._pairs: dict[tuple[int, int, int], int] = {}
-        self._parents, self._how, self._turned = array("q"), array("q"), array("b")
+        self._parents, self._how, self._turned = array("q"), array("q"), array("h")
+        self._turns = Known()
 
     def search(self, most: int = 50_000_000) -> Found:
         """Visit every state, and let runs go on alone from there; raises WrongError with a story."""
         begun = time.monotonic()
-        layer = [(self._start(), 0)]
+        layer, canonical = [(self._start(), 0)], self._canonical
         while layer:
             following = []
             for state, number in layer:
                 for after, move in self._next(state, number):
                     self.found.steps += 1
-                    turned, reached = self._canonical(after)
+                    turned, reached = canonical(after)
                     if self._is_new(reached):
                         following.append((reached, self._enter(reached, number, move, turned)))
             self.found.depth += bool(following)
@@ -82,15 +84,16 @@ class Explorer:
         scenario, moves = self.scenario, self._moves
         truth = moves.truths.number(scenario.truth)
         before = moves.befores.number(moves.shown(truth) if scenario.budget.late else ())
-        start = (truth, before, moves.fresh, moves.fresh, moves.budgets.number(scenario.budget))
+        budget, fresh = moves.budgets.number(scenario.budget), (moves.fresh,) * len(scenario.kinds)
+        start = (truth, before, budget, *fresh)
         self._is_new(start)
-        self._enter(start, -1, moves.moves.number(Move(None, None, "the start")), 0)
+        self._enter(start, -1, moves.moves.number(Move(None, None, "the start")), (False, tuple(range(len(fresh)))))
         return start
 
     def _is_new(self, state: State) -> bool:
         """Whether a state was not yet visited, nor the same with as much or more that may still go wrong."""
-        truth, before, one, other, budget = state
-        visited = self._visited.setdefault((truth, one, other), [])
+        truth, before, budget, *minds = state
+        visited = self._visited.setdefault((truth, *minds), [])
         if (before, budget) in visited:
             return False
         for seen_before, seen_budget in visited:
@@ -111,20 +114,21 @@ class Explorer:
 
     def _next(self, state: State, number: int) -> Iterator[tuple[State, int]]:
         """Every state that may follow, with the number of the move."""
-        truth, before, one, other, budget = state
+        truth, before, budget, *minds = state
         try:
-            for move, t, b, mind, left in self._of_a_run(0, truth, before, one, budget):
-                yield (t, b, mind, other, left), move
-            for move, t, b, mind, left in self._of_a_run(1, truth, before, other, budget):
-                yield (t, b, one, mind, left), move
+            for who, one in enumerate(minds):
+                earlier, others = minds[:who], minds[who + 1 :]
+                for move, t, b, mind, left in self._of_a_run(who, truth, before, one, budget):
+                    yield (t, b, left, *earlier, mind, *others), move
             for move, t, b, _, left in self._of_the_world(truth, before, budget):
-                yield (t, b, one, other, left), move
+                yield (t, b, left, *minds), move
             if quarter := self._moves.a_quarter_later(state):
                 yield quarter[1], quarter[0]
-            later, also = self._minute(0, one, budget), self._minute(1, other, budget)
-            if later and also and (self._moves.waits(one) or self._moves.waits(other)):
-                move, mind, left = later
-                yield (truth, before, mind, also[1], left), move
+            later = [self._minute(who, mind, budget) for who, mind in enumerate(minds)]
+            passed = [minute for minute in later if minute]
+            if passed and any(self._moves.waits(mind) for mind in minds):
+                move, _, left = passed[0]
+                yield (truth, before, left, *[mind for _, mind, _ in passed]), move
         except WrongError as wrong:
             raise WrongError(f"{wrong}\n{self.story(number)}") from wrong
 
@@ -150,13 +154,13 @@ class Explorer:
 
     # ---- stories ----
 
-    def _enter(self, state: State, parent: int, move: int, turned: int) -> int:
-        number = len(self._parents)
-        for who in (0, 1):
-            self._pairs.setdefault((state[0], state[2 + who], self.scenario.stores[who]), number * 2 + who)
+    def _enter(self, state: State, parent: int, move: int, turned: Turned) -> int:
+        number, many = len(self._parents), len(self.scenario.kinds)
+        for who in range(many):
+            self._pairs.setdefault((state[0], state[3 + who], self._like[who]), number * many + who)
         self._parents.append(parent)
         self._how.append(move)
-        self._turned.append(turned)
+        self._turned.append(self._turns.number(turned))
         return number
 
     def story(self, number: int) -> str:
@@ -165,39 +169,39 @@ class Explorer:
         while number >= 0:
             chain.append(number)
             number = self._parents[number]
-        lines, turned = [], 0
-        for index, step in enumerate(reversed(chain)):
-            lines.append(f"{index:3}. {self._line(self._moves.moves.values[self._how[step]], turned)}")
-            turned ^= self._turned[step]
-        return "\n".join(lines)
-
-    def _line(self, move: Move, turned: int) -> str:
         where = [*("the primary", "replica 1", "replica 2")[: self._moves.regions], "the store"]
-        if turned & REPLICAS:
-            where[1], where[2] = where[2], where[1]
-        who = "" if move.who is None else f"run {'AB'[move.who ^ (turned & RUNS)]} "
-        return who + move.what.replace("{where}", "" if move.where is None else where[move.where])
+        lines, names = [], NAMES
+        for index, step in enumerate(reversed(chain)):
+            lines.append(f"{index:3}. {_line(self._moves.moves.values[self._how[step]], names, where)}")
+            mirrored, order = self._turns.values[self._turned[step]]
+            names = "".join(names[place] for place in order)
+            if mirrored:
+                where[1], where[2] = where[2], where[1]
+        return "\n".join(lines)
 
     # ---- liveness ----
 
     def _converge(self) -> None:
-        """A fresh run, from every world, reaches the end that is wanted; where asked, any run reaches an end."""
-        worlds = {(truth, store): number for (truth, _, store), number in reversed(self._pairs.items())}
+        """A fresh run of each kind reaches a wanted end from every world; where asked, any run reaches one."""
+        worlds = {(truth, like): number for (truth, _, like), number in reversed(self._pairs.items())}
         for (truth, _), number in worlds.items():
             self._alone(truth, self._moves.fresh, number, {"finished", "blocked"})
-            if self.scenario.aborting is not None:  # the two runs are unlike: each of them, whoever came here first
-                self._alone(truth, self._moves.fresh, number ^ 1, {"finished", "blocked"})
         if self.scenario.every_run:
             for (truth, mind, _), number in self._pairs.items():
                 self._alone(truth, mind, number, {"finished", "blocked", "failed"})
 
     def _alone(self, truth: int, mind: int, found: int, ends: set[str]) -> None:
-        number, who = divmod(found, 2)
+        number, who = divmod(found, len(self.scenario.kinds))
         run = Alone(self._moves, who)
         self.found.alone += 1
         try:
             ended = run.to_the_end(self._moves.truths.values[truth], self._moves.minds.values[mind])
         except WrongError as wrong:
             raise WrongError(f"{wrong}\n{self.story(number)}\n{run.told()}") from wrong
-        if ended.end not in ends | ({"idle"} if who == self.scenario.aborting else set()):
+        if ended.end not in ends | (set() if self.scenario.kinds[who] == "rotate" else {"idle"}):
             raise WrongError(f"a fresh run ends {ended.ended!r}\n{self.story(number)}\n{run.told()}")
+
+
+def _line(move: Move, names: str, where: Sequence[str]) -> str:
+    who = "" if move.who is None else f"run {names[move.who]} "
+    return who + move.what.replace("{where}", "" if move.where is None else where[move.where])

@@ -1,14 +1,14 @@
 """Everything that can happen next: a step of a run, something lost, a crash, and what time and other people do.
 
-What one run can do depends on how things stand and on what it knows itself, never on what the other one knows: so it is
-worked out once for each such pair, by number, and the search over both runs only puts numbers together.
+What one run can do depends on how things stand and on what it knows itself, never on what the others know: so it is
+worked out once for each such pair, by number, and the search over all runs only puts numbers together.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from search_calls import (
     ALWAYS,
@@ -16,9 +16,8 @@ from search_calls import (
     Call,
     Rules,
     carry_out,
+    check_end,
     check_rotations,
-    check_success,
-    check_withdrawn,
     material_of,
 )
 from search_run import Mind, Runs, Snapshot
@@ -26,7 +25,10 @@ from search_world import Kept, Seen, Truth, WrongError, look, old, rotation_ends
 
 from orchestrator.model import MaterialId, Outcome, Policy, Stage, name_of
 from workflows.abort import ABORT, whatever_is_begun
+from workflows.renew import RENEW, whatever_expires
+from workflows.repair import REPAIR, whatever_is_broken
 from workflows.rotate import ROTATE
+from workflows.run import RUN, whatever_is_wanted
 
 
 class Budget(NamedTuple):
@@ -44,13 +46,15 @@ class Budget(NamedTuple):
 Hand = Callable[[Truth], Truth | None]
 """Something that somebody else may do; None where it cannot be done."""
 
+Kind = Literal["rotate", "abort", "repair", "renew", "run"]
+
 
 @dataclass(frozen=True)
 class Scenario:
     """What is searched: how things stand at first, who runs, what may go wrong, and what is expected of it.
 
-    `stores` tells which store each run has; `blocks` are the reasons for which a run may call a person;
-    `named` is the foreign material that the aborting run is to withdraw;
+    `kinds` tells which workflow each run is, and `stores` which store it has; `blocks` are the reasons for which a run
+    may call a person; `named` is the foreign material that an abort is to withdraw; `more` members may come;
     `every_run` asks that from every state every run comes to an end, not only a fresh one.
     """
 
@@ -60,21 +64,36 @@ class Scenario:
     policy: Policy
     rules: Rules = ALWAYS
     hands: tuple[tuple[str, Hand], ...] = ()
-    stores: tuple[int, int] = (0, 0)
+    kinds: tuple[Kind, ...] = ("rotate", "rotate")
+    stores: tuple[int, ...] = (0, 0, 0)
     blocks: frozenset[str] = frozenset({"recently-rotated"})
     every_run: bool = False
     stages: Sequence[Stage] = ROTATE
-    aborting: int | None = None
     more: int = 0
     named: str | None = None
 
     def runs(self, who: int) -> Runs:
-        """How one of the runs goes; `more` members may come."""
-        regions, aborts = len(self.truth.held) + self.more, self.aborting is not None
-        if who == self.aborting:
-            pin = partial(whatever_is_begun, material=MaterialId(self.named) if self.named else None)
-            return Runs(regions, self.policy, ABORT, pin, aborts)
-        return Runs(regions, self.policy, self.stages, aborts=aborts)
+        """How one of the runs goes."""
+        usual = Runs(len(self.truth.held) + self.more, self.policy, self.stages, aborts="abort" in self.kinds)
+        match self.kinds[who]:
+            case "abort":
+                pin = partial(whatever_is_begun, material=MaterialId(self.named) if self.named else None)
+                return replace(usual, stages=ABORT, pin=pin)
+            case "repair":
+                return replace(usual, stages=REPAIR, pin=whatever_is_broken)
+            case "renew":
+                return replace(usual, stages=RENEW, pin=whatever_expires)
+            case "run":
+                return replace(usual, stages=RUN, pin=whatever_is_wanted)
+            case "rotate":
+                return usual
+
+
+State = tuple[int, ...]
+"""Everything at one moment, by number: the truth, what looks showed before, what may still go wrong, and each run."""
+
+NAMES = "ABC"
+"""What the runs are called in a story."""
 
 
 class Move(NamedTuple):
@@ -118,7 +137,7 @@ class Moves:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.regions = len(scenario.truth.held) + scenario.more
-        self.runs = (scenario.runs(0), scenario.runs(1))
+        self.runs = tuple(scenario.runs(who) for who in range(len(scenario.kinds)))
         self.truths, self.befores, self.minds, self.budgets, self.moves = (Known() for _ in range(5))
         self.fresh = self.minds.number(self.runs[0].fresh())
         self.nothing = self.befores.number(())
@@ -154,21 +173,21 @@ class Moves:
         found: Mind = self.minds.values[mind]
         return not (found.end or found.acting or found.looking or found.goal is None)
 
-    def a_quarter_later(self, at: tuple[int, int, int, int, int]) -> tuple[int, tuple[int, int, int, int, int]] | None:
+    def a_quarter_later(self, at: State) -> tuple[int, State] | None:
         """15 min pass, in which every call is answered and every rotation is over; None where that cannot be yet."""
-        truth, before, one, other, budget = at
+        truth, before, budget, *numbers = at
         left: Budget = self.budgets.values[budget]
         real: Truth = self.truths.values[truth]
-        minds: list[Mind] = [self.minds.values[one], self.minds.values[other]]
+        minds: list[Mind] = [self.minds.values[number] for number in numbers]
         if not left.quarters or real.rotating or any(mind.acting for mind in minds):
             return None
         truth = self.truths.number(old(real))
         if self.befores.values[before]:  # no look is as late as that
             before = self.befores.number(self.shown(truth))
-        one, other = (self.minds.number(self.runs[who].a_quarter_later(mind)) for who, mind in enumerate(minds))
+        later = (self.minds.number(self.runs[who].a_quarter_later(mind)) for who, mind in enumerate(minds))
         passed = self.budgets.number(left._replace(quarters=left.quarters - 1))
         move = self.moves.number(Move(None, None, "a quarter of an hour passes"))
-        return move, (truth, before, one, other, passed)
+        return move, (truth, before, passed, *later)
 
     def a_minute_later(self, who: int, mind: int, budget: int) -> tuple[int, int, int] | None:
         """What time does to one run, as move, run and budget; None where no more time may pass."""
@@ -282,16 +301,15 @@ class Moves:
     def judge(self, mind: Mind, truth: Truth, who: int) -> None:
         """Let no run end in a success that is not true, or in a false alarm."""
         store = self.scenario.stores[who]
-        if mind.end == "finished":
-            check = check_withdrawn if who == self.scenario.aborting else check_success
-            check(truth, store, self.scenario.rules)
+        if mind.end in {"finished", "idle"}:
+            check_end(self.scenario.kinds[who], mind.end, truth, store, self.scenario.rules)
         if mind.end == "blocked" and not mind.reasons <= self.scenario.blocks:
-            raise WrongError(f"run {'AB'[who]} ends in a false alarm: {mind.ended}")
+            raise WrongError(f"run {NAMES[who]} ends in a false alarm: {mind.ended}")
         held = truth.holding(store, truth.pending or "")
         goes_on = held is not None and held.replaces == truth.current and not held.discarded
         ours = goes_on and not self.scenario.rules.may_misjudge
         if "foreign-pending" in mind.reasons and ours:
-            raise WrongError(f"run {'AB'[who]} calls material foreign, and has it deleted, that is in its store")
+            raise WrongError(f"run {NAMES[who]} calls material foreign, and has it deleted, that is in its store")
 
     def _spend(self, at: Next, **left: int) -> Next:
         budget = self.budgets.values[at.budget]._replace(**left)

@@ -51,6 +51,7 @@ from workflows.rotate import ROTATE
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=400)
+SOON = NOW + timedelta(days=20)
 RECENTLY, A_WHILE_AGO = NOW - timedelta(seconds=2), NOW - timedelta(hours=1)
 A_MOMENT, QUARTER = timedelta(seconds=1), timedelta(minutes=15)
 KEY = KeyArn("aws", REGIONS[0], "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
@@ -158,6 +159,11 @@ class Runs:
             return unseen[:1] if 0 in unseen else unseen or [self.regions]
         named = {self.index(name) for name in self.turn(mind).look}
         return sorted((mind.looking | named) - self._acted_on(mind))
+
+    @property
+    def lasts(self) -> datetime | None:
+        """Until when material is imported."""
+        return NOW + self.policy.expires if self.policy.expires else None
 
     def known(self, mind: Mind) -> int:
         """Tell of how many members it knows."""
@@ -296,7 +302,12 @@ class Runs:
         """All that was seen, as values of the shipping model."""
         regions = {
             REGIONS[target]: _region(
-                target, self.regions, found, RECENTLY if mind.recent[target] else A_WHILE_AGO, mind.store_seen
+                target,
+                self.regions,
+                found,
+                RECENTLY if mind.recent[target] else A_WHILE_AGO,
+                mind.store_seen,
+                self.lasts,
             )
             for target, found in enumerate(mind.seen[:-1])
             if isinstance(found, Seen) and found != NO_KEY
@@ -322,13 +333,13 @@ def _put(items: tuple, index: int, new: object) -> tuple:
 
 
 @cache
-def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str) -> RegionView:
+def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str, lasts: datetime | None) -> RegionView:
     rows = tuple(
         MaterialRow(
             MaterialId(row.material),
             MaterialState(row.state),
             row.imported,
-            valid_to=LONG_AGO if row.expired else None,
+            valid_to=LONG_AGO if row.expired else SOON if row.ending else lasts,
             rotated_at=NOW - timedelta(minutes=5) if row.rotated_in and row.material not in "za" else None,
             on_demand=row.rotated_in,
         )

@@ -1,14 +1,14 @@
-"""What is searched: the plain rotation with every kind of fault, and keys and people that are in its way."""
+"""What is searched: the plain rotation with every kind of fault, other workflows, and people that are in the way."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from search_calls import Rules
-from search_moves import Budget, Hand, Scenario
+from search_moves import Budget, Hand, Kind, Scenario
 from search_world import Answers, Kept, Truth, a_key, import_new, keep, pending_deleted, rotate
 
-from orchestrator.model import Policy, Proof
+from orchestrator.model import Policy, Proof, Repair
 
 
 def a_policy(looks: int = 1, proof: Proof = Proof.OFF) -> Policy:
@@ -41,6 +41,11 @@ def expired(truth: Truth, region: int, material: str) -> Truth:
 def disabled(truth: Truth, region: int) -> Truth:
     """The owner has disabled the key in a Region."""
     return truth._replace(disabled=tuple(number == region for number in range(len(truth.disabled))))
+
+
+def ending(truth: Truth, material: str) -> Truth:
+    """A material expires soon, in every Region."""
+    return truth._replace(ending=(frozenset({material}),) * len(truth.held))
 
 
 # ---- what somebody else may do ------------------------------------------------------------------------------------
@@ -222,7 +227,9 @@ def aborted(name: str, truth: Truth, budget: Budget, *hands: tuple[str, Hand]) -
     reasons = frozenset({"recently-rotated", "attempt-discarded", "foreign-pending", "pending-vanished", "rotated-in"})
     reasons |= {"material-missing"} if hands else frozenset()  # a deletion may cross a rotation that was begun by hand
     budget = budget._replace(quarters=1, hands=len(hands))
-    return Scenario(name, truth, budget, a_policy(1 + budget.late), rules, hands, blocks=reasons, aborting=1)
+    return Scenario(
+        name, truth, budget, a_policy(1 + budget.late), rules, hands, blocks=reasons, kinds=("rotate", "abort")
+    )
 
 
 def withdrawals(budget: Budget) -> list[Scenario]:
@@ -243,6 +250,39 @@ def aborts(budget: Budget) -> list[Scenario]:
         aborted("abort of what was deposited", keep(a_key(1), 0, Kept("a", "n")), budget),
         aborted("abort of what is pending", begun(a_key(1)), budget),
         aborted("abort while somebody rotates by hand", begun(a_key(1)), budget, BY_HAND),
+    ]
+
+
+def three(replicas: int, budget: Budget, last: Kind = "rotate") -> Scenario:
+    """Three runs at once, of which the last may be another workflow."""
+    usual = plain(replicas, budget)
+    name = "three rotations" if last == "rotate" else f"two rotations and {last}"
+    usual = aborted(usual.name, a_key(replicas), budget) if last == "abort" else usual
+    return replace(usual, name=f"{name}, {usual.name}", kinds=("rotate", "rotate", last))
+
+
+def healed(name: str, truth: Truth, budget: Budget, *kinds: Kind, blocks: frozenset[str] = frozenset()) -> Scenario:
+    """A repair, a renewal, or what cron calls, beside a rotation or another of its kind."""
+    lasting = replace(a_policy(), repair=Repair.AUTO, expires=timedelta(days=300), renew_before=timedelta(days=30))
+    reasons = frozenset({"recently-rotated", *blocks})
+    return Scenario(name, truth, budget, lasting, Rules(heals=True), kinds=kinds, blocks=reasons)
+
+
+def healing(budget: Budget) -> list[Scenario]:
+    """What else mrk does to a key, at any moment of a rotation (P10)."""
+    old, missing = a_key(1, past="z"), frozenset({"material-missing"})
+    return [
+        healed("repair beside a rotation", lacking(a_key(1), 1, "a"), budget, "rotate", "repair", blocks=missing),
+        healed(
+            "repair beside one that was begun", lacking(begun(old), 1, "z"), budget, "rotate", "repair", blocks=missing
+        ),
+        healed("repair of the primary", lacking(old, 0, "z"), budget, "rotate", "repair", blocks=missing),
+        healed("two repairs", lacking(expired(old, 0, "z"), 1, "a"), budget, "repair", "repair"),
+        healed("renewal beside a rotation", ending(a_key(1), "a"), budget, "rotate", "renew"),
+        healed("two renewals", ending(old, "z"), budget, "renew", "renew"),
+        healed("what cron calls, twice", ending(lacking(old, 1, "a"), "z"), budget, "run", "run"),
+        healed("what cron calls, beside a repair", lacking(a_key(1), 1, "a"), budget, "repair", "run"),
+        healed("what cron calls, beside a rotation", ending(a_key(1), "a"), budget, "rotate", "run"),
     ]
 
 

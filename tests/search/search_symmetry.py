@@ -1,19 +1,16 @@
-"""States that differ only by an exchange: of the two runs, where both have one store, or of the two replicas."""
+"""States that differ only by an exchange: of runs of one kind that have one store, or of the two replicas."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from search_calls import REGIONS, Call
-from search_moves import Known, Moves
+from search_moves import Known, Moves, State
 from search_run import Mind
 from search_world import Truth, swapped
 
-State = tuple[int, int, int, int, int]
-"""Everything at one moment, by number: the truth, what looks showed before, each run, and what may still go wrong."""
-
-RUNS, REPLICAS = 1, 2
-"""What was exchanged: the sum tells of both."""
+Turned = tuple[bool, tuple[int, ...]]
+"""What was exchanged: whether the two replicas were, and for each run the place at which it was."""
 
 _SIDES = {1: 2, 2: 1}
 _OTHER = {REGIONS[1]: REGIONS[2], REGIONS[2]: REGIONS[1]}
@@ -23,28 +20,34 @@ class Symmetry:
     """Chooses one state of all that are alike."""
 
     def __init__(self, moves: Moves) -> None:
-        alike = moves.scenario.stores[0] == moves.scenario.stores[1]
-        self._runs_are_alike = alike and moves.scenario.aborting is None
-        self._two_replicas = moves.regions > 2 and not moves.scenario.hands  # a hand may tell them apart
+        scenario = moves.scenario
+        like = list(zip(scenario.kinds, scenario.stores, strict=False))
+        self.like = tuple(like.index(one) for one in like)  # a run is exchanged only with one that is like it
+        self._places = tuple(range(len(like)))
+        assert list(self.like) == sorted(self.like), "runs that are alike stand beside each other"
+        self._two_replicas = moves.regions > 2 and not scenario.hands  # a hand may tell them apart
         self._truth = _Mirror(moves.truths, _mirrored_truth)
         self._before = _Mirror(moves.befores, lambda shown: swapped(shown, 1, 2) if shown else ())
         self._mind = _Mirror(moves.minds, mirrored_mind)
 
-    def canonical(self, state: State) -> tuple[int, State]:
+    def canonical(self, state: State) -> tuple[Turned, State]:
         """Tell what was exchanged, and the state that stands for all that are alike."""
-        turned, best = self._in_order(state)
+        order, best = self._in_order(state)
         if not self._two_replicas:
-            return turned, best
-        truth, before, one, other, budget = state
-        mind = self._mind
-        mirrored, image = self._in_order((self._truth[truth], self._before[before], mind[one], mind[other], budget))
-        return (mirrored + REPLICAS, image) if image < best else (turned, best)
+            return (False, order), best
+        truth, before, budget, *minds = state
+        mirror = self._mind
+        mirrored = (self._truth[truth], self._before[before], budget, *[mirror[mind] for mind in minds])
+        other, image = self._in_order(mirrored)
+        return ((True, other), image) if image < best else ((False, order), best)
 
-    def _in_order(self, state: State) -> tuple[int, State]:
-        truth, before, one, other, budget = state
-        if self._runs_are_alike and other < one:
-            return RUNS, (truth, before, other, one, budget)
-        return 0, state
+    def _in_order(self, state: State) -> tuple[tuple[int, ...], State]:
+        like = self.like
+        ranked = [(like[place], state[3 + place], place) for place in self._places]
+        if len(ranked) == 2 and (like[0] != like[1] or state[3] <= state[4]):
+            return self._places, state
+        ranked.sort()
+        return tuple([place for _, _, place in ranked]), (*state[:3], *[mind for _, mind, _ in ranked])
 
 
 class _Mirror(dict[int, int]):
@@ -61,8 +64,8 @@ class _Mirror(dict[int, int]):
 
 
 def _mirrored_truth(truth: Truth) -> Truth:
-    sides = {name: swapped(getattr(truth, name), 1, 2) for name in ("held", "expired", "disabled")}
-    return truth._replace(**sides)
+    sides = ("held", "expired", "disabled", *(("ending",) if truth.ending else ()))
+    return truth._replace(**{name: swapped(getattr(truth, name), 1, 2) for name in sides})
 
 
 def mirrored_mind(mind: Mind) -> Mind:

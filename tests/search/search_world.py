@@ -46,6 +46,7 @@ class Row(NamedTuple):
     imported: bool
     expired: bool
     rotated_in: bool
+    ending: bool = False
 
 
 class Seen(NamedTuple):
@@ -74,7 +75,10 @@ class Answers(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """How things really stand: the set's materials, each Region's bytes, a rotation under way, and the stores."""
+    """How things really stand: the set's materials, each Region's bytes, a rotation under way, and the stores.
+
+    `ending` is what expires soon in each Region, and is usable until then; where nothing does, it is empty.
+    """
 
     held: tuple[frozenset[str], ...]
     expired: tuple[frozenset[str], ...]
@@ -89,6 +93,7 @@ class Truth(NamedTuple):
     sent_new: frozenset[tuple[int, str | None, int, str]] = frozenset()
     primary: int = 0
     answers: Answers = Answers()
+    ending: tuple[frozenset[str], ...] = ()
 
     @property
     def permanent(self) -> tuple[str, ...]:
@@ -103,6 +108,10 @@ class Truth(NamedTuple):
     def usable(self, region: int, material: str) -> bool:
         """Whether a Region can use the bytes of a material."""
         return material in self.held[region] and material not in self.expired[region]
+
+    def ends(self, region: int, material: str) -> bool:
+        """Whether a material expires soon in a Region."""
+        return region < len(self.ending) and material in self.ending[region]
 
     def key_state(self, region: int) -> str:
         """Missing permanent material outranks Disabled; a member that is gone has no state."""
@@ -156,7 +165,7 @@ def look(truth: Truth, region: int) -> Seen:
         states[truth.pending] = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION" if waits else "PENDING_ROTATION"
     rotated_in = truth.permanent[1:]
     rows = tuple(
-        Row(m, state, m in truth.held[region], m in truth.expired[region], m in rotated_in)
+        Row(m, state, m in truth.held[region], m in truth.expired[region], m in rotated_in, truth.ends(region, m))
         for m, state in states.items()
     )
     shows = truth.rotation_shows and region == truth.primary
@@ -191,7 +200,8 @@ def _imported(truth: Truth, region: int, material: str) -> Truth:
     held = _at(truth.held, region, truth.held[region] | {material})
     expired = _at(truth.expired, region, truth.expired[region] - {material})
     stays = truth.answers.disabled_stays and material == truth.pending and truth.disabled[region]
-    return truth._replace(held=held, expired=expired, disabled=_at(truth.disabled, region, new=stays))
+    ending = _at(truth.ending, region, truth.ending[region] - {material}) if truth.ending else ()
+    return truth._replace(held=held, expired=expired, disabled=_at(truth.disabled, region, new=stays), ending=ending)
 
 
 def rotate(truth: Truth, region: int) -> tuple[Truth, Said]:

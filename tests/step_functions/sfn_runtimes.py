@@ -67,6 +67,13 @@ class Runtime:
         """Invoke the function as a person would."""
         return self.invoke(json.dumps(event).encode())
 
+    def limit(self, name: str) -> tuple[str, ...]:
+        """Tell a resource limit of the process of the runtime, soft and hard."""
+        assert self.process is not None
+        (pid,) = _children(self.process.pid)
+        lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        return tuple(next(line for line in lines if line.startswith(name)).removeprefix(name).split()[:2])
+
     def kill(self) -> None:
         """Kill the process of the runtime, as a machine that dies does; the emulator lives on."""
         assert self.process is not None

@@ -16,6 +16,8 @@ import pytest
 from sfn_cloud import Cloud
 from sfn_runtimes import Runtime
 
+from leaks import found_in
+
 ROOT = Path(__file__).parents[2]
 RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
 """What Lambda itself brings."""
@@ -65,6 +67,10 @@ def test_the_packaged_function_rotates_a_key(cloud: Cloud, packaged: Runtime) ->
 
     assert answer.get("status") == "finished", answer
     assert {cloud.true(arn, region).rotations for region in cloud.true(arn).regions} == {1}
+    materials = {cloud.simulator.material(arn.region, str(arn), row.material_id) for row in cloud.true(arn).rows}
+    assert len(materials) == 2
+    assert not found_in(packaged.log.read_bytes(), materials)
+    assert packaged.limit("Max core file size") == ("0", "0")
 
 
 def test_the_package_has_the_versions_of_the_other_locks_and_nothing_that_only_a_terminal_needs() -> None:

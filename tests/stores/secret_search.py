@@ -1,24 +1,6 @@
-"""Looking for secret bytes, however they are spelled, in what is written, logged and raised."""
+"""All that an error could show of what it was raised amid; `leaks` looks for secret bytes in it."""
 
-import base64
 import traceback
-from collections.abc import Iterator
-
-
-def spellings(secret: bytes) -> Iterator[bytes]:
-    """Spell bytes in every way they could have been written: raw, hexadecimal, base64 at any offset, Python's own."""
-    yield secret
-    yield secret.hex().encode()
-    yield secret.hex().upper().encode()
-    for offset in range(3):
-        # Base64 of the same bytes differs with their offset; the first and last letters depend on the neighbours.
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encode(bytes(offset) + secret)[4:-4]
-    yield repr(secret)[2:-1].encode()
-
-
-def holds_secret(text: bytes, secret: bytes) -> bool:
-    return any(spelling in text for spelling in spellings(secret))
 
 
 def everything(error: BaseException) -> bytes:

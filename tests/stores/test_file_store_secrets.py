@@ -11,9 +11,9 @@ from pathlib import Path
 import pyrage
 import pytest
 from secret_search import everything
-from secret_search import holds_secret as holds
 from store_kit import FIRST, MATERIAL_A, NEXT, NOW, Bytes, FileStand, WrappingKey
 
+from leaks import found_in
 from orchestrator.errors import MrkError
 from orchestrator.ports import WrappingAlgorithm
 from orchestrator.stores.layout import Kind
@@ -23,7 +23,7 @@ KNOWN = Bytes().nth(0)
 
 
 def holds_secret(text: bytes, secret: bytes = KNOWN) -> bool:
-    return holds(text, secret)
+    return bool(found_in(text, [secret]))
 
 
 @pytest.mark.parametrize("spelled", [bytes, bytes.hex, base64.b64encode, repr])

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import boto3
 import pytest
-from secret_search import everything, holds_secret
+from secret_search import everything
 from store_kit import FIRST, MATERIAL_A, NEXT, NOW, OAEP, Bytes, SecretStand, WrappingKey
 
+from leaks import found_in
 from orchestrator.errors import MrkError
 from orchestrator.model import EntryName
 from orchestrator.stores.secretsmanager.address import token
@@ -57,9 +58,9 @@ def test_nothing_is_logged_or_printed_at_level_debug_that_holds_the_material(
 ) -> None:
     """The SDK logs the bodies of requests and answers; of these calls it logs nothing."""
     live(secrets, wrapping_key)
-    assert any(holds_secret(body.encode(), KNOWN) for body in secrets.server.bodies())
-    assert not holds_secret(logged.getvalue().encode(), KNOWN)
-    assert not holds_secret("".join(capfd.readouterr()).encode(), KNOWN)
+    assert any(found_in(body, [KNOWN]) for body in secrets.server.bodies())
+    assert not found_in(logged.getvalue(), [KNOWN])
+    assert not found_in("".join(capfd.readouterr()), [KNOWN])
 
 
 def test_the_search_of_the_logs_finds_what_the_sdk_says_of_other_calls(
@@ -68,7 +69,7 @@ def test_the_search_of_the_logs_finds_what_the_sdk_says_of_other_calls(
     """The test above can fail; and other users of the SDK keep their logs, in this thread, too."""
     secrets.init().deposit(FIRST)
     secrets.client().create_secret(Name="other", SecretString=KNOWN.hex())
-    assert holds_secret(logged.getvalue().encode(), KNOWN)
+    assert found_in(logged.getvalue(), [KNOWN])
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -82,8 +83,8 @@ def test_no_fault_of_the_service_raises_or_logs_the_material(
     secrets.server.faults({"operation": operation, "kind": kind})
     for ask in (store.deposit, store.find, lambda name: store.wrap(name, b"", OAEP)):
         for name in (FIRST, NEXT):
-            assert not holds_secret(outcome(ask, name), KNOWN)
-    assert not holds_secret(logged.getvalue().encode(), KNOWN)
+            assert not found_in(outcome(ask, name), [KNOWN])
+    assert not found_in(logged.getvalue(), [KNOWN])
 
 
 def outcome(ask: Callable[[EntryName], object], name: EntryName) -> bytes:
@@ -117,8 +118,8 @@ def test_no_error_over_an_entry_that_was_made_elsewhere_holds_the_material(
     for ask in (store.deposit, lambda name: store.wrap(name, wrapping_key.public, OAEP)):
         with pytest.raises(MrkError) as caught:
             ask(FIRST)
-        assert not holds_secret(everything(caught.value), KNOWN)
-    assert not holds_secret(repr(store.find(FIRST)).encode(), KNOWN)
+        assert not found_in(everything(caught.value), [KNOWN])
+    assert not found_in(repr(store.find(FIRST)), [KNOWN])
 
 
 def test_no_representation_of_anything_a_store_is_made_of_holds_the_material(secrets: SecretStand) -> None:
@@ -128,7 +129,7 @@ def test_no_representation_of_anything_a_store_is_made_of_holds_the_material(sec
     parts += [value for part in parts if hasattr(part, "__dict__") for value in vars(part).values()]
     assert len(parts) > 10
     for part in parts:
-        assert not holds_secret(repr(part).encode(), KNOWN)
+        assert not found_in(repr(part), [KNOWN])
 
 
 def test_hidden_text_hides_itself_and_is_not_pickled() -> None:

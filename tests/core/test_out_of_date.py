@@ -1,0 +1,105 @@
+"""Looks that another run has overtaken: nothing is called foreign, lost or lacking before it was looked at again (I7).
+
+Each of these was a false alarm that the exhaustive search found, with a rotation going on beside the run.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from core_building import (
+    EU,
+    NOW,
+    REGIONS,
+    US,
+    a_goal,
+    a_key,
+    a_run,
+    a_view,
+    current,
+    deciding,
+    entry,
+    first,
+    judged_by,
+    past,
+    pending,
+    settled_everywhere,
+    told,
+)
+
+from orchestrator import checks
+from orchestrator.model import STORE, Failed, Policy, Region, Replicate, Streak, View, name_of
+from orchestrator.stages import primary_imported, proof_of, settled
+from workflows.repair import restored
+from workflows.replicate import replicated
+
+ROTATED = [past("a"), current("b")]
+EARLIER = NOW - timedelta(seconds=4)
+LOOK_AT_THE_STORE = ["wait: looking"]
+
+
+def overtaken(view: View) -> View:
+    """The store was looked at before the primary, and so before another run put `b` into it."""
+    assert view.store is not None
+    return replace(view, store=replace(view.store, seen_at=EARLIER))
+
+
+def test_a_repair_looks_at_the_store_again_before_it_says_that_the_store_lacks_material() -> None:
+    view = a_view(a_key(ROTATED, eu=[past("a"), current("b", imported=False)]), first())
+
+    turn = judged_by(restored, overtaken(view), a_run(a_goal(None)))
+
+    assert told(turn) == ["restored: going", *LOOK_AT_THE_STORE]
+    assert turn.look == (STORE,)
+    assert told(judged_by(restored, view, a_run(a_goal(None)))) == ["restored: blocked", f"block: store-lacks in {EU}"]
+
+
+def test_a_rotation_looks_at_the_store_again_before_it_says_that_the_store_lacks_material() -> None:
+    view = a_view(a_key(ROTATED), first())
+
+    assert [step.look for step in checks.store_holds(overtaken(view), Policy())] == [(STORE,)]  # type: ignore[union-attr]
+    assert [str(step.reason) for step in checks.store_holds(view, Policy())] == ["store-lacks"]  # type: ignore[union-attr]
+
+
+def test_a_replication_looks_at_the_store_again_before_it_says_that_the_store_lacks_material() -> None:
+    wanted = frozenset({*REGIONS, Region("sa-east-1")})
+    goal = a_goal(None, policy=Policy(regions=wanted, replicate=Replicate.AUTO), members=wanted)
+    view = a_view(a_key(ROTATED), first())
+
+    assert told(judged_by(replicated, overtaken(view), a_run(goal))) == ["replicated: going", *LOOK_AT_THE_STORE]
+    assert told(judged_by(replicated, view, a_run(goal))) == ["replicated: blocked", f"block: store-lacks in {US}"]
+
+
+def test_the_region_that_lists_the_old_current_is_looked_at_again_though_it_confirmed_that_often_enough() -> None:
+    """The primary was seen before a rotation, a replica after it: both are asked, not the replica alone."""
+    view = a_view(a_key([current("a")], eu=ROTATED), first(), entry("a", "b"))
+
+    turn = judged_by(settled, view, a_run(a_goal(None), settled=settled_everywhere(regions=[US])))
+
+    assert {EU, US} <= set(turn.look)
+
+
+def test_a_run_whose_attempt_was_given_up_calls_nothing_foreign() -> None:
+    """P9: what is pending may be of the next attempt, which another run has begun and not linked yet."""
+    given_up = entry(discarded_at=NOW - timedelta(minutes=20))
+    view = a_view(a_key([current("a"), pending("b")]), first(), given_up, entry(attempt=2))
+    proof = proof_of(view.regions[US], given_up, pending("b"), view, a_run())
+    refused = Failed(2, "these are other bytes", "", NOW, final=True, refusals=2)
+
+    turn = deciding(view, a_run(failed={name_of(proof): refused}))
+
+    assert told(turn) == ["healthy: blocked", "block: attempt-discarded"]
+
+
+def test_nothing_new_is_sent_for_an_attempt_when_the_one_before_it_goes_on_after_all() -> None:
+    """P4, P9: KMS rotated attempt 1 in after it was given up, and another run has taken that back; the look is old."""
+    gone_on = entry("a", "b")
+    view = a_view(a_key(), first(), gone_on, entry(attempt=2))
+
+    assert told(judged_by(primary_imported, view, a_run(a_goal(attempt=2)))) == [
+        "primary_imported: failed",
+        f"fail: attempt-discarded in {US}",
+    ]
+    given_up = replace(gone_on, discarded_at=NOW - timedelta(hours=1))
+    later = a_view(a_key(), first(), given_up, entry(attempt=2))
+    quiet = a_run(a_goal(attempt=2, pinned_at=NOW - timedelta(hours=1)), quiet=Streak(3, NOW))
+    assert told(judged_by(primary_imported, later, quiet)) == ["primary_imported: going", f"import NEW - into {US}"]
