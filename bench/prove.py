@@ -40,7 +40,11 @@ TESTS = {
     "properties": ["tests/properties/test_any_state.py"],
     "switches": ["tests/properties/test_switches.py"],
     "refusals": ["tests/properties/test_fatal_rotations.py"],
-    "secrets": ["tests/properties/test_secrets_everywhere.py", "tests/properties/test_hardening.py"],
+    "secrets": [
+        "tests/properties/test_secrets_everywhere.py",
+        "tests/properties/test_hardening.py",
+        "tests/e2e/test_secrets_manager.py",
+    ],
     "fuzz": ["tests/fuzz"],
 }
 """Parts that pytest runs, in full where MRK_PROVE=all; tests count with record_property."""
@@ -73,9 +77,10 @@ CLAIMS = {
         "Exhaustive search",
         "{scenarios} scenarios, {states:,} states, {steps:,} steps, depth {depth}, {counter_examples} counter-examples",
         "a small world of its own; no HTTP",
-        "Every order in which two runs of the shipping decision code, KMS, crashes, lost replies, stale looks "
-        "and other people can act on one key, within stated bounds (`bench/search.py`). It has its own rules for what "
-        "must never happen (`tests/search/search_calls.py`): what breaks one is a counter-example.",
+        "Every order in which two or three runs of the shipping decision code (rotations, aborts, repairs, renewals, and "
+        "what cron calls), KMS, crashes, lost replies, stale looks and other people can act on one key, within stated "
+        "bounds (`bench/search.py`). It has its own rules for what must never happen (`tests/search/search_calls.py`): "
+        "what breaks one is a counter-example.",
     ),
     "crash": Claim(
         "Crash matrix",
@@ -137,7 +142,8 @@ CLAIMS = {
         "{texts_searched:,} texts searched",
         "HTTP, real processes",
         "Nothing written, printed or raised at level debug, with faults everywhere, holds key material in any "
-        "encoding; no core dump is offered (`tests/properties/test_secrets_everywhere.py`).",
+        "encoding, whether the store is in files or in Secrets Manager; no core dump is offered "
+        "(`tests/properties/test_secrets_everywhere.py`, `tests/e2e/test_secrets_manager.py`).",
     ),
     "fuzz": Claim(
         "Fuzz",

@@ -1,4 +1,6 @@
-"""Everything that two runs can do to one key, in every order, with crashes, lost requests and replies, and late looks.
+"""Everything that runs can do to one key, in every order, with crashes, lost requests and replies, and late looks.
+
+Two or three run at once: rotations, aborts, repairs, renewals, and what cron calls.
 
 What is searched are the shipping stages, `decide`, `memory` and `goals`; the world they act upon is written from what
 was recorded of KMS and shares nothing with them. In no state may there be a second rotation (I4), a rotation while a
