@@ -77,10 +77,10 @@ CLAIMS = {
         "Exhaustive search",
         "{scenarios} scenarios, {states:,} states, {steps:,} steps, depth {depth}, {counter_examples} counter-examples",
         "a small world of its own; no HTTP",
-        "Every order in which two or three runs of the shipping decision code (rotations, aborts, repairs, renewals, and "
-        "what cron calls), KMS, crashes, lost replies, stale looks and other people can act on one key, within stated "
-        "bounds (`bench/search.py`). It has its own rules for what must never happen (`tests/search/search_calls.py`): "
-        "what breaks one is a counter-example.",
+        "Every order in which two or three runs of the shipping decision code (rotations, aborts, repairs, renewals, "
+        "and what cron calls), KMS, crashes, lost replies, stale looks and other people can act on one key, within "
+        "stated bounds (`bench/search.py`). It has its own rules for what must never happen "
+        "(`tests/search/search_calls.py`): what breaks one is a counter-example.",
     ),
     "crash": Claim(
         "Crash matrix",
