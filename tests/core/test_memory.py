@@ -31,9 +31,10 @@ from core_building import (
     told,
 )
 
-from orchestrator.memory import learned, saw, sending, wait_name, waited
+from orchestrator.memory import learned, not_begun, saw, sending, wait_name, waited
 from orchestrator.model import (
     AdoptMaterial,
+    DeletePendingMaterial,
     DepositMaterial,
     DiscardMaterial,
     ImportMaterial,
@@ -220,6 +221,22 @@ def test_a_rotation_that_failed_may_be_decided_anew_after_a_look() -> None:
     assert (doubt.rotation_sent, refused.rotation_sent) == (None, None)
     assert doubt.failed[name_of(ROTATE)].not_before == NOW + timedelta(minutes=1)
     assert refused.failed[name_of(ROTATE)].not_before == NOW + timedelta(seconds=5)
+
+
+def test_a_rotation_or_a_deletion_that_never_left_the_queue_was_not_sent() -> None:
+    """P6, P9: nothing of either is under way; what else was remembered stays."""
+    withdrawal = DeletePendingMaterial(KEY, B, name())
+    run = sending(
+        sending(learned(a_run(), IMPORT, Outcome(Result.FAILED, "throttled"), NOW), ROTATE, NOW), withdrawal, NOW
+    )
+
+    rotation, deletion = not_begun(run, ROTATE), not_begun(run, withdrawal)
+
+    assert (rotation.memory.rotation_sent, rotation.memory.deletion_sent) == (None, NOW)
+    assert (deletion.memory.rotation_sent, deletion.memory.deletion_sent) == (NOW, None)
+    assert not_begun(run, IMPORT) == run  # an import leaves no note of being sent
+    assert rotation.goal == run.goal
+    assert name_of(IMPORT) in rotation.memory.failed
 
 
 def test_a_failure_of_something_else_forgets_no_rotation() -> None:

@@ -222,6 +222,18 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             )
         ],
     ),
+    "the key is to be deleted, and its primary with it": (
+        lambda: checks.importable(a_key(us={"key_state": KeyState.PENDING_REPLICA_DELETION})[US]),
+        [
+            Block(
+                Reason.KEY_STATE,
+                f"the key in {US} is PendingReplicaDeletion",
+                f"cancel the deletion (aws kms cancel-key-deletion --region {US} --key-id {KEY.key_id}), "
+                "which leaves the key Disabled; or take the key out of the config",
+                US,
+            )
+        ],
+    ),
     "there never was any material": (
         lambda: checks.one_current(a_view(a_key([])), a_goal()),
         both(

@@ -1,6 +1,7 @@
 """What each stage says, to the word: what it waits for, for how long and where it looks, and who must do what (I9)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from core_building import (
     a_goal,
     a_key,
     a_run,
+    a_store,
     a_view,
     current,
     days,
@@ -33,6 +35,7 @@ from orchestrator.model import (
     STORE,
     Act,
     Block,
+    Entry,
     Failed,
     ImportMaterial,
     ImportType,
@@ -79,6 +82,20 @@ def settling(view: View) -> Sequence[Step]:
     """What the stage misses in one Region, where all is well in the others."""
     return stages.settled(view, a_run(settled=settled_everywhere(regions=(US, AP))))
 
+
+def settling_renewal(entries: Sequence[Entry]) -> Sequence[Step]:
+    """What a renewal misses in one Region, whose materials expire in three days; the others were renewed."""
+    policy = Policy(renew_before=timedelta(days=30))
+    ends = NOW + timedelta(days=3)
+    key = a_key(
+        [past("a", valid_to=RENEWED), current("b", valid_to=RENEWED)],
+        eu=[past("a", valid_to=ends), current("b", valid_to=ends)],
+    )
+    goal = a_goal(None, policy=policy, renewing=True, valid_to=RENEWED)
+    return stages.settled(a_view(key, *entries), a_run(goal, settled=settled_everywhere(regions=(US, AP))))
+
+
+RENEWED = NOW + timedelta(days=300)
 
 SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     "a discarded attempt": (
@@ -327,6 +344,30 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             a_run(proofs=dict.fromkeys(REGIONS, B)),
         ),
         [Act(ReinstateMaterial(name(), NOW))],
+    ),
+    "the note of a withdrawal cannot be read": (
+        lambda: stages.primary_imported(
+            a_view(store=replace(a_store(first(), entry()), withdrawn_problem="it is no JSON")), RUN
+        ),
+        [
+            Block(
+                Reason.STORE_UNREADABLE,
+                "the store cannot tell when pending material was withdrawn: it is no JSON",
+                "restore that note from the store's copy, then run again",
+            )
+        ],
+    ),
+    "what was imported again expires soon still": (
+        lambda: settling_renewal(entries=(first(), entry("a", "b"))),
+        late("key material aaaaaaaa, bbbbbbbb expires soon still"),
+    ),
+    "what cannot be imported again is told elsewhere": (
+        lambda: settling_renewal(entries=(first(receipt=None), entry("a", "b"))),
+        late("key material bbbbbbbb expires soon still"),
+    ),
+    "what is in no store is told elsewhere, too": (
+        lambda: settling_renewal(entries=(entry("a", "b"),)),
+        late("key material bbbbbbbb expires soon still"),
     ),
     "the store was not seen": (
         lambda: stages.deposited(View(KEY, NOW, a_key(), None, {}), RUN),

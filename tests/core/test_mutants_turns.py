@@ -278,6 +278,36 @@ def test_proofs_and_replicas_are_remembered_by_region_and_what_was_not_opened_on
     assert run.memory.replicated == {EU}
 
 
+MISSING = Block(Reason.MATERIAL_MISSING, "it is missing", "mend it", EU)
+
+
+@pytest.mark.parametrize(
+    ("at_most", "waited", "told"),
+    [
+        (3 * MINUTE, 30 * SECOND, [MISSING]),
+        (3 * MINUTE, 29 * SECOND, ["the deadline of 1800 s passed in stage waits: late"]),
+        (10 * SECOND, 9 * SECOND, ["the deadline of 1800 s passed in stage waits: late"]),
+        (3 * MINUTE, None, ["the deadline of 1800 s passed in stage waits: late"]),
+    ],
+)
+def test_a_deadline_tells_what_a_wait_that_lasted_half_a_minute_was_about(
+    at_most: timedelta, waited: timedelta | None, told: list[Block | str]
+) -> None:
+    """I9: a person is told what to mend, though there was no time for all of the patience."""
+    wait = Wait(Reason.INCONSISTENT, "late", EU, at_most, look=(EU,), over=MISSING)
+
+    def waits(_view: View, _run: Run) -> list[Step]:
+        return [wait, SLOT]
+
+    late = NOW + timedelta(minutes=30)
+    began = {} if waited is None else {f"waits:{EU}:inconsistent": late - waited}
+    turn = decide([waits], a_view(at=late), a_run(waiting=began), late)
+
+    assert [
+        block if block == MISSING else block.message.removesuffix("; not listed yet") for block in turn.blocks
+    ] == told
+
+
 def test_the_same_wait_keeps_its_name_and_its_beginning() -> None:
     """P8: patience has an end, also where the message changes; a wait without a Region has none in its name."""
     store = Wait(Reason.LOOKING, "looking at store", look=(STORE,))
