@@ -359,9 +359,9 @@ def store_holds(view: View, policy: Policy) -> list[Step]:
     found: list[Step] = []
     for material in view.permanent_ids():
         entry = store.holding(material)
-        if entry is None and (behind := store_behind(view, view.primary)):
-            return behind
         if entry is None and policy.missing_old is MissingOld.BLOCK:
+            if behind := store_behind(view, view.primary):
+                return behind
             message = f"the store does not hold key material {short(material)}: no copy would be left to repair the key"
             way = "adopt it (mrk adopt NAME FILE), or set `missing_old: allow` and keep your own copy safe"
             found.append(Block(Reason.STORE_LACKS, message, way))

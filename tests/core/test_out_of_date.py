@@ -27,7 +27,7 @@ from core_building import (
 )
 
 from orchestrator import checks
-from orchestrator.model import STORE, Failed, Policy, Region, Replicate, Streak, View, name_of
+from orchestrator.model import STORE, Failed, MissingOld, Policy, Region, Replicate, Streak, View, name_of
 from orchestrator.stages import primary_imported, proof_of, settled
 from workflows.repair import restored
 from workflows.replicate import replicated
@@ -58,6 +58,7 @@ def test_a_rotation_looks_at_the_store_again_before_it_says_that_the_store_lacks
 
     assert [step.look for step in checks.store_holds(overtaken(view), Policy())] == [(STORE,)]  # type: ignore[union-attr]
     assert [str(step.reason) for step in checks.store_holds(view, Policy())] == ["store-lacks"]  # type: ignore[union-attr]
+    assert not checks.store_holds(overtaken(view), Policy(missing_old=MissingOld.ALLOW))
 
 
 def test_a_replication_looks_at_the_store_again_before_it_says_that_the_store_lacks_material() -> None:
