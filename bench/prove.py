@@ -35,7 +35,11 @@ DOCUMENT = ROOT / "docs" / "reliability.md"
 TESTS = {
     "crash": ["tests/crash"],
     "faults": ["tests/faults"],
-    "races": ["tests/races"],
+    "races": [
+        "tests/races",
+        "tests/stores/test_secret_store_processes.py",
+        "tests/stores/test_file_store_processes.py",
+    ],
     "lag": ["tests/properties/test_lag.py", "tests/properties/test_lagging_workflows.py"],
     "properties": ["tests/properties/test_any_state.py"],
     "switches": ["tests/properties/test_switches.py"],
@@ -107,7 +111,8 @@ CLAIMS = {
         "Two to eight processes on one store, separate stores, and other people: replicas made and scheduled for "
         "deletion, another primary, imports, rotations and deletions by hand, an abort; at every call of a run, "
         "before the call's effect and after it. Two real processes begin at every call of each other, four at every "
-        "third, eight at every ninth. No Region may be unusable for a while, either (`tests/races`).",
+        "third, eight at every ninth; eight deposit 200 names at once. No Region may be unusable for a while, either "
+        "(`tests/races`).",
     ),
     "lag": Claim(
         "Lag",

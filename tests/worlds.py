@@ -88,6 +88,8 @@ class World:
         self.identity.chmod(0o600)
         self.recipients = [str(ours.to_public()), str(self.recovery.to_public())]
         self.store = self.open_store()
+        self._clients: dict[str, Any] = {}
+        self._kms = KmsFactory(KmsOptions(self.endpoint_url, run_id="test"), self.clock.now, self.events.append)
 
     @property
     def store_uri(self) -> str:
@@ -102,10 +104,13 @@ class World:
 
     def client(self, region: str = REGIONS[0]) -> Any:
         """The stock boto3 client of a Region."""
-        return boto3.client("kms", region_name=region, endpoint_url=self.endpoint_url)
+        if region not in self._clients:
+            self._clients[region] = boto3.client("kms", region_name=region, endpoint_url=self.endpoint_url)
+        return self._clients[region]
 
     def kms(self) -> KmsFactory:
-        return KmsFactory(KmsOptions(self.endpoint_url, run_id="test"), self.clock.now, self.events.append)
+        """The clients of mrk: one set for all runs, as they take longer to make than a rotation takes."""
+        return self._kms
 
     def make_key(
         self, regions: Sequence[str] = REGIONS, *, deposited: bool = True, valid_to: datetime | None = None

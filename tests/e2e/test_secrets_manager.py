@@ -11,6 +11,7 @@ from e2e.machine import Machine
 from leaks import found_in
 from properties.fault_rules import RULES
 from secrets_server import SecretsServer, secrets_server
+from sizes import some
 from verdict import Count
 
 STORE = {"uri": "secretsmanager:us-east-1/mrk", "replica_regions": ["eu-west-1"]}
@@ -78,7 +79,7 @@ def test_a_rotation_with_its_store_in_secrets_manager_and_every_verb_of_the_stor
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("rules", ["lost replies", "throttled everywhere", "wrong bytes"])
+@pytest.mark.parametrize("rules", some(list(RULES), 1))
 def test_nothing_that_a_process_writes_or_prints_holds_the_material(
     away: InSecretsManager, record_property: Count, rules: str
 ) -> None:

@@ -16,7 +16,6 @@ from orchestrator.progress import Report
 from orchestrator.stores import Place, Wanted
 from orchestrator.stores.opening import open_file_store
 from orchestrator.stores.publish import PublishedFiles
-from quick import quick
 from sizes import some
 from verdict import Count, before, broken, tell
 from worlds import World
@@ -65,7 +64,6 @@ def disk(world: World) -> Disk:
     wanted = Wanted(world.clock.now, recipients=tuple(world.recipients), identity=world.identity)
     path, place = str(world.directory / "store"), Place("aws", "other")
     world.store = open_file_store(path, place, wanted, files=lambda root: PublishedFiles(root, made.at_step, made.sync))
-    quick(world)
     return made
 
 

@@ -17,7 +17,6 @@ from orchestrator.model import KeyArn
 from orchestrator.progress import Report
 from orchestrator.runner import GRACE
 from orchestrator.simulator import Simulator, serve
-from quick import quick
 from sizes import EVERYTHING, some
 from verdict import Before, Count, before, broken, tell
 from worlds import REGIONS, ManualClock, World
@@ -67,12 +66,6 @@ def met(world: World, case: str, expected: str | Sequence[str], fail: Callable[[
         if after.status != "finished":
             wrong.append(f"the run after it ended {after.status}: {after.message}")
     return [f"{case}: {one}" for one in wrong]
-
-
-@pytest.fixture
-def world(world: World) -> World:
-    """A world that is quick, as it runs often."""
-    return quick(world)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -160,7 +153,7 @@ def slow(tmp_path: Path, clock: ManualClock, executor: Executor) -> Iterator[Wor
     """A world in which time passes while a call is answered late."""
     simulator = Simulator(clock.epoch, lag="instant", sleep=clock.sleep)
     with serve(simulator) as served:
-        yield quick(World(simulator, served.endpoint_url, tmp_path, clock, executor))
+        yield World(simulator, served.endpoint_url, tmp_path, clock, executor)
 
 
 SLOW_ANSWER = timedelta(seconds=50)

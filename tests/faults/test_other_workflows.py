@@ -14,7 +14,6 @@ from kinds import KINDS, Kind
 from orchestrator.model import KeyArn
 from orchestrator.progress import Report
 from orchestrator.runner import GRACE
-from quick import quick
 from sizes import EVERYTHING, some
 from verdict import Count, Watch, before, broken, tell
 from worlds import World
@@ -83,7 +82,6 @@ def own_faults() -> list[tuple[str, str, str, Often]]:
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_fault_of_its_own_operations(world: World, record_property: Count, chunk: int) -> None:
-    quick(world)
     mine = some(own_faults(), 8)[chunk::CHUNKS]
     wrong = []
     for name, operation, fault, often in mine:
@@ -103,7 +101,6 @@ def test_every_operation_that_mrk_calls_is_tried() -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_any_one_call_may_fail(world: World, record_property: Count, name: str) -> None:
     """Calls are found in a clean run; each fails once, in each way."""
-    quick(world)
     kind = OTHERS[name]
     arn = kind.make(world)
     begun = len(world.simulator.calls)

@@ -15,7 +15,6 @@ from orchestrator.errors import Exit, StoreError, UsageError
 from orchestrator.journal import Header, Journal
 from orchestrator.model import EntryName, ImportType
 from orchestrator.ports import WrappingAlgorithm
-from quick import quick
 from sizes import EVERYTHING
 from verdict import Count, before, broken, held, tell
 from workflows.cli import invoke
@@ -136,7 +135,6 @@ def test_a_key_whose_store_is_spoilt_is_blocked_or_failed_and_keeps_its_promises
 ) -> None:
     """In mid-rotation: whatever file of the store is spoilt, nothing is rotated that cannot be read back."""
     inputs, wrong = (60 if EVERYTHING else 4), []
-    quick(world)
     for seed in range(inputs):
         dice = drawn("rotation", seed)
         arn = world.make_key()

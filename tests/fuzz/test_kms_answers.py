@@ -21,7 +21,6 @@ from orchestrator.model import ImportType, KeyArn, KeyState, MaterialId, Materia
 from orchestrator.ports import ImportParameters, KmsPort, WrappingAlgorithm
 from orchestrator.progress import Report
 from orchestrator.simulator import Simulator, serve
-from quick import quick
 from sizes import EVERYTHING
 from verdict import Count, before, broken, tell
 from worlds import ManualClock, World
@@ -190,7 +189,7 @@ def test_one_spoiled_answer_in_another_workflow_breaks_no_promise(
     wrong: list[str] = []
     simulator = Lying(clock.epoch, lag="instant")
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
-        world = quick(World(simulator, served.endpoint_url, tmp_path, clock, threads))
+        world = World(simulator, served.endpoint_url, tmp_path, clock, threads)
         policy = replace(world.policy, deadline=timedelta(minutes=30), poll=timedelta(seconds=30))
         for seed in range(inputs):
             dice = drawn(operation, seed)
@@ -219,7 +218,7 @@ def test_one_spoiled_answer_in_a_rotation_breaks_no_promise(
     wrong: list[str] = []
     simulator = Lying(clock.epoch, lag="instant")
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
-        world = quick(World(simulator, served.endpoint_url, tmp_path, clock, threads))
+        world = World(simulator, served.endpoint_url, tmp_path, clock, threads)
         policy = replace(world.policy, deadline=timedelta(minutes=5))
         for seed in range(inputs):
             dice = drawn(operation, seed)

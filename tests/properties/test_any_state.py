@@ -21,7 +21,6 @@ from orchestrator.model import Entry, EntryName, ImportType, KeyArn, MaterialId,
 from orchestrator.progress import Job, Report
 from orchestrator.settings import KeySettings
 from orchestrator.simulator import Call
-from quick import quick
 from sizes import EVERYTHING
 from verdict import Count, before, broken, held
 from workflows import jobs
@@ -210,14 +209,14 @@ Moving = list[tuple[str, int]]
 @pytest.fixture
 def playing(world: World, record_property: Count) -> Iterator[Playing]:
     examples: list[int] = []
-    yield quick(world), examples
+    yield world, examples
     record_property("examples", len(examples))
 
 
 @pytest.fixture
 def lagging(make_world: Callable[..., World], record_property: Count) -> Iterator[Playing]:
     examples: list[int] = []
-    yield quick(make_world(lag="aws-like")), examples
+    yield make_world(lag="aws-like"), examples
     record_property("examples", len(examples))
 
 

@@ -10,7 +10,6 @@ from kinds import KINDS, Kind
 from orchestrator.model import KeyArn
 from orchestrator.progress import Report
 from orchestrator.simulator import Call
-from quick import quick
 from sizes import some
 from verdict import Count, before, broken, tell
 from worlds import World
@@ -50,7 +49,7 @@ INTERRUPTED = some([(name, seed) for name in OTHERS for seed in SEEDS], 4)
 def test_it_ends_as_without(
     make_world: Callable[..., World], record_property: Count, name: str, also: Callable[[World], None], seed: int
 ) -> None:
-    world, kind = quick(make_world(lag="aws-like", seed=seed)), KINDS[name]
+    world, kind = make_world(lag="aws-like", seed=seed), KINDS[name]
     arn = kind.make(world)
     world.clock.advance(minutes=10)
     also(world)
@@ -73,7 +72,7 @@ def test_it_is_interrupted_anywhere_and_run_again(
     make_world: Callable[..., World], record_property: Count, name: str, seed: int
 ) -> None:
     """I6: stopped at a call that differs with the seed, and another run goes on at once."""
-    world, kind = quick(make_world(lag="aws-like", seed=seed)), KINDS[name]
+    world, kind = make_world(lag="aws-like", seed=seed), KINDS[name]
     arn = kind.make(world)
     world.clock.advance(minutes=10)
     earlier, runner, stop_at = before(world.simulator, arn), world.runner(), len(world.simulator.calls) + 5 + seed * 7

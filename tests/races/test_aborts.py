@@ -12,7 +12,6 @@ from test_runs import at_call, runner
 from orchestrator.model import KeyArn
 from orchestrator.progress import Job, Report
 from orchestrator.simulator import Call, Lag, Simulator, serve
-from quick import quick
 from sizes import every
 from verdict import Count, Watch, before, broken, tell
 from workflows.abort import abort
@@ -26,7 +25,7 @@ def world(tmp_path: Path, clock: ManualClock) -> Iterator[World]:
     """A world whose rotations take half a minute, so that there is a time in which one is under way."""
     simulator = Simulator(clock.epoch, lag=Lag.instant().with_rotation(30))
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
-        yield quick(World(simulator, served.endpoint_url, tmp_path, clock, threads))
+        yield World(simulator, served.endpoint_url, tmp_path, clock, threads)
 
 
 def rotating(world: World, arn: KeyArn) -> Job:

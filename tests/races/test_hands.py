@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError
 from orchestrator.model import EntryName, ImportType, KeyArn
 from orchestrator.progress import Report
 from orchestrator.simulator import Call, Lag, Simulator, serve
-from quick import quick
 from sizes import every
 from verdict import Count, Watch, before, broken, held, tell, untrue
 from worlds import REGIONS, ManualClock, World
@@ -120,7 +119,7 @@ def a_world(lag: Lag, directory: Path, clock: ManualClock, seed: int = 0) -> Ite
     directory.mkdir(exist_ok=True)
     simulator = Simulator(clock.epoch, lag=lag, seed=seed)
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
-        yield quick(World(simulator, served.endpoint_url, directory, clock, threads))
+        yield World(simulator, served.endpoint_url, directory, clock, threads)
 
 
 @pytest.fixture

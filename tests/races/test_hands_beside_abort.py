@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 
 from orchestrator.model import EntryName, ImportType, KeyArn, MaterialId, Region
 from orchestrator.simulator import Call, Lag, Simulator, serve
-from quick import quick
 from sizes import EVERYTHING, some
 from verdict import Count, Watch, before, broken, held, tell
 from workflows.abort import abort
@@ -52,7 +51,7 @@ def make(tmp_path: Path, clock: ManualClock) -> Iterator[MakeWorld]:
             served = opened.enter_context(serve(simulator))
             directory = tmp_path / str(len(list(tmp_path.iterdir())))
             directory.mkdir()
-            return quick(World(simulator, served.endpoint_url, directory, clock, threads))
+            return World(simulator, served.endpoint_url, directory, clock, threads)
 
         yield made
 

@@ -20,7 +20,6 @@ from orchestrator.ports import MaterialStore, WrappingAlgorithm
 from orchestrator.progress import Report
 from orchestrator.runner import Runner
 from orchestrator.simulator import Call
-from quick import quick
 from sizes import EVERYTHING, every, some
 from verdict import Count, before, broken, tell
 from worlds import World
@@ -114,7 +113,6 @@ def test_a_run_begins_and_ends_at_any_call_of_another(
     world: World, record_property: Count, moment: str, *, shared: bool
 ) -> None:
     numbers = every(range(1, 111), 5, 31, 62)
-    quick(world)
     wrong = [one for number in numbers for one in race(world, number, moment, shared=shared)]
     record_property("races_run", len(numbers))
     assert not wrong, tell(wrong)
@@ -126,7 +124,6 @@ PAIRS = [(a, b) for a in range(3, 100, 9) for b in range(4, 100, 9)]
 def test_a_run_is_interrupted_at_any_call_in_the_middle_of_another(world: World, record_property: Count) -> None:
     """Two halves of a rotation by one run, in the middle of another one."""
     pairs = some(PAIRS, 0) if EVERYTHING else [(31, 40), (8, 30)]
-    quick(world)
     wrong = [one for a, b in pairs for one in race(world, a, "before", shared=True, interrupted=b)]
     record_property("races_run", len(pairs))
     assert not wrong, tell(wrong)

@@ -21,7 +21,6 @@ from search_scenarios import (
     DEEP,
     NO_FAULT,
     QUICK,
-    REFUSED_ONCE,
     SLOW_LOOK,
     begun,
     expired,
@@ -60,11 +59,6 @@ def test_nothing_bad_can_happen_and_every_state_leads_to_an_end(scenario: Scenar
 
 def test_a_slow_look_at_the_primary_raises_no_false_alarm() -> None:
     Explorer(SLOW_LOOK).search()
-
-
-@pytest.mark.usefixtures("unmeasured")
-def test_material_that_was_deleted_and_imported_anew_is_not_called_foreign() -> None:
-    Explorer(REFUSED_ONCE).search()
 
 
 def without(stage: Stage) -> tuple[Stage, ...]:

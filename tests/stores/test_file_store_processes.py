@@ -19,6 +19,7 @@ from orchestrator.model import Entry, Receipt
 from orchestrator.stores.layout import Kind
 from orchestrator.stores.publish import STEPS, TEMPORARY
 from orchestrator.stores.store import Store
+from verdict import Count
 
 PROCESSES = 8
 NAMES = 50
@@ -29,9 +30,10 @@ BEFORE_LINK = ("folder", "created", "written", "synced")
 
 @pytest.mark.timeout(300)
 def test_of_8_processes_that_deposit_50_names_at_once_one_wins_each_and_all_get_its_bytes(
-    stand: FileStand, wrapping_key: WrappingKey
+    stand: FileStand, wrapping_key: WrappingKey, record_property: Count
 ) -> None:
     """I7, P1: put-if-absent between processes; told by unwrapping what each process wrapped."""
+    record_property("races_run", NAMES)
     stand.init()
     public_key = base64.b64encode(wrapping_key.public).decode()
     workers = [stand.worker(names=NAMES, public_key=public_key) for _ in range(PROCESSES)]
