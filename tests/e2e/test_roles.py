@@ -1,5 +1,7 @@
 """Roles: `aws.role_arn` and `--role-arn` against the simulator's STS, in an account that is not the caller's."""
 
+from typing import Any
+
 import pytest
 from machine import REGIONS, Machine
 
@@ -64,6 +66,21 @@ def test_a_role_that_expires_in_mid_run_is_assumed_again(machine: Machine) -> No
 
     assert len(sent(machine, "AssumeRole")[before:]) > 1
     assert sent(machine, "RotateKeyOnDemand") == [THEIRS]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"error": "ThrottlingException", "times": 2}, {"drop": "before", "times": 1}, {"drop": "after", "times": 2}],
+    ids=["throttled twice", "the request lost", "two replies lost"],
+)
+def test_an_sts_that_fails_for_a_moment_is_asked_again(theirs: Machine, fault: dict[str, Any]) -> None:
+    theirs.simulator.faults.add(operation="AssumeRole", **fault)
+    before = len(sent(theirs, "AssumeRole"))
+
+    theirs.run("mrk", "rotate", "payments", "--yes", "-q", "--role-arn", ROLE)
+
+    assert len(sent(theirs, "AssumeRole")[before:]) > fault["times"]
+    assert sent(theirs, "RotateKeyOnDemand") == [THEIRS]
 
 
 def test_a_role_that_may_not_be_assumed_is_told_and_nothing_is_changed(theirs: Machine) -> None:
