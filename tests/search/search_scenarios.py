@@ -332,7 +332,7 @@ DEEP: Mapping[Scenario, int] = {
     plain(2, ONE_LATE): 400_000,
     plain(2, Budget(1, 1, 0, 1)): 1_500_000,
     plain(2, Budget(1, 0, 1, 0)): 1_000_000,
-    plain(2, Budget(0, 1, 1, 1)): 1_000_000,
+    plain(2, Budget(0, 1, 1, 0)): 1_000_000,
     plain(2, NO_FAULT, a_policy(2, Proof.IDS_ONLY)): 200_000,
     three(0, ONE_CRASH): 300_000,
     three(0, ONE_LOST): 500_000,
