@@ -231,7 +231,8 @@ def discover(directory: Path, workflow: Workflow) -> list[Point]:
         return [*_kms_points(made.simulator.calls[begun:]), *_inner_points(directory / "calls.txt")]
 
 
-READS = ("Describe", "List", "Get", "Encrypt", "Decrypt", "Generate", "find", "entries", "wrap", "probe")
+_KMS_READS = ("Describe", "List", "Get", "Encrypt", "Decrypt", "Generate")
+READS = (*_KMS_READS, "find", "entries", "wrap", "probe", "withdrawn_at")
 """What changes nothing: to be killed after it is to be killed before it, as nothing is left of what was read."""
 
 
