@@ -6,7 +6,8 @@ tests that call a mutated function are run for each in a process of its own. Wha
 the hash of its function in build/prove/mutation/, so that a killed mutant is not tried again until its function
 changes; `--fresh` forgets that. Survivors are tried each time, as tests may have come that kill them.
 
-build/prove/mutation.json sums up what is known of all modules; survivors.toml says of a survivor why none can kill it.
+build/prove/mutation.json sums up what is known of all modules, and docs/mutation.md holds it as a table; survivors.toml
+says of a survivor why none can kill it.
 Exit code 1 where fewer than 9 of 10 are killed, or some were not tried.
 """
 
@@ -28,6 +29,9 @@ RESULTS = ROOT / "build" / "prove"
 KEPT = RESULTS / "mutation"
 ENVIRONMENT = Path(sys.prefix) / "mutation" / "bin" / "python"
 ENOUGH = 0.9
+DOCUMENT = ROOT / "docs" / "mutation.md"
+MEASURED = "## Measured"
+"""What follows this line of the document is written here."""
 
 Functions = dict[str, dict[str, Any]]
 """The functions of a module: of each the hash of its source and its mutants, which are told by what they change."""
@@ -55,6 +59,7 @@ def main() -> None:
             kept(module).write_text(json.dumps(functions, indent=1) + "\n")
     result = summed_up([module for module in every if kept(module).exists()], round(time.monotonic() - begun))
     (RESULTS / "mutation.json").write_text(json.dumps(result, indent=1) + "\n")
+    DOCUMENT.write_text(documented(DOCUMENT.read_text(), result))
     tell(result)
     sys.exit(bool(result["failed"]))
 
@@ -149,6 +154,34 @@ def summed_up(modules: list[str], seconds: int) -> dict[str, Any]:
         "numbers": sums,
     }
     return about | sums | {"score": round(score, 4), "modules": scores, "survivors": survivors}
+
+
+def documented(text: str, result: dict[str, Any]) -> str:
+    """Put the table of what was measured into the document."""
+    kept, _, _ = text.partition(MEASURED)
+    unexplained = sum(not survivor["reason"] for survivor in result["survivors"])
+    together = (
+        f"| together | {result['mutants']:,} | {result['killed']:,} | {result['score']:.1%} | {result['untried']:,} |"
+    )
+    lines = [
+        f"{MEASURED} ({result['at']}, commit {result['commit']})",
+        "",
+        f"Written by `make mutation`. Of the {len(result['survivors'])} survivors, {unexplained} have no reason in",
+        "`bench/mutation/survivors.toml`. A module's row is about the source as it was when it was last tried.",
+        "",
+        "| module | mutants tried | killed | | not tried |",
+        "|---|---|---|---|---|",
+        *(row(module, counts) for module, counts in result["modules"].items() if counts["mutants"] + counts["untried"]),
+        together,
+    ]
+    return kept + "\n".join(lines) + "\n"
+
+
+def row(module: str, counts: dict[str, int]) -> str:
+    """One module of the table."""
+    name, share = module.removesuffix(".py"), counts["killed"] / max(counts["mutants"], 1)
+    killed = f"{counts['killed']:,} | {share:.0%}" if counts["mutants"] else "– | –"
+    return f"| `{name}` | {counts['mutants']:,} | {killed} | {counts['untried']:,} |"
 
 
 def tell(result: dict[str, Any]) -> None:

@@ -345,6 +345,20 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ),
         [Act(ReinstateMaterial(name(), NOW))],
     ),
+    "the attempt before this one goes on after all": (
+        lambda: stages.primary_imported(
+            a_view(a_key(), first(), entry("a", "b"), entry(attempt=2)), a_run(a_goal(attempt=2))
+        ),
+        [
+            Block(
+                Reason.DISCARDED,
+                "attempt 1 of this rotation goes on after all: it was rotated in",
+                "run again: the next run goes on with it",
+                US,
+                person=False,
+            )
+        ],
+    ),
     "the note of a withdrawal cannot be read": (
         lambda: stages.primary_imported(
             a_view(store=replace(a_store(first(), entry()), withdrawn_problem="it is no JSON")), RUN

@@ -70,6 +70,14 @@ def test_a_replication_looks_at_the_store_again_before_it_says_that_the_store_la
     assert told(judged_by(replicated, view, a_run(goal))) == ["replicated: blocked", f"block: store-lacks in {US}"]
 
 
+def test_where_the_store_or_the_primary_was_not_seen_nothing_is_behind() -> None:
+    view = overtaken(a_view(a_key(ROTATED), first()))
+
+    assert checks.store_behind(view, view.primary)
+    assert not checks.store_behind(view, None)
+    assert not checks.store_behind(replace(view, store=None), view.primary)
+
+
 def test_the_region_that_lists_the_old_current_is_looked_at_again_though_it_confirmed_that_often_enough() -> None:
     """The primary was seen before a rotation, a replica after it: both are asked, not the replica alone."""
     view = a_view(a_key([current("a")], eu=ROTATED), first(), entry("a", "b"))
