@@ -42,16 +42,18 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Run the tests once without mutants, to know what each calls; then try every mutant."""
     task = json.loads(Path(os.environ["MRK_MUTANTS"]).read_text())
     alive: dict[str, list[str]] = task["mutants"]
+    turns = [slow for slow in (False, True) if LONGEST or not slow]
     with Path(task["results"]).open("a") as results:
-        for slow in (False, True):
+        for slow in turns:
             items = [item for item in session.items if kind(item) is slow]
-            if not items or not any(alive.values()) or (slow and not LONGEST):
+            if not items or not any(alive.values()):
                 continue
             callers = watched(items)
             dead = set()
             for mutant, verdict in verdicts(alive, callers, LONGEST if slow else None):
-                results.write(json.dumps([mutant, verdict]) + "\n")
-                results.flush()
+                if verdict != "survived" or slow is turns[-1]:  # what is alive before the last turn is not tried yet
+                    results.write(json.dumps([mutant, verdict]) + "\n")
+                    results.flush()
                 if verdict != "survived":
                     dead.add(mutant)
             alive = {function: [one for one in mutants if one not in dead] for function, mutants in alive.items()}
