@@ -1,0 +1,246 @@
+"""What `mrk run` finds to do, what it mends unattended, and when it may say that nothing is due (P5, P10)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from core_building import (
+    EU,
+    KEY,
+    NOW,
+    REGIONS,
+    US,
+    B,
+    a_goal,
+    a_key,
+    a_run,
+    a_view,
+    cannot_see,
+    current,
+    days,
+    entry,
+    first,
+    judged_by,
+    material,
+    name,
+    past,
+    told,
+)
+
+from orchestrator.goals import Pinned
+from orchestrator.model import (
+    STORE,
+    Block,
+    Goal,
+    Idle,
+    KeyState,
+    MaterialId,
+    Policy,
+    Reason,
+    Region,
+    RegionView,
+    Repair,
+    Step,
+    Wait,
+)
+from workflows.renew import renewable, whatever_expires
+from workflows.rotate import replaced_at_the_end
+from workflows.run import clean, repaired, whatever_is_wanted
+
+BOTH = [past("a"), current("b")]
+STORED = (first(), entry("a", "b", proven=True))
+NOT_DUE = Policy(rotate_every=timedelta(days=1000), expires=timedelta(days=300), renew_before=timedelta(days=30))
+MENDING = replace(NOT_DUE, repair=Repair.AUTO)
+LACKS_B = {"rows": [past("a"), current("b", imported=False)], "key_state": KeyState.PENDING_IMPORT}
+ENDS_SOON = [past("a"), current("b", valid_to=days(3))]
+
+
+def key(rows: Sequence[Any] = BOTH, **differing: Any) -> dict[Region, RegionView]:
+    return a_key(rows, **differing)
+
+
+def reasons(pinned: Pinned) -> list[str]:
+    assert isinstance(pinned, Sequence), pinned
+    return [str(step.reason) for step in pinned if isinstance(step, Block | Wait)]
+
+
+# ---- what is pinned -----------------------------------------------------------------------------------------------
+
+
+def test_a_rotation_that_is_due_is_pinned_away_from_current() -> None:
+    pinned = whatever_is_wanted(a_view(key(), *STORED), Policy())
+
+    assert isinstance(pinned, Goal)
+    assert (pinned.entry, pinned.renewing) == (name("b"), False)
+
+
+def test_nothing_is_pinned_where_nothing_is_due_and_all_is_well() -> None:
+    assert isinstance(whatever_is_wanted(a_view(key(), *STORED), NOT_DUE), Idle)
+    assert isinstance(whatever_is_wanted(a_view(key(), *STORED), MENDING), Idle)
+
+
+def test_what_a_region_lacks_is_told_or_pinned_as_the_owner_wants_it() -> None:
+    """P10: somebody may have deleted it on purpose."""
+    view = a_view(key(eu=LACKS_B), *STORED)
+
+    mended = whatever_is_wanted(view, MENDING)
+
+    assert set(reasons(whatever_is_wanted(view, NOT_DUE))) == {"material-missing"}
+    assert isinstance(mended, Goal)
+    assert (mended.entry, mended.renewing) == (name("a"), False)
+
+
+def test_what_expires_soon_is_pinned_as_a_renewal_whatever_repair_says() -> None:
+    pinned = whatever_is_wanted(a_view(key(eu=ENDS_SOON), *STORED), NOT_DUE)
+
+    assert isinstance(pinned, Goal)
+    assert (pinned.entry, pinned.renewing) == (name("a"), True)
+
+
+def test_a_key_that_never_had_material_is_told_as_such() -> None:
+    assert reasons(whatever_is_wanted(a_view(key([]), first()), MENDING)) == ["never-imported"]
+
+
+def test_a_member_that_came_after_the_proof_is_proven_where_nothing_else_is_due() -> None:
+    """P14: CURRENT was proven in two Regions, and there are three."""
+    held = entry("a", "b", proven=True, proven_in=frozenset({US, EU}))
+
+    pinned = whatever_is_wanted(a_view(key(), first(), held), NOT_DUE)
+
+    assert isinstance(pinned, Goal)
+    assert pinned.entry == name("a")
+
+
+# ---- what is mended in mid-run ------------------------------------------------------------------------------------
+
+
+def mended(view_of: dict[Region, RegionView], policy: Policy = MENDING, **goal: Any) -> list[str]:
+    """What the stage says."""
+    run = a_run(a_goal("b", policy=policy, **goal))
+    return told(judged_by(repaired, a_view(view_of, *STORED), run))[1:]
+
+
+def test_repair_is_the_owners_switch() -> None:
+    assert mended(key(eu=LACKS_B)) == ["import EXISTING b into eu-west-1"]
+    assert mended(key(eu=LACKS_B), NOT_DUE) == []
+
+
+def test_nothing_is_mended_while_a_rotation_is_under_way() -> None:
+    assert mended(key(eu=LACKS_B, us={"rotation_started_at": NOW})) == []
+
+
+def test_nothing_is_mended_where_the_members_changed_in_mid_run() -> None:
+    """P13."""
+    assert mended(key(eu=LACKS_B), members=frozenset({US, EU})) == []
+
+
+def test_a_region_that_has_all_again_is_waited_for_until_it_opens() -> None:
+    assert mended(key(eu={"key_state": KeyState.PENDING_IMPORT})) == ["wait: inconsistent in eu-west-1"]
+    assert mended(key()) == []
+
+
+def test_what_is_not_listed_yet_is_left_to_the_stages_that_follow() -> None:
+    assert mended(key(eu=[current("b")])) == []
+
+
+# ---- nothing is due -----------------------------------------------------------------------------------------------
+
+
+def judged(view_of: dict[Region, RegionView], **more: Any) -> list[Step]:
+    """What the last stage of `mrk run` says, of a run that replaced `a`."""
+    view = a_view(view_of, *STORED) if not more else a_view(view_of, *STORED, **more)
+    return list(clean(view, a_run(a_goal("a", policy=NOT_DUE, valid_to=days(300)))))
+
+
+def test_a_key_in_good_order_is_clean_though_the_run_has_replaced_what_it_pinned() -> None:
+    assert judged(key()) == []
+
+
+def test_what_was_not_seen_is_looked_at_before_a_key_is_called_clean() -> None:
+    """P5."""
+    assert judged(key(), failures=[cannot_see(STORE)]) == [
+        Wait(
+            Reason.ACCESS,
+            f"store cannot be looked at: no answer from {STORE}",
+            None,
+            timedelta(minutes=5),
+            look=(STORE,),
+        )
+    ]
+    assert judged(key(us=None)) == [Wait(Reason.LOOKING, f"looking at {US}", US, look=(US,))]
+
+
+def test_what_a_region_lacks_or_will_soon_lose_is_not_clean() -> None:
+    assert set(reasons(judged(key(eu=LACKS_B)))) == {"material-missing"}
+    assert told(judged_by(clean, a_view(key(eu=ENDS_SOON), *STORED), a_run(a_goal("a", policy=NOT_DUE)))) == [
+        "clean: going",
+        "import EXISTING b into eu-west-1",
+    ]
+
+
+# ---- renewing -----------------------------------------------------------------------------------------------------
+
+
+def test_a_renewal_is_pinned_as_such_and_says_when_there_is_none() -> None:
+    pinned = whatever_expires(a_view(key(eu=ENDS_SOON), *STORED), NOT_DUE)
+    idle = whatever_expires(a_view(key(), *STORED), NOT_DUE)
+
+    assert isinstance(pinned, Goal)
+    assert pinned.renewing is True
+    assert idle == Idle("nothing expires within 30d that the config gives longer")
+
+
+def test_nothing_is_called_renewed_before_every_region_was_seen() -> None:
+    assert whatever_expires(a_view(key(eu=None), *STORED), NOT_DUE) == [
+        Wait(Reason.LOOKING, f"looking at {EU}", EU, look=(EU,))
+    ]
+
+
+def test_what_is_renewed_in_mid_run_is_what_can_be_in_the_members_that_the_run_knows() -> None:
+    """P13; what cannot be is told at the end of the run."""
+    run = a_run(a_goal("b", policy=NOT_DUE, valid_to=days(300)))
+    others = a_run(a_goal("b", policy=NOT_DUE, valid_to=days(300), members=frozenset({US, EU})))
+    view = a_view(key(eu=ENDS_SOON), *STORED)
+    lacking = a_view(key(eu=[past("a", valid_to=days(3)), current("b", valid_to=days(3))]), STORED[1])
+
+    assert told(judged_by(renewable, view, run))[1:] == ["import EXISTING b into eu-west-1"]
+    assert renewable(view, others) == []
+    assert told(judged_by(renewable, lacking, run))[1:] == ["import EXISTING b into eu-west-1"]
+
+
+# ---- rotate --replaces --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [B, MaterialId(B[:8])])
+def test_what_a_person_named_and_is_current_still_was_not_replaced_yet(named: MaterialId) -> None:
+    """P4: a run finishes what is unfinished, and does no more; that is no success (I8)."""
+    stage = replaced_at_the_end(named)
+
+    assert list(stage(a_view(key(), *STORED), a_run())) == [
+        Block(
+            Reason.NOT_PROVEN,
+            "an earlier rotation was finished first: bbbbbbbb is CURRENT by it, and was not replaced yet",
+            f"run again: mrk rotate NAME --replaces {B}",
+            person=False,
+        )
+    ]
+
+
+def test_what_a_person_named_and_is_past_was_replaced() -> None:
+    assert list(replaced_at_the_end(material("a"))(a_view(key(), *STORED), a_run())) == []
+    assert list(replaced_at_the_end(B)(a_view(key([]), *STORED), a_run())) == []
+
+
+# ---- deadlines ----------------------------------------------------------------------------------------------------
+
+
+def test_a_goal_that_is_pinned_late_keeps_the_deadline_of_its_run_and_when_it_was_pinned() -> None:
+    """I10: the time that the first looks took is not added to it; from the pinning on, the run has watched."""
+    pinned = Goal(KEY, name(), US, frozenset(REGIONS), None, NOW + Policy().deadline, Policy())
+    goal = pinned.of_a_run_since(NOW - timedelta(minutes=5))
+
+    assert (goal.began, goal.pinned_at) == (NOW, NOW)
+    assert goal.deadline == NOW - timedelta(minutes=5) + Policy().deadline
+    assert replace(goal, pinned_at=None, deadline=pinned.deadline) == pinned
