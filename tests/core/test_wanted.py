@@ -54,7 +54,7 @@ STORED = (first(), entry("a", "b", proven=True))
 NOT_DUE = Policy(rotate_every=timedelta(days=1000), expires=timedelta(days=300), renew_before=timedelta(days=30))
 MENDING = replace(NOT_DUE, repair=Repair.AUTO)
 LACKS_B = {"rows": [past("a"), current("b", imported=False)], "key_state": KeyState.PENDING_IMPORT}
-ENDS_SOON = [past("a"), current("b", valid_to=days(3))]
+ENDS_SOON = [past("a"), current("b", valid_to=days(20))]
 
 
 def key(rows: Sequence[Any] = BOTH, **differing: Any) -> dict[Region, RegionView]:
