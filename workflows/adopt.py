@@ -11,6 +11,7 @@ from orchestrator import checks
 from orchestrator.goals import Pinned, full_id, predecessor
 from orchestrator.model import (
     ADOPTED,
+    STORE,
     Act,
     AdoptMaterial,
     Block,
@@ -31,10 +32,11 @@ from orchestrator.model import (
     Step,
     StoreView,
     View,
+    Wait,
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.stages import proof_of, proven, settled
+from orchestrator.stages import LAG, proof_of, proven, settled
 from workflows.repair import sound
 
 
@@ -61,10 +63,14 @@ def stages(source: Path) -> Sequence[Stage]:
 
 def accepted(view: View, run: Run) -> Sequence[Step]:
     """Let the primary say whose bytes these are: it accepts them only as the material that they are."""
-    entry = view.store.get(run.goal.entry) if view.store else None
-    row = _row(view, run.goal)
-    if entry is None or entry.linked is not None or row is None or view.primary is None:
+    if view.store is None or view.primary is None:  # a primary that cannot be seen has confirmed nothing (I8)
+        return [checks.not_seen(view, STORE if view.store is None else run.goal.primary)]
+    entry, row = view.store.get(run.goal.entry), _row(view, run.goal)
+    if entry is None or entry.linked is not None:
         return []
+    if row is None:
+        message = f"{view.primary.region} does not list the key material that is adopted"
+        return [Wait(Reason.INCONSISTENT, message, view.primary.region, LAG, look=(view.primary.region,))]
     if checks.refused(run, view.primary.arn, row.material_id):
         return _other_bytes(view, view.primary.region, entry, row)
     if closed := checks.importable(view.primary, healing=True):

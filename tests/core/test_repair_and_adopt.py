@@ -41,6 +41,7 @@ from orchestrator.model import (
     ImportType,
     KeyArn,
     KeyState,
+    LookFailure,
     MaterialId,
     MaterialRow,
     Policy,
@@ -252,6 +253,22 @@ def test_adopted_bytes_are_kept_first_then_proven_then_linked() -> None:
     assert adopting(FOREIGN, first()) == ["adopted: going", f"adopt {FILE} as a.1"]
     assert adopting(FOREIGN, first(), entry("a")) == ["accepted: going", "import EXISTING b into us-east-1"]
     assert adopting(FOREIGN, first(), entry("a", "b")) == ["done: finished"]
+
+
+@pytest.mark.parametrize("failure", [cannot_see(US), cannot_see(US, transient=False)])
+def test_nothing_is_called_adopted_while_the_primary_cannot_be_seen(failure: LookFailure) -> None:
+    """I8: only the primary's word says whose bytes they are, and whether they are CURRENT."""
+    view = a_view(a_key(BOTH, us=None), first(), entry("a", "b"), failures=[failure])
+
+    turn = deciding(view, a_run(), stages(FILE))
+
+    assert turn.stage == "accepted"
+    assert turn.status == ("going" if failure.transient else "failed")
+
+
+def test_nothing_is_called_adopted_that_the_primary_does_not_list() -> None:
+    """I8: a look may be late; and what was deleted in the meantime was never confirmed."""
+    assert adopting([current("a")], first(), entry("a")) == ["accepted: going", "wait: inconsistent in us-east-1"]
 
 
 def test_adopted_bytes_that_kms_refuses_are_set_aside_before_anything_is_told() -> None:
