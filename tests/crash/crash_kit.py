@@ -1,23 +1,19 @@
 """One machine for each crash: a key in 1 + 3 Regions, its store, and a process of `mrk` that is killed on its way."""
 
-import atexit
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from threading import Condition, Lock, Thread
+from threading import Lock
 from typing import Any
 
 from crash.dying import Offset
 from e2e.machine import Machine, Past
+from nursery import Forked, nursery
 from orchestrator.clock import SystemClock
 from orchestrator.model import EntryName, KeyArn
 from orchestrator.report.journal import Chain
@@ -27,7 +23,6 @@ from orchestrator.stores import Place, Wanted, init_store
 from verdict import Before, before, broken
 
 FOUR = ("us-east-1", "eu-west-1", "ap-southeast-2", "sa-east-1")
-_DYING = Path(__file__).with_name("dying.py")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,73 +59,6 @@ class Workflow:
     """Exit codes where the killed run had done everything, but could not say so."""
 
 
-class Forked:
-    """A process of `mrk`, forked from one that has imported everything; it is used as one of subprocess is."""
-
-    def __init__(self, nursery: "Nursery", pid: int, out: Path, err: Path) -> None:
-        self.pid = pid
-        self._nursery = nursery
-        self._files = (out, err)
-
-    @property
-    def returncode(self) -> int:
-        return self._nursery.ended[self.pid]
-
-    def communicate(self, timeout: float) -> tuple[str, str]:
-        """Wait for the end, and return what was printed."""
-        self._nursery.wait(self.pid, timeout)
-        out, err = (file.read_text() for file in self._files)
-        return out, err
-
-
-class Nursery:
-    """The process that all others are forked from, and how each of them has ended."""
-
-    def __init__(self) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        self._process = subprocess.Popen(
-            [sys.executable, str(_DYING)], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self._told, self._born = Condition(), Lock()
-        self._begun: list[int] = []
-        self.ended: dict[int, int] = {}
-        Thread(target=self._listen, daemon=True).start()
-        atexit.register(self._process.kill)
-
-    def start(self, asked: dict[str, Any]) -> Forked:
-        """Begin a process."""
-        with self._born:
-            number = len(self._begun)
-            assert self._process.stdin is not None
-            self._process.stdin.write(f"{json.dumps(asked)}\n")
-            self._process.stdin.flush()
-            with self._told:
-                assert self._told.wait_for(lambda: len(self._begun) > number, 30)
-            return Forked(self, self._begun[number], Path(asked["out"]), Path(asked["err"]))
-
-    def wait(self, pid: int, timeout: float) -> None:
-        with self._told:
-            assert self._told.wait_for(lambda: pid in self.ended, timeout), f"process {pid} has not ended"
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            pid, *code = map(int, line.split())
-            with self._told:
-                if code:
-                    self.ended[pid] = code[0]
-                else:
-                    self.ended.pop(pid, None)
-                    self._begun.append(pid)
-                self._told.notify_all()
-
-
-@cache
-def nursery() -> Nursery:
-    """One for each process of the tests."""
-    return Nursery()
-
-
 @dataclass
 class Hurried(Past):
     """The simulator's clock, moved along with that of `mrk`."""
@@ -150,21 +78,15 @@ class Scene:
     arn: KeyArn
     store: Any
     earlier: Before
-    _started: int = 0
 
     def start(self, workflow: Workflow, where: str = "-") -> Forked:
         """Start the command; `where` names the store or journal call that it dies at."""
-        self._started += 1
-        files = {name: str(self.machine.directory / f"{self._started}.{name}") for name in ("out", "err")}
-        about = {
-            "arguments": workflow.command,
+        mortal = {
             "where": where,
             "told": str(self.machine.directory / "calls.txt"),
             "offset": str(self.machine.directory / "offset") if workflow.hurried else "",
-            "cwd": str(self.machine.directory),
-            "environment": self.machine.environment,
         }
-        return nursery().start(about | files)
+        return nursery().start(workflow.command, self.machine.directory, self.machine.environment, mortal=mortal)
 
     def again(self, workflow: Workflow) -> tuple[int, str]:
         """Run it again to the end; return the exit code, and what was printed."""

@@ -1,21 +1,15 @@
-"""`mrk`, made to die or to tell, in a process of its own that is forked from this one, which has imported everything.
+"""`mrk`, made to die or to tell.
 
-Reads one JSON object a line: `arguments`, `where`, `told`, `offset`, `cwd`, `environment`, `out`, `err`. WHERE is `-`,
-or the name of a call with its number and the moment: `store.link:1:after`, `journal.write:7:torn`. The process kills
-itself there with SIGKILL, so that nothing of it is tidied up. TOLD gets one line for each call: its name. OFFSET is a
-file with seconds by which the clock is ahead of the real one: where a run has only to wait, it moves that instead;
-empty: it waits.
-
-Prints the number of each process as it begins, and again, with its exit code, when it has ended.
+WHERE is `-`, or the name of a call with its number and the moment: `store.link:1:after`, `journal.write:7:torn`. The
+process kills itself there with SIGKILL, so that nothing of it is tidied up. TOLD gets one line for each call: its name.
+OFFSET is a file with seconds by which the clock is ahead of the real one: where a run has only to wait, it moves that
+instead; empty: it waits.
 """
 
-import json
 import mmap
 import os
-import selectors
 import signal
 import struct
-import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -24,12 +18,9 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any, NoReturn
 
-import boto3  # noqa: F401 - not once in each process
-
 from orchestrator import compose, journal
 from orchestrator.clock import SystemClock
 from orchestrator.stores import open_store
-from workflows.cli import app, main  # noqa: F401 - see boto3
 
 
 def die() -> NoReturn:
@@ -125,8 +116,8 @@ def hurry(offset: Offset) -> None:
     SystemClock.now, SystemClock.receive = now, receive  # type: ignore[assignment, method-assign]
 
 
-def run(where: str, told: str, offset: str, arguments: list[str]) -> None:
-    """Be `mrk`, to the end or to the moment that was asked for."""
+def make_mortal(where: str, told: str, offset: str) -> None:
+    """Let this process live to the end, or to the moment that was asked for."""
     reaper = Reaper(where, Path(told))
     write = journal._write
 
@@ -142,61 +133,3 @@ def run(where: str, told: str, offset: str, arguments: list[str]) -> None:
         hurry(Offset(Path(offset)))
     compose.open_store = lambda *given, **named: DyingStore(open_store(*given, **named), reaper)  # type: ignore[assignment]
     journal._write = write_and_die
-    sys.argv = ["mrk", *arguments]
-    main()
-
-
-def become(asked: dict[str, Any]) -> NoReturn:
-    """In the forked process: what a shell does for a command, and then the command."""
-    os.chdir(asked["cwd"])
-    os.environ.clear()
-    os.environ.update(asked["environment"])
-    for number, (name, flags) in enumerate([(os.devnull, os.O_RDONLY), *((asked[n], _NEW) for n in ("out", "err"))]):
-        opened = os.open(name, flags, 0o600)
-        os.dup2(opened, number)
-        os.close(opened)
-    code = 1
-    try:
-        run(asked["where"], asked["told"], asked["offset"], asked["arguments"])
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-_MOMENT = 0.01
-
-
-def tell(line: str) -> None:
-    """Say something to who started this."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def serve() -> None:
-    """Fork a process for each line, and tell how each has ended, until there are no more lines."""
-    waiting, lines = selectors.DefaultSelector(), os.fdopen(os.dup(0), "rb", buffering=0)
-    waiting.register(lines, selectors.EVENT_READ)
-    alive: set[int] = set()
-    while True:
-        for _ in waiting.select(_MOMENT if alive else None):
-            line = lines.readline()
-            if not line:
-                return
-            if (child := os.fork()) == 0:
-                become(json.loads(line))
-            alive.add(child)
-            tell(f"{child}")
-        for child in list(alive):
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                alive.remove(child)
-                tell(f"{child} {os.waitstatus_to_exitcode(status)}")
-
-
-if __name__ == "__main__":
-    serve()

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from fatal_table import FATAL, Fatal
 
-from crash.crash_kit import nursery
 from crash.dying import Offset
 from e2e.machine import Machine, Past
+from nursery import nursery
 from orchestrator.model import KeyArn, Policy, Reason, Replicate
 from orchestrator.progress import Report
 from orchestrator.settings import KeySettings
@@ -43,18 +43,9 @@ def planned_by_command(world: World, arn: KeyArn, policy: Policy, *command: str)
     machine.write_config(payments=key)
     offset = Offset.make(directory / "offset")
     offset.add((world.clock.now() - datetime.now(UTC)).total_seconds())
-    process = nursery().start(
-        {
-            "arguments": [command[0], "payments", *command[1:], "--json"],
-            "where": "-",
-            "told": str(directory / "calls.txt"),
-            "offset": str(directory / "offset"),
-            "cwd": str(directory),
-            "environment": machine.environment,
-            "out": str(directory / "out"),
-            "err": str(directory / "err"),
-        }
-    )
+    mortal = {"where": "-", "told": str(directory / "calls.txt"), "offset": str(directory / "offset")}
+    words = [command[0], "payments", *command[1:], "--json"]
+    process = nursery().start(words, directory, machine.environment, mortal=mortal)
     out, err = process.communicate(timeout=100)
     assert out, err
     return process.returncode, set(reasons(json.loads(out)))
