@@ -265,6 +265,13 @@ def test_a_plan_of_looks_long_past_takes_everything_for_seen_now() -> None:
     assert steps(planned(view)) == ROTATION
 
 
+def test_a_plan_over_material_that_expires_in_a_year_is_the_whole_rotation() -> None:
+    """P10: whether it can be used is asked at the time that the plan has come to."""
+    view = a_view(a_key([current("a", valid_to=days(365))]))
+
+    assert steps(planned(view)) == ROTATION
+
+
 def test_a_plan_always_ends() -> None:
     """Where a stage would wait for ever, the deadline ends the plan; where that is far, a bound does."""
 
@@ -273,11 +280,15 @@ def test_a_plan_always_ends() -> None:
 
         return [Wait(Reason.SLOT, "never comes", EU, timedelta(days=9999), look=(EU,))]
 
-    def end(deadline: timedelta) -> str:
-        return predict([forever], a_view(), a_run(a_goal(deadline=NOW + deadline)), NOW).end.status
+    def plan(deadline: timedelta, poll: timedelta = timedelta(seconds=5)) -> Plan:
+        goal = a_goal(policy=Policy(poll=poll), deadline=NOW + deadline)
+        return predict([forever], a_view(), a_run(goal), NOW)
 
-    assert end(timedelta(minutes=30)) == "failed"
-    assert end(timedelta(days=9999)) == "going"
+    assert plan(timedelta(minutes=30)).end.status == "failed"
+    assert plan(timedelta(minutes=30), poll=timedelta(seconds=1)).end.status == "failed"
+    assert plan(timedelta(hours=2), poll=timedelta(minutes=1)).end.status == "failed"
+    far = plan(timedelta(days=9999))
+    assert (far.steps, far.end.status) == ((), "going")
 
 
 def test_memory_is_no_part_of_a_plan_but_is_respected() -> None:

@@ -3,7 +3,25 @@
 from dataclasses import replace
 
 import pytest
-from core_building import EU, KEY, NOW, US, A, B, a_key, a_store, a_view, cannot_see, entry, first, name, pending, seen
+from core_building import (
+    AP,
+    EU,
+    KEY,
+    NOW,
+    US,
+    A,
+    B,
+    a_key,
+    a_store,
+    a_view,
+    cannot_see,
+    current,
+    entry,
+    first,
+    name,
+    pending,
+    seen,
+)
 
 from orchestrator.effects import after, material_of, outcome
 from orchestrator.model import (
@@ -17,8 +35,11 @@ from orchestrator.model import (
     KeyArn,
     MarkProven,
     ProveRegion,
+    ReplicateKey,
     RotateOnDemand,
+    name_of,
     short,
+    touched,
 )
 from orchestrator.model.ids import is_alias, region_of
 
@@ -82,6 +103,26 @@ TARGETS = [
 def test_every_action_names_what_must_be_looked_at_after_it(action: object, target: str) -> None:
     """I4: nothing that was changed is acted upon before it was looked at again."""
     assert action.target == target  # type: ignore[attr-defined]
+    assert touched(action) == {target}  # type: ignore[arg-type]
+
+
+def test_after_a_replica_was_made_the_primary_is_looked_at_as_well() -> None:
+    """I4: its list of members has changed."""
+    assert touched(ReplicateKey(KEY, EU)) == {EU, US}
+
+
+def test_what_came_of_a_replica_of_one_primary_is_not_remembered_of_another() -> None:
+    """The same Region, after the primary has moved."""
+    assert name_of(ReplicateKey(KEY, EU)) == name_of(ReplicateKey(KEY, EU))
+    assert name_of(ReplicateKey(KEY, EU)) != name_of(ReplicateKey(KEY.within(AP), EU))
+
+
+def test_a_row_is_put_in_the_place_of_its_like_or_at_the_end() -> None:
+    """A Region lists each material once."""
+    view = seen(US, [current("a"), pending("b", imported=False)])
+
+    assert view.with_row(pending("b")).rows == (current("a"), pending("b"))
+    assert view.with_row(pending("c")).rows == (*view.rows, pending("c"))
 
 
 # ---- predictions about what is not there ------------------------------------------------------------------------

@@ -128,6 +128,7 @@ def test_two_entries_that_were_swapped_are_both_told(stand: FileStand, store: Ma
         ({"account": None}, "of no entry at all"),
         ({"key_material": "AAAA"}, "is not 32 bytes"),
         ({"key_material": "not base64!"}, "is not 32 bytes"),
+        ({"key_material": f"!{base64.b64encode(bytes(32)).decode()}"}, "is not 32 bytes"),
         ({"key_material": None}, "is not 32 bytes"),
     ],
 )
@@ -136,6 +137,45 @@ def test_an_entry_that_opens_but_is_not_what_it_should_be_is_told(
 ) -> None:
     stand.path().write_bytes(seal(stand, json.dumps({**payload(stand), **change}).encode()))
     assert_refused(store, problem)
+    assert_refused(store, str(stand.path()))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"version": 2}, "reads version 1; to mend it: use a newer release of mrk"),
+        ({"attempt": "1"}, "of no entry at all; to mend it: somebody copied or moved it: put each file back"),
+    ],
+)
+def test_an_entry_of_another_version_and_one_that_was_moved_are_mended_differently(
+    stand: FileStand, store: MaterialStore, change: dict[str, object], told: str
+) -> None:
+    """I9: neither way out helps the other."""
+    stand.path().write_bytes(seal(stand, json.dumps({**payload(stand), **change}).encode()))
+    found = store.find(FIRST)
+    assert found is not None
+    assert told in found.problem
+
+
+def test_an_entry_that_opens_but_has_no_key_material_is_told(stand: FileStand, store: MaterialStore) -> None:
+    fields = payload(stand)
+    del fields["key_material"]
+    stand.path().write_bytes(seal(stand, json.dumps(fields).encode()))
+    assert_refused(store, "is not 32 bytes")
+
+
+def test_an_entry_that_was_exchanged_while_it_was_deposited_is_told(stand: FileStand) -> None:
+    """P1: what is read back is what was written, or nothing is sent."""
+    stand.init()
+
+    def exchanges(step: str) -> None:
+        if step == "cleaned" and stand.path().exists():
+            other = {"key_material": base64.b64encode(bytes(32)).decode()}
+            stand.path().write_bytes(seal(stand, json.dumps({**payload(stand), **other}).encode()))
+
+    with pytest.raises(EntryError, match=f"^the entry {FIRST} reads back as other key material") as caught:
+        stand.stepping(exchanges).deposit(FIRST)
+    assert caught.value.hint.startswith("nothing was sent to KMS; the disk")
 
 
 @pytest.mark.parametrize("content", [b"", b"not json", b"\xff\xfe", b"[1]", b"[" * 99999, b"7"])
@@ -191,9 +231,12 @@ def test_a_file_of_another_owner_is_refused(stand: FileStand, store: MaterialSto
     """Giving a file away takes root; anyone else tries the claim on what is root's."""
     if os.geteuid() == 0:
         os.chown(stand.path(), 12345, 12345)
-        assert_refused(store, "belongs to user id 12345")
+        assert_refused(store, f"{stand.path()} belongs to user id 12345")
+        os.chown(stand.root, 12345, 12345)
+        with pytest.raises(StoreError, match=f"^{stand.root} belongs to user id 12345"):
+            stand.open()
     else:
-        with pytest.raises(StoreError, match="belongs to user id 0"):
+        with pytest.raises(StoreError, match=r"^/ belongs to user id 0"):
             open_store("file:/", PLACE, stand.settings())
 
 
@@ -209,13 +252,17 @@ def test_a_directory_behind_a_symbolic_link_is_not_followed(stand: FileStand, st
     folder = stand.path(EntryName(OTHER_KEY, None)).parent
     folder.rename(stand.folder / "elsewhere")
     folder.symlink_to(stand.folder / "elsewhere")
-    with pytest.raises(StoreError, match="is not a directory"):
+    with pytest.raises(StoreError, match="is not a directory") as caught:
         store.deposit(EntryName(OTHER_KEY, None))
+    assert caught.value.hint.startswith("a store keeps plain directories only")
     assert {entry.name for entry in store.entries()} == {FIRST, SECOND}
 
 
-@pytest.mark.parametrize("kind", ["directory", "pipe", "socket"])
-def test_what_is_no_plain_file_is_refused_at_once(stand: FileStand, store: MaterialStore, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [("directory", "a store keeps plain files"), ("pipe", "a store keeps plain files"), ("socket", "mend the cause")],
+)
+def test_what_is_no_plain_file_is_refused_at_once(stand: FileStand, store: MaterialStore, kind: str, way: str) -> None:
     """A pipe in the place of an entry must not stop the program."""
     path = stand.path()
     path.unlink()
@@ -226,13 +273,46 @@ def test_what_is_no_plain_file_is_refused_at_once(stand: FileStand, store: Mater
     else:
         os.mknod(path, stat.S_IFSOCK | 0o600)
     assert_refused(store, str(path))
+    found = store.find(FIRST)
+    assert found is not None
+    assert f"to mend it: {way}" in found.problem
 
 
-def test_a_lost_entry_with_marks_left_is_told_and_no_fresh_bytes_take_its_place(
+def test_a_file_in_the_place_of_a_directory_is_told_with_the_path_that_was_looked_at(
     stand: FileStand, store: MaterialStore
 ) -> None:
-    """P2: fresh bytes beside the link of lost ones would pass for the material that the key needs."""
+    """I6: what cannot be looked at is not taken for absent."""
+    folder = stand.path().parent
+    folder.rename(stand.folder / "elsewhere")
+    folder.write_text("")
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.problem.startswith(f"cannot look at {stand.path()}: Not a directory (ENOTDIR); to mend it: ")
+
+
+def test_an_entry_with_several_problems_tells_them_one_after_the_other(stand: FileStand, store: MaterialStore) -> None:
     store.link(FIRST, MATERIAL_A)
+    stand.path(FIRST, Kind.LINK).write_text("")
+    stand.path().write_bytes(b"")
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.problem.startswith(str(stand.path(FIRST, Kind.LINK)))
+    assert f"; {stand.path()} is empty" in found.problem
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        pytest.param(lambda store: store.link(FIRST, MATERIAL_A), id="link"),
+        pytest.param(lambda store: store.keep_probe(FIRST, b"probe"), id="probe"),
+        pytest.param(lambda store: store.mark_proven(FIRST, {}), id="proven"),
+    ],
+)
+def test_a_lost_entry_with_a_mark_left_is_told_and_no_fresh_bytes_take_its_place(
+    stand: FileStand, store: MaterialStore, mark: Callable[[MaterialStore], None]
+) -> None:
+    """P2: fresh bytes beside the link of lost ones would pass for the material that the key needs."""
+    mark(store)
     stand.path().unlink()
     assert_refused(store, f"{stand.path()} is missing")
     assert not stand.path().exists()
@@ -249,8 +329,9 @@ def test_a_note_of_a_withdrawal_that_cannot_be_read_is_told(
     """P6: as if there were none, new material would be imported too soon."""
     store.withdraw(FIRST)
     stand.path(FIRST, Kind.WITHDRAWN).write_text(content)
-    with pytest.raises(EntryError, match="is not a mark 'withdrawn'"):
+    with pytest.raises(EntryError, match="is not a mark 'withdrawn'") as caught:
         store.withdrawn_at(FIRST)
+    assert caught.value.hint.startswith("put the file back")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", "[" * 99999, '{"mark": "link", "version": 9}'])
@@ -279,7 +360,8 @@ def test_a_mark_copied_from_another_entry_is_told_with_both_names(
     found = store.find(FIRST)
     assert found is not None
     assert found.receipt is None
-    assert f"stands beside {FIRST}, but says that it belongs to {SECOND}" in found.problem
+    problem = f"stands beside {FIRST}, but says that it belongs to {SECOND}; to mend it: somebody copied or moved it"
+    assert problem in found.problem
 
 
 def test_a_mark_under_another_marks_name_is_told(stand: FileStand, store: MaterialStore) -> None:
@@ -291,25 +373,56 @@ def test_a_mark_under_another_marks_name_is_told(stand: FileStand, store: Materi
     assert "is not a mark 'discarded'" in found.problem
 
 
+@pytest.mark.parametrize(("source", "copy"), [(1, 2), (2, 1)])
 @pytest.mark.parametrize("kind", [Kind.DISCARDED, Kind.REINSTATED])
-def test_a_mark_copied_to_a_later_turn_is_told(stand: FileStand, store: MaterialStore, kind: Kind) -> None:
+def test_a_mark_copied_to_another_turn_is_told(
+    stand: FileStand, store: MaterialStore, kind: Kind, source: int, copy: int
+) -> None:
     """P9: a copy of an old discard must not give the attempt up, nor an old reinstatement take a discard back."""
     for _ in range(2):
         store.discard(FIRST, NOW)
         store.reinstate(FIRST, NOW)
-    path_of(stand.root, FIRST, kind, 2).write_bytes(stand.path(FIRST, kind).read_bytes())
+    place = path_of(stand.root, FIRST, kind, copy)
+    place.write_bytes(path_of(stand.root, FIRST, kind, source).read_bytes())
     found = store.find(FIRST)
     assert found is not None
     assert found.receipt is None
-    assert f"{kind.label}.2.json says that it is of turn 1" in found.problem
+    problem = f"{place} says that it is of turn {source}: somebody copied it; to mend it: put the file back"
+    assert problem in found.problem
 
 
-def test_a_mark_without_its_field_is_told(stand: FileStand, store: MaterialStore) -> None:
+def test_a_mark_that_names_no_turn_is_of_the_first(stand: FileStand, store: MaterialStore) -> None:
+    store.withdraw(FIRST)
+    store.withdraw(FIRST)
+    for turn in (1, 2):
+        path = path_of(stand.root, FIRST, Kind.WITHDRAWN, turn)
+        mark = json.loads(path.read_text())
+        del mark["turn"]
+        path.write_text(json.dumps(mark))
+    with pytest.raises(EntryError, match=r"withdrawn\.2\.json says that it is of turn 1"):
+        store.withdrawn_at(FIRST)
+    path.unlink()
+    assert store.withdrawn_at(FIRST) == NOW
+
+
+def test_every_entry_and_every_mark_says_when_it_was_made(stand: FileStand, store: MaterialStore) -> None:
+    """For people: no decision needs it of all of them."""
+    mark_all(store, FIRST)
+    store.withdraw(FIRST)
+    marks = [kind for kind in Kind if kind is not Kind.ENTRY]
+    times = {kind: json.loads(stand.path(FIRST, kind).read_text()).get("at") for kind in marks}
+    assert times == dict.fromkeys(marks, NOW.isoformat())
+    assert payload(stand)["created_at"] == NOW.isoformat()
+
+
+@pytest.mark.parametrize("wrong", ["not base64!", "AAAA!", 5, None])
+def test_a_mark_without_its_field_is_told(stand: FileStand, store: MaterialStore, wrong: object) -> None:
     store.keep_probe(FIRST, b"probe")
     path = stand.path(FIRST, Kind.PROBE)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "ciphertext": "not base64!"}))
-    with pytest.raises(EntryError, match="no proper field 'ciphertext'"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ciphertext": wrong}))
+    with pytest.raises(EntryError, match="no proper field 'ciphertext'") as caught:
         store.probe(FIRST)
+    assert caught.value.hint.startswith("put the file back")
 
 
 def test_a_time_without_its_zone_is_told(stand: FileStand, store: MaterialStore) -> None:

@@ -201,6 +201,19 @@ def test_a_store_whose_disk_went_away_is_not_taken_for_an_empty_one(stand: FileS
         store.find(FIRST)
 
 
+def test_a_store_below_a_file_is_told_with_the_path_that_was_looked_at(stand: FileStand, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    root = tmp_path / "file" / "store"
+    with pytest.raises(StoreError, match=rf"^cannot look at {root}: Not a directory \(ENOTDIR\)") as caught:
+        open_store(f"file:{root}", PLACE, stand.settings())
+    assert caught.value.hint.startswith("a file stands where a directory of the store should be")
+
+
+def test_a_store_shows_which_directory_it_is(stand: FileStand) -> None:
+    """For whoever reads a trace."""
+    assert repr(str(stand.root)) in repr(stand.init())
+
+
 def test_a_machine_without_an_identity_wraps_what_it_deposited_itself(
     stand: FileStand, wrapping_key: WrappingKey
 ) -> None:

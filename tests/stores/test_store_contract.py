@@ -131,6 +131,16 @@ def test_every_hybrid_wrap_takes_a_fresh_aes_key(any_stand: Stand, wrapping_key:
     assert len(blobs) == 3
 
 
+def test_a_wrap_without_an_aes_key_takes_nothing_from_the_source_of_randomness(
+    any_stand: Stand, wrapping_key: WrappingKey
+) -> None:
+    source = Bytes()
+    store = any_stand.init(random_bytes=source)
+    store.deposit(FIRST)
+    store.wrap(FIRST, wrapping_key.public, OAEP)
+    assert source.calls == 1
+
+
 def test_a_wrap_of_what_is_not_there_is_refused_with_a_hint(store: MaterialStore, wrapping_key: WrappingKey) -> None:
     """I9."""
     with pytest.raises(EntryError, match="there is no entry") as caught:
@@ -157,8 +167,9 @@ def test_another_id_for_linked_bytes_is_refused_and_the_first_stays(store: Mater
     """P2: one entry's bytes have one id."""
     store.deposit(FIRST)
     store.link(FIRST, MATERIAL_A)
-    with pytest.raises(EntryError, match=f"{MATERIAL_A} already, and not to {MATERIAL_B}"):
+    with pytest.raises(EntryError, match=f"{MATERIAL_A} already, and not to {MATERIAL_B}") as caught:
         store.link(FIRST, MATERIAL_B)
+    assert caught.value.hint.startswith("one entry's bytes have one id: CloudTrail tells")
     assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), linked=MATERIAL_A)
 
 
@@ -194,6 +205,13 @@ def test_an_entry_is_marked_proven_once_and_for_all(
     for named in marks:
         store.mark_proven(FIRST, {"regions": named, "at": NOW})
     assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), proven=True, proven_in=frozenset(regions))
+
+
+def test_an_entry_is_proven_by_evidence_that_names_no_regions(store: MaterialStore) -> None:
+    """I6."""
+    store.deposit(FIRST)
+    store.mark_proven(FIRST, {})
+    assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), proven=True)
 
 
 def test_a_discarded_attempt_keeps_its_bytes_and_its_first_mark(any_stand: Stand, wrapping_key: WrappingKey) -> None:
@@ -280,6 +298,14 @@ def test_what_was_withdrawn_from_kms_is_noted_each_time_with_or_without_an_entry
     assert any_stand.open().find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
 
 
+def test_the_latest_withdrawal_counts(any_stand: Stand) -> None:
+    """P6: new material waits from then on."""
+    any_stand.init().withdraw(FIRST)
+    later = NOW + timedelta(hours=1)
+    any_stand.open(clock_now=lambda: later).withdraw(FIRST)
+    assert any_stand.open().withdrawn_at(FIRST) == later
+
+
 @pytest.mark.parametrize(
     "mark",
     [
@@ -291,7 +317,7 @@ def test_what_was_withdrawn_from_kms_is_noted_each_time_with_or_without_an_entry
     ],
 )
 def test_nothing_is_marked_that_is_not_there(store: MaterialStore, mark: Callable[[MaterialStore], None]) -> None:
-    with pytest.raises(EntryError, match="there is no entry"):
+    with pytest.raises(EntryError, match=f"^there is no entry {FIRST}: "):
         mark(store)
     assert store.find(FIRST) is None
 
@@ -314,8 +340,9 @@ def test_other_bytes_are_not_adopted_over_an_entry(
     source.write_bytes(Bytes().nth(5))
     store.deposit(FIRST)
     material = wrapping_key.material(store)
-    with pytest.raises(EntryError, match="other key material"):
+    with pytest.raises(EntryError, match="other key material") as caught:
         store.adopt(FIRST, source)
+    assert caught.value.hint.startswith("nothing was changed; check which material the file is")
     assert wrapping_key.material(store) == material
 
 
@@ -372,8 +399,9 @@ def test_a_store_stamped_for_another_place_does_not_open(any_stand: Stand, other
 def test_a_key_of_another_partition_gets_nothing_from_a_store(store: MaterialStore, wrapping_key: WrappingKey) -> None:
     """P12."""
     name = EntryName(KeyIdentity("aws-cn", KEY.account, KEY.key_id), None)
-    with pytest.raises(StoreError, match="aws-cn"):
+    with pytest.raises(StoreError, match="aws-cn") as caught:
         store.deposit(name)
+    assert caught.value.hint.startswith("each partition has its own store: make one with mrk store init")
     with pytest.raises(StoreError, match="aws-cn"):
         store.wrap(name, wrapping_key.public, OAEP)
 
