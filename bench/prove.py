@@ -92,8 +92,8 @@ CLAIMS = {
         "HTTP, real processes",
         "`mrk` as a real process over four Regions, killed with -9, in each workflow: at every call of KMS and of the "
         "store; where the call changes anything, before it has its effect and after that; and in the middle of every "
-        "line of a rotation's journal. Then run again; an adoption that was cut short is finished by `mrk run` "
-        "(`tests/crash`).",
+        "line of a rotation's journal; a rotation under lagging reads, too. Then run again; an adoption that was cut "
+        "short is finished by `mrk run` (`tests/crash`).",
     ),
     "faults": Claim(
         "Fault matrix",

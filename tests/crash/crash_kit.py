@@ -51,6 +51,8 @@ class Workflow:
     run: dict[str, Any] = field(default_factory=dict)
     hurried: bool = True
     """Whether time passes at once while a run waits; else it is real, and a rotation takes 0.3 s."""
+    lag: str = "instant"
+    """How reads lag; `aws-like` as was measured of AWS, and flapping."""
     deposited: bool = True
     """Whether the store has the material of the key, proven."""
     again: tuple[int, ...] = (0,)
@@ -110,10 +112,10 @@ def scene(directory: Path, workflow: Workflow) -> Iterator[Scene]:
     """A machine with one key, made two days ago, whose material is in the store."""
     directory.mkdir()
     past = Hurried(days=2, offset=Offset.make(directory / "offset"))
-    simulator = Simulator(past, lag="instant", rotation_seconds=8 if workflow.hurried else 0.3)
+    simulator = Simulator(past, lag=workflow.lag, rotation_seconds=8 if workflow.hurried else 0.3)
     with serve(simulator) as served:
         machine = Machine(directory, served.endpoint_url, simulator, past)
-        arn_text, file = machine.make_key_quickly(FOUR)
+        arn_text, file = machine.make_key_quickly(FOUR, minutes=0 if workflow.lag == "instant" else 10)
         arn = KeyArn.parse(arn_text)
         times = {"poll": "5s", "deadline": "30m"} if workflow.hurried else {"poll": "200ms", "deadline": "60s"}
         run = {"looks": 2, "journal": str(directory / "runs")}

@@ -59,6 +59,7 @@ REPLICATE = {"replicate": "auto", "regions": [*FOUR, "ca-central-1"]}
 
 WORKFLOWS = {
     "rotate": (Workflow("rotate", ("rotate", "payments", "--yes"), done=(4,)), 8),
+    "rotate under lag": (Workflow("rotate", ("rotate", "payments", "--yes"), done=(4,), lag="aws-like"), 2),
     "run": (Workflow("run", ("run", "payments")), 2),
     "abort": (
         Workflow("abort", ("abort", "payments", "--yes"), rotations=0, prepare=begin, run={"poll": "60s"}),

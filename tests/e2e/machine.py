@@ -137,15 +137,23 @@ class Machine:
         self.write_config(**{name: {"arn": arn, "regions": list(regions), "rotate_every": "90d"}})
         return arn, material
 
-    def make_key_quickly(self, regions: Sequence[str] = REGIONS, name: str = "payments") -> tuple[str, Path]:
-        """Make the same key in this process: for tests that are about something else."""
-        client = self.client(regions[0])
+    def make_key_quickly(
+        self, regions: Sequence[str] = REGIONS, name: str = "payments", minutes: float = 0
+    ) -> tuple[str, Path]:
+        """Make the same key in this process, for tests that are about something else.
+
+        After each change so many minutes pass, as reads may lag.
+        """
+        client, day = self.client(regions[0]), 24 * 60
         arn = client.create_key(Origin="EXTERNAL", MultiRegion=len(regions) > 1)["KeyMetadata"]["Arn"]
         material = self.directory / f"{name}.bin"
         material.write_bytes(os.urandom(32))
+        self.past.days -= minutes / day
         self.import_quickly(arn, material, "NEW_KEY_MATERIAL", regions[0])
         for region in regions[1:]:
+            self.past.days -= minutes / day
             client.replicate_key(KeyId=arn, ReplicaRegion=region)
+            self.past.days -= minutes / day
             self.import_quickly(arn.replace(regions[0], region), material, "EXISTING_KEY_MATERIAL", region)
         self.write_config(**{name: {"arn": arn, "regions": list(regions), "rotate_every": "90d"}})
         return arn, material
