@@ -1,6 +1,7 @@
 """What abort, repair, renew and run say, to the word: what is waited for and until when, and who must do what (I9)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from core_building import (
     KEY,
     NOW,
     POLICY,
+    REGIONS,
     US,
     A,
     B,
@@ -18,6 +20,7 @@ from core_building import (
     a_goal,
     a_key,
     a_run,
+    a_store,
     a_view,
     current,
     days,
@@ -26,12 +29,16 @@ from core_building import (
     name,
     past,
     pending,
+    settled_everywhere,
 )
 
 from orchestrator.model import (
     STORE,
     Act,
     Block,
+    DeletePendingMaterial,
+    DiscardMaterial,
+    Entry,
     EntryName,
     Goal,
     Idle,
@@ -40,7 +47,10 @@ from orchestrator.model import (
     KeyState,
     Policy,
     Reason,
+    RegionView,
+    ReinstateMaterial,
     Repair,
+    Replicate,
     Run,
     Step,
     Streak,
@@ -50,11 +60,13 @@ from orchestrator.model import (
 from workflows import abort, renew, repair, run
 
 LAG, ROTATION = timedelta(minutes=3), timedelta(minutes=15)
-SECOND = timedelta(seconds=1)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 BEGUN, ROTATED_IN = (current("a"), pending("b")), (past("a"), current("b"))
 GIVEN_UP = entry("a", "b", discarded_at=NOW - ROTATION)
 QUIET = {"quiet": Streak(3, NOW)}
 RUN = a_run()
+TWO = frozenset({US, EU})
+REPLICATING = Policy(regions=frozenset(REGIONS), replicate=Replicate.AUTO)
 
 
 def seen(rows: Sequence[Any] = BEGUN, entries: Sequence[Any] = (first(), GIVEN_UP), **differing: Any) -> View:
@@ -65,7 +77,17 @@ def seen(rows: Sequence[Any] = BEGUN, entries: Sequence[Any] = (first(), GIVEN_U
 def giving_up(*, named: Any = None, began: Any = NOW, watching: Any = None, **memory: Any) -> Run:
     """A run that gives up the first attempt to replace `a`, or what a person named; `watching` since then."""
     goal = a_goal(aborting=True, named=named, deadline=began + POLICY.deadline, pinned_at=watching)
-    return a_run(goal, **memory)
+    return a_run(replace(goal, entry=name(None)) if named else goal, **memory)
+
+
+def marked(linked: str | None = None, ago: timedelta = LAG) -> tuple[Entry, ...]:
+    """What the store holds where the first attempt to replace `a` was given up so long ago."""
+    return first(), entry("a", linked, discarded_at=NOW - ago)
+
+
+def closed(**row: Any) -> RegionView:
+    """A Region that says PendingImport, with such a row."""
+    return a_key([current("a", **row)], eu={"key_state": KeyState.PENDING_IMPORT})[EU]
 
 
 def waiting(reason: Reason, message: str, at_most: timedelta, *look: str) -> list[Step]:
@@ -131,6 +153,48 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ),
         [],
     ),
+    "another run may just have put what is pending into the store": (
+        lambda: abort.owned(
+            a_view(a_key(BEGUN), store=a_store(first(), entry("a", "c", discarded_at=NOW), seen_at=NOW - SECOND)),
+            giving_up(),
+        ),
+        [Wait(Reason.LOOKING, "looking whether another run has put it into the store", None, LAG, look=(STORE,))],
+    ),
+    "what is pending is not known to be ours": (
+        lambda: abort.owned(seen(entries=marked()), giving_up()),
+        [Act(ImportMaterial(KEY, name(), ImportType.EXISTING, B, None))],
+    ),
+    "what is pending is not known to be ours, and has lost its bytes": (
+        lambda: abort.owned(seen([current("a"), pending("b", valid_to=days(-1))], marked()), giving_up()),
+        [Act(ImportMaterial(KEY, name(), ImportType.EXISTING, B, None))],
+    ),
+    "what is pending is not known to be ours, and the primary cannot be used": (
+        lambda: abort.owned(seen(entries=marked(), us={"key_state": KeyState.PENDING_IMPORT}), giving_up()),
+        [Act(ImportMaterial(KEY, name(), ImportType.EXISTING, B, None))],
+    ),
+    "what is pending is not known to be ours, while a rotation shows": (
+        lambda: abort.owned(seen(entries=marked(), us={"rotation_started_at": NOW}), giving_up()),
+        [],
+    ),
+    "ours was rotated in, and is marked as given up": (
+        lambda: abort.rescued(seen(ROTATED_IN, marked("b")), giving_up()),
+        [Act(ReinstateMaterial(name(), NOW))],
+    ),
+    "an attempt that the store does not have": (
+        lambda: [
+            *abort.rescued(seen(entries=(first(),)), giving_up()),
+            *abort.withdrawn(seen(entries=(first(),)), RUN),
+        ],
+        [],
+    ),
+    "an attempt without a mark": (
+        lambda: abort.discarded(seen(entries=(first(), entry("a", "b"))), giving_up()),
+        [Act(DiscardMaterial(name(), NOW))],
+    ),
+    "what a person named is of no attempt": (
+        lambda: abort.discarded(seen(entries=(first(),)), giving_up(named=B)),
+        [],
+    ),
     "15 minutes since the mark are not over": (
         lambda: abort.quiet(seen(entries=(first(), entry("a", "b", discarded_at=NOW))), giving_up(**QUIET)),
         waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 08:15 UTC", 2 * ROTATION),
@@ -142,6 +206,20 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     "this run has not watched for 15 minutes": (
         lambda: abort.quiet(seen(), giving_up(watching=NOW - ROTATION + SECOND, **QUIET)),
         waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 08:00 UTC", 2 * ROTATION),
+    ),
+    "this run has not watched for 15 minutes since a sign that came before it": (
+        lambda: abort.quiet(
+            seen(), giving_up(watching=NOW - ROTATION + SECOND, rotation_seen=NOW - ROTATION - SECOND, **QUIET)
+        ),
+        waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 08:00 UTC", 2 * ROTATION),
+    ),
+    "a mark from an hour ahead, as far as a clock may be wrong": (
+        lambda: abort.quiet(seen(entries=marked("b", -HOUR)), giving_up(watching=NOW - ROTATION, **QUIET)),
+        waiting(Reason.ROTATING, "waiting until no rotation can be under way: not before 09:15 UTC", 2 * ROTATION),
+    ),
+    "a mark from later than any clock can say": (
+        lambda: abort.quiet(seen(entries=marked("b", -HOUR - SECOND)), giving_up(watching=NOW - ROTATION, **QUIET)),
+        [],
     ),
     "15 minutes are over": (lambda: abort.quiet(seen(), giving_up(watching=NOW - ROTATION, **QUIET)), []),
     "15 minutes since the run began are not over, where no mark tells": (
@@ -156,6 +234,22 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         lambda: abort.withdrawn(seen(us={"seen_at": NOW - timedelta(seconds=10, milliseconds=1)}), giving_up(**QUIET)),
         waiting(Reason.LOOKING, "a last look before the deletion", LAG),
     ),
+    "the look before the deletion is just new enough": (
+        lambda: abort.withdrawn(seen(us={"seen_at": NOW - timedelta(seconds=10)}), giving_up(**QUIET)),
+        [Act(DeletePendingMaterial(KEY, B, name()))],
+    ),
+    "what a person named is deleted as withdrawn from CURRENT": (
+        lambda: abort.withdrawn(seen(entries=(first(),)), giving_up(named=B, **QUIET)),
+        [Act(DeletePendingMaterial(KEY, B, name()))],
+    ),
+    "no CURRENT is listed, and what is deleted is withdrawn from what the run replaces": (
+        lambda: abort.withdrawn(seen([pending("b")]), giving_up(**QUIET)),
+        [Act(DeletePendingMaterial(KEY, B, name()))],
+    ),
+    "what is pending is not what is given up": (
+        lambda: abort.withdrawn(seen(entries=marked("c")), giving_up(**QUIET)),
+        [],
+    ),
     "an import may be on its way": (
         lambda: abort.gone(seen([current("a")], (first(), entry("a", discarded_at=NOW - LAG + SECOND))), giving_up()),
         waiting(
@@ -166,6 +260,25 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             EU,
             US,
         ),
+    ),
+    "no import can be on its way after 3 minutes": (
+        lambda: abort.gone(seen([current("a")], marked(ago=LAG)), giving_up(settled=settled_everywhere())),
+        [],
+    ),
+    "no import can be on its way of what was imported": (
+        lambda: abort.gone(seen([current("a")], marked("b", ago=SECOND)), giving_up(settled=settled_everywhere())),
+        [],
+    ),
+    "no import can be on its way of what a person named": (
+        lambda: abort.gone(seen([current("a")], (first(),)), giving_up(named=B, settled=settled_everywhere())),
+        [],
+    ),
+    "one Region was not looked at, and one confirmed nothing": (
+        lambda: abort.gone(seen([current("a")], eu=None), giving_up(settled={US: Streak(3, NOW)})),
+        [
+            Wait(Reason.SETTLING, f"{AP} confirmed 0 of 3 times that nothing is pending", AP, LAG, look=(AP,)),
+            Wait(Reason.LOOKING, f"looking at {EU}", EU, look=(EU,)),
+        ],
     ),
     "two Regions confirmed": (
         lambda: abort.gone(
@@ -219,6 +332,33 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
                 EU,
             )
         ],
+    ),
+    "repair has not seen the store": (
+        lambda: repair.sound(View(KEY, NOW, a_key(), None, {}), RUN),
+        [Wait(Reason.LOOKING, "looking at store", None, look=(STORE,))],
+    ),
+    "repair has seen no Region": (
+        lambda: repair.sound(a_view({}), RUN),
+        [Wait(Reason.LOOKING, f"looking at {US}", US, look=(US,))],
+    ),
+    "repair makes no replica but those that the run began with": (
+        lambda: repair.sound(a_view(a_key(regions=(US, EU))), a_run(a_goal(policy=REPLICATING, members=TWO))),
+        [
+            Block(
+                Reason.REGION_LACKING,
+                f"the config lists {AP}, but the key has no member there",
+                f"take {AP} out of `regions`; or replicate the key there: mrk repair NAME",
+                AP,
+            )
+        ],
+    ),
+    "a Region that has everything until it expires says PendingImport": (
+        lambda: repair.not_open_yet(closed(valid_to=days(1)), seen()),
+        [Wait(Reason.INCONSISTENT, f"{EU} has all its key material, and is PendingImport still", EU, LAG, look=(EU,))],
+    ),
+    "a Region whose material has expired says PendingImport": (
+        lambda: repair.not_open_yet(closed(valid_to=NOW), seen()),
+        [],
     ),
     "a Region that has everything says PendingImport": (
         lambda: run.repaired(
@@ -292,11 +432,28 @@ def test_nothing_to_give_up_and_what_cannot_be_is_said() -> None:
         )
     ]
     assert begun(seen(us=None)) == [Wait(Reason.LOOKING, f"looking at {US}", US, look=(US,))]
+    assert begun(View(KEY, NOW, a_key(BEGUN), None, {})) == [
+        Wait(Reason.LOOKING, "looking at store", None, look=(STORE,))
+    ]
+    assert begun(a_view(a_key(BEGUN), store=a_store(first(), seen_at=NOW - SECOND))) == [
+        Wait(Reason.LOOKING, "looking whether another run has put it into the store", None, LAG, look=(STORE,))
+    ]
 
 
-def test_an_abort_is_a_job_that_says_what_it_came_to() -> None:
-    """The sentence that ends a run."""
-    job = abort.abort("payments", KEY, POLICY)
+def test_what_is_given_up_of_a_key_that_is_named_by_a_replica_is_withdrawn_on_its_primary() -> None:
+    """I5: pending material is deleted on the primary alone."""
+    pinned = begun(replace(seen(entries=(first(), entry("a", "b"))), key=KEY.within(EU)))
 
-    assert (job.name, job.key, job.policy, job.stages) == ("payments", KEY, POLICY, abort.ABORT)
-    assert "aborted: nothing is pending in any Region; the store keeps the bytes" in str(job)
+    assert isinstance(pinned, Goal)
+    assert (pinned.key.region, pinned.primary) == (EU, US)
+
+
+def test_an_abort_is_a_job_that_pins_what_a_person_named_and_says_what_it_came_to() -> None:
+    """The policy is the key's own; the sentence ends the run."""
+    policy, foreign = replace(POLICY, deadline=HOUR), seen(entries=(first(),))
+    job = abort.abort("payments", KEY, policy, B)
+
+    assert (job.name, job.key, job.policy, job.stages) == ("payments", KEY, policy, abort.ABORT)
+    assert job.done == "aborted: nothing is pending in any Region; the store keeps the bytes"
+    assert job.pin(foreign) == begun(foreign, B, policy)
+    assert abort.abort("payments", KEY, policy).pin(foreign) == begun(foreign, None, policy)
