@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from core_building import (
+    AP,
     EU,
     KEY,
     NOW,
@@ -32,6 +33,7 @@ from core_building import (
 from orchestrator.goals import Pinned
 from orchestrator.model import (
     STORE,
+    Act,
     Block,
     Goal,
     Idle,
@@ -42,6 +44,7 @@ from orchestrator.model import (
     Region,
     RegionView,
     Repair,
+    Replicate,
     Step,
     Wait,
 )
@@ -53,6 +56,7 @@ BOTH = [past("a"), current("b")]
 STORED = (first(), entry("a", "b", proven=True))
 NOT_DUE = Policy(rotate_every=timedelta(days=1000), expires=timedelta(days=300), renew_before=timedelta(days=30))
 MENDING = replace(NOT_DUE, repair=Repair.AUTO)
+REPLICATING = replace(NOT_DUE, regions=frozenset(REGIONS), replicate=Replicate.AUTO)
 LACKS_B = {"rows": [past("a"), current("b", imported=False)], "key_state": KeyState.PENDING_IMPORT}
 ENDS_SOON = [past("a"), current("b", valid_to=days(20))]
 
@@ -103,6 +107,41 @@ def test_a_key_that_never_had_material_is_told_as_such() -> None:
     assert reasons(whatever_is_wanted(a_view(key([]), first()), MENDING)) == ["never-imported"]
 
 
+def test_what_the_owner_lets_be_repaired_is_material_and_nothing_else() -> None:
+    """P10: a Disabled key lacks nothing; somebody may have disabled it on purpose."""
+    assert reasons(whatever_is_wanted(a_view(key(eu={"key_state": KeyState.DISABLED}), *STORED), MENDING)) == [
+        "disabled"
+    ]
+
+
+def test_what_a_region_lacks_is_pinned_also_where_key_material_expires() -> None:
+    lasting = [past("a", valid_to=days(290)), current("b", valid_to=days(290))]
+    lacking = [past("a", valid_to=days(290)), current("b", valid_to=days(-1))]
+
+    assert isinstance(whatever_is_wanted(a_view(key(lasting, eu=lacking), *STORED), MENDING), Goal)
+
+
+def test_a_region_that_the_config_lists_is_replicated_where_nothing_else_is_due() -> None:
+    """P11: with `replicate: auto`, whatever `repair` says."""
+    two = a_view(a_key(BOTH, regions=(US, EU)), *STORED, failures=[cannot_see(AP, not_found=True)])
+
+    pinned = whatever_is_wanted(two, REPLICATING)
+
+    assert isinstance(pinned, Goal)
+    assert (pinned.entry, pinned.members) == (name("a"), frozenset(REGIONS))
+
+
+def test_a_new_replica_is_filled_where_nothing_else_is_due() -> None:
+    """P11: it came after CURRENT was proven, so it has lost nothing; that is no repair."""
+    held = entry("a", "b", proven=True, proven_in=frozenset({US, EU}))
+    empty = {"rows": [past("a", imported=False), current("b", imported=False)], "key_state": KeyState.PENDING_IMPORT}
+
+    pinned = whatever_is_wanted(a_view(key(ap=empty), first(), held), REPLICATING)
+
+    assert isinstance(pinned, Goal)
+    assert pinned.entry == name("a")
+
+
 def test_a_member_that_came_after_the_proof_is_proven_where_nothing_else_is_due() -> None:
     """P14: CURRENT was proven in two Regions, and there are three."""
     held = entry("a", "b", proven=True, proven_in=frozenset({US, EU}))
@@ -139,6 +178,12 @@ def test_nothing_is_mended_where_the_members_changed_in_mid_run() -> None:
 def test_a_region_that_has_all_again_is_waited_for_until_it_opens() -> None:
     assert mended(key(eu={"key_state": KeyState.PENDING_IMPORT})) == ["wait: inconsistent in eu-west-1"]
     assert mended(key()) == []
+
+
+def test_nothing_is_imported_again_while_the_store_cannot_be_seen() -> None:
+    view = a_view(key(eu=LACKS_B), failures=[cannot_see(STORE)])
+
+    assert not [step for step in repaired(view, a_run(a_goal("b", policy=MENDING))) if isinstance(step, Act)]
 
 
 def test_what_is_not_listed_yet_is_left_to_the_stages_that_follow() -> None:
@@ -189,6 +234,15 @@ def test_a_renewal_is_pinned_as_such_and_says_when_there_is_none() -> None:
 
     assert isinstance(pinned, Goal)
     assert pinned.renewing is True
+    assert idle == Idle("nothing expires within 30d that the config gives longer")
+
+
+def test_what_expires_soon_and_the_config_gives_no_longer_is_nothing_to_renew() -> None:
+    """It is within the safety window, too: that stands against a rotation, which names the way out."""
+    short = replace(NOT_DUE, expires=timedelta(days=3))
+
+    idle = whatever_expires(a_view(key(eu=[past("a"), current("b", valid_to=days(5))]), *STORED), short)
+
     assert idle == Idle("nothing expires within 30d that the config gives longer")
 
 
