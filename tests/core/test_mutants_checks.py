@@ -160,6 +160,20 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             )
         ],
     ),
+    "the config lists a Region while a rotation is begun": (
+        lambda: list(
+            checks.listed(a_view(a_key([current("a"), pending("b")], regions=(US, EU))), Policy(regions=EVERYWHERE))
+        ),
+        [
+            Block(
+                Reason.REGION_LACKING,
+                f"the config lists {AP}, but the key has no member there",
+                f"take {AP} out of `regions`; or nothing is replicated while a rotation is begun: "
+                "finish that without it, or mrk abort NAME",
+                AP,
+            )
+        ],
+    ),
     "the config lists a second Region of a single-Region key": (
         lambda: list(checks.listed(a_view(a_key(regions=(US,))), Policy(regions=frozenset({US, EU})))),
         [
@@ -276,6 +290,20 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
                 Reason.FOREIGN_PENDING,
                 f"{US} holds pending key material bbbbbbbb, which is of an attempt that was given up",
                 "finish giving it up: mrk abort NAME",
+                US,
+            )
+        ],
+    ),
+    "material of an earlier attempt, which was not given up, is pending": (
+        lambda: checks.pending_is_ours(
+            a_view(a_key([current("a"), pending("b")]), first(), entry("a", "b")), a_run(a_goal(attempt=2))
+        ),
+        [
+            Block(
+                Reason.FOREIGN_PENDING,
+                f"{US} holds pending key material bbbbbbbb, which is of attempt 1, not of this one",
+                "if it is yours, adopt it: mrk adopt NAME FILE; "
+                f"if nobody wants it, withdraw it: mrk abort NAME --material-id {B}",
                 US,
             )
         ],
@@ -468,6 +496,12 @@ def test_the_way_out_of_a_missing_member_names_the_primary_where_it_is() -> None
 
 def ways(steps: Iterable[Step]) -> str:
     return " ".join(step.way_out for step in steps if isinstance(step, Block))
+
+
+@pytest.mark.parametrize(("ahead", "over"), [(timedelta(hours=1), False), (timedelta(hours=1, seconds=1), True)])
+def test_a_time_ahead_of_ours_counts_as_far_as_a_clock_may_be_wrong(ahead: timedelta, *, over: bool) -> None:
+    """P6: this run has watched for 15 minutes; what no clock can have noted is no sign of anything."""
+    assert checks.long_over(NOW + ahead, NOW, a_goal(pinned_at=NOW - 15 * MINUTES)) is over
 
 
 def test_a_key_that_was_seen_nowhere_has_used_no_rotation() -> None:

@@ -29,6 +29,7 @@ from core_building import (
 from orchestrator import effects
 from orchestrator.model import (
     STORE,
+    Action,
     DeletePendingMaterial,
     DepositMaterial,
     DiscardMaterial,
@@ -86,11 +87,20 @@ def test_what_is_proven_is_proven_in_these_regions_and_in_those_before() -> None
     assert [(held.proven, held.proven_in) for held in twice.store.entries] == [(True, frozenset(REGIONS))]
 
 
-def test_nothing_is_predicted_of_a_store_that_was_not_seen() -> None:
+@pytest.mark.parametrize(
+    "action",
+    [
+        DiscardMaterial(name(), NOW),
+        DeletePendingMaterial(KEY, B, name()),
+        MarkProven(name(), B, REGIONS),
+        ImportMaterial(KEY, name(), ImportType.EXISTING, B, None),
+    ],
+)
+def test_nothing_is_predicted_of_a_store_that_was_not_seen(action: Action) -> None:
     """What could not be seen cannot be predicted."""
-    view = a_view(failures=[cannot_see(STORE)])
+    view = a_view(a_key(BEGUN), failures=[cannot_see(STORE)])
 
-    assert effects.after(view, DiscardMaterial(name(), NOW)).store is None
+    assert effects.after(view, action).store is None
 
 
 # ---- key material -------------------------------------------------------------------------------------------------
@@ -124,9 +134,9 @@ def test_new_material_of_a_key_without_replicas_is_ready_at_once() -> None:
 def test_the_first_material_of_a_key_is_current_at_once_and_opens_it() -> None:
     view = a_view(a_key([], regions=[US], us={"key_state": KeyState.PENDING_IMPORT}), entry(None))
 
-    after = effects.after(view, ImportMaterial(KEY, name(None), ImportType.NEW, None, None))
+    after = effects.after(view, ImportMaterial(KEY, name(None), ImportType.NEW, None, days(9)))
 
-    assert after.regions[US].rows == (new(MaterialState.CURRENT, imported=True),)
+    assert after.regions[US].rows == (new(MaterialState.CURRENT, imported=True, valid_to=days(9)),)
     assert after.regions[US].key_state is KeyState.ENABLED
 
 
@@ -143,6 +153,17 @@ def test_the_last_region_makes_pending_material_ready_everywhere() -> None:
     assert half.regions[EU].rows[1] == pending("b", ready=False, valid_to=days(9))
     assert {seen.rows[1].state for seen in whole.regions.values()} == {READY}
     assert whole.store == view.store
+
+
+def test_a_region_that_does_not_list_the_material_yet_is_left_as_it_is() -> None:
+    """A replica lists it late: until then it is not everywhere."""
+    slot = pending("b", imported=False, ready=False)
+    view = a_view(a_key([current("a"), slot], ap=[current("a")]), first(), entry("a", "b"))
+
+    after = effects.after(view, ImportMaterial(KEY.within(EU), name(), ImportType.EXISTING, B, None))
+
+    assert after.regions[AP] == view.regions[AP]
+    assert after.regions[EU].rows == (current("a"), pending("b", ready=False))
 
 
 @pytest.mark.parametrize(

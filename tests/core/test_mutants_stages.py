@@ -122,6 +122,10 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         lambda: stages.deposited(before(), a_run(a_goal(policy=FULL))),
         [Act(KeepProbe(KEY, name(None), A))],
     ),
+    "a probe that a full proof wants, of what nobody saw": (
+        lambda: stages.deposited(before(us=None), a_run(a_goal(policy=FULL))),
+        [],
+    ),
     "the new import, with the goal's expiry": (
         lambda: stages.primary_imported(before(), a_run(a_goal(valid_to=days(90)))),
         [Act(ImportMaterial(KEY, name(), ImportType.NEW, None, days(90)))],
@@ -297,6 +301,10 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         lambda: settling(before(*OVER, entries=LINKED, eu=[current("a"), pending("b")])),
         late("CURRENT is still aaaaaaaa", look=(EU, AP, US)),
     ),
+    "a Region with the old CURRENT, of which the store holds no copy": (
+        lambda: settling(before(*BEGUN, entries=(entry("a", "b"),))),
+        late("CURRENT is still aaaaaaaa"),
+    ),
     "a Region with another CURRENT": (
         lambda: settling(before(*OVER, entries=LINKED, eu=[past("a"), past("b"), current("c")])),
         late("the Regions do not agree on CURRENT yet", look=(EU, AP, US)),
@@ -337,6 +345,10 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             a_run(a_goal(policy=FULL), proofs={US: B, AP: B}),
         ),
         [Act(ProveRegion(KEY.within(EU), B, (name(),), (B,), (A,)))],
+    ),
+    "a proof where no CURRENT is listed": (
+        lambda: stages.proven(a_view(a_key([]), first()), RUN),
+        [Wait(Reason.LOOKING, f"looking at {US}", US, look=(US,))],
     ),
     "what was given up was rotated in": (
         lambda: stages.proven(

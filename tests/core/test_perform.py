@@ -444,6 +444,13 @@ def test_a_probe_that_was_made_under_other_material_than_its_link_says_needs_a_p
     )
 
 
+@pytest.mark.parametrize("generations", [(), (A,), (A, B, B)])
+def test_nothing_is_proven_where_not_every_probe_has_its_generation(generations: tuple[MaterialId, ...]) -> None:
+    """P14: what was not tried is never passed; such an action is a defect of ours, not an outcome."""
+    with pytest.raises(ValueError, match="zip"):
+        performing(Fake())(replace(PROOF, generations=generations))
+
+
 def test_a_generation_whose_probe_is_gone_is_asked_about_with_nothing() -> None:
     fake = Fake()
     performing(fake)(ProveRegion(KEY, B, (name("b"),), (B,)))
