@@ -81,7 +81,9 @@ def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, w
     """Import into one Region what the store holds of one material; blocked where the key or the store is not open."""
     if closed := checks.importable(seen, healing=True):
         return closed
-    entry = view.store.holding(material) if view.store else None
+    if view.store is None:
+        return [checks.not_seen(view, STORE)]
+    entry = view.store.holding(material)
     if entry is None and (behind := checks.store_behind(view, view.primary)):
         return behind
     if entry is None or entry.receipt is None:

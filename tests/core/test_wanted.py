@@ -21,6 +21,7 @@ from core_building import (
     cannot_see,
     current,
     days,
+    deciding,
     entry,
     first,
     judged_by,
@@ -33,7 +34,6 @@ from core_building import (
 from orchestrator.goals import Pinned
 from orchestrator.model import (
     STORE,
-    Act,
     Block,
     Goal,
     Idle,
@@ -50,7 +50,7 @@ from orchestrator.model import (
 )
 from workflows.renew import renewable, whatever_expires
 from workflows.rotate import replaced_at_the_end
-from workflows.run import clean, repaired, whatever_is_wanted
+from workflows.run import RUN, clean, repaired, whatever_is_wanted
 
 BOTH = [past("a"), current("b")]
 STORED = (first(), entry("a", "b", proven=True))
@@ -180,10 +180,12 @@ def test_a_region_that_has_all_again_is_waited_for_until_it_opens() -> None:
     assert mended(key()) == []
 
 
-def test_nothing_is_imported_again_while_the_store_cannot_be_seen() -> None:
+def test_a_store_that_cannot_be_seen_for_a_moment_is_waited_for_and_not_said_to_lack_anything() -> None:
     view = a_view(key(eu=LACKS_B), failures=[cannot_see(STORE)])
 
-    assert not [step for step in repaired(view, a_run(a_goal("b", policy=MENDING))) if isinstance(step, Act)]
+    turn = deciding(view, a_run(a_goal("b", policy=MENDING)), RUN)
+
+    assert told(turn)[1:] == ["wait: cannot-look"]
 
 
 def test_what_is_not_listed_yet_is_left_to_the_stages_that_follow() -> None:
