@@ -53,7 +53,10 @@ Jobs = Callable[[World, KeyArn], Job]
 
 
 def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, begun: bool) -> list[str]:
-    """Hold a run at a call while another one begins and ends; then rotate until that ends well."""
+    """Hold a run at a call while another one begins and ends; then rotate until that ends well.
+
+    An import that is held longer than one can be on its way comes after the abort: then its message names the way out.
+    """
     arn = world.make_key()
     earlier = before(world.simulator, arn)
     reports: list[Report] = []
@@ -74,6 +77,8 @@ def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, b
         reports.append(runner(world, world.store).run([rotating(world, arn)])[0])
         if reports[-1].status == "finished":
             break
+        if any(block.way_out == "finish giving it up: mrk abort payments" for block in reports[-1].blocks):
+            reports.append(runner(world, world.store).run([aborting(world, arn)])[0])
     recently = {str(block.reason) for block in reports[-1].blocks} == {"recently-rotated"}
     if reports[-1].status != "finished" and not recently:
         wrong.append("in the end " + "; then ".join(f"{one.status}: {one.message}" for one in reports))
