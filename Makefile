@@ -6,7 +6,8 @@ BIN    := $(VENV)/bin
 # release cannot confuse it. `pip check` tells whether they really are complete.
 # What decides: its branches are covered, or the tests fail.
 CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/stages.py,orchestrator/decide.py,orchestrator/memory.py,orchestrator/goals.py,orchestrator/effects.py,orchestrator/plan.py,orchestrator/wrapping.py
-# Measuring takes time, so that only the tests of the core are measured.
+# Measuring takes time, so that only the tests of the core are measured. The others wait for real processes a good deal of
+# their time, so that more of them than there are cores run at once.
 CORE_TESTS := tests/core tests/test_wrapping.py
 
 .PHONY: help install demo lambda test prove mutation bench lint lock clean
@@ -40,7 +41,7 @@ test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 	$(BIN)/python tests/prerequisites.py
 	$(BIN)/python -m pytest -n 2 --cov --cov-report= $(CORE_TESTS)
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=95
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(CORE_TESTS))
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(CORE_TESTS))
 
 prove: $(VENV)/.dev    ## every proof in full; writes docs/reliability.md (about an hour on two idle cores; MRK_PROVE=5 tries one in five of crashes, faults and races)
 	$(BIN)/python bench/prove.py
