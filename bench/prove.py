@@ -101,8 +101,8 @@ CLAIMS = {
         "HTTP, sockets and file systems",
         "Every modelled error of every operation used, throttling, refused and expired credentials, lost requests and "
         "replies, 500 and 503, no host, no connection, no answer; once, three times, for ever; a disk that is full or "
-        "not to be written on; each is compared with what a table says it comes to, within the deadline "
-        "(`tests/faults`).",
+        "not to be written on; a store that does not answer any one call; each is compared with what a table says it "
+        "comes to, within the deadline (`tests/faults`).",
     ),
     "races": Claim(
         "Races",
