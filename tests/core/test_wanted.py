@@ -50,7 +50,7 @@ from orchestrator.model import (
 )
 from workflows.renew import renewable, whatever_expires
 from workflows.rotate import replaced_at_the_end
-from workflows.run import RUN, clean, repaired, whatever_is_wanted
+from workflows.run import RUN, clean, filled, repaired, whatever_is_wanted
 
 BOTH = [past("a"), current("b")]
 STORED = (first(), entry("a", "b", proven=True))
@@ -237,6 +237,14 @@ def test_a_renewal_is_pinned_as_such_and_says_when_there_is_none() -> None:
     assert isinstance(pinned, Goal)
     assert pinned.renewing is True
     assert idle == Idle("nothing expires within 30d that the config gives longer")
+
+
+def test_a_replica_that_this_run_made_is_filled_when_the_store_answers_again() -> None:
+    empty = {"rows": [past("a", imported=False), current("b", imported=False)], "key_state": KeyState.PENDING_IMPORT}
+    view = a_view(key(ap=empty), failures=[cannot_see(STORE)])
+    made = a_run(a_goal("b", policy=REPLICATING), replicated=frozenset({AP}))
+
+    assert set(told(judged_by(filled, view, made))[1:]) == {"wait: cannot-look"}
 
 
 def test_what_expires_soon_and_the_config_gives_no_longer_is_nothing_to_renew() -> None:
