@@ -272,7 +272,8 @@ def document(found: dict[str, dict[str, Any]]) -> str:
         "A promise is judged from outside: by what the simulated keys really are in every Region, and by the bytes",
         "that the stores can give back (`tests/verdict.py`), which counts by itself what it finds. A proof that judges",
         "none says so with a dash: there, what failed is what was broken. Tests that are expected to fail are known",
-        "defects; each says which. A commit with a star is older than the last change of the product.",
+        "defects; each says which. A commit with a star is older than the last change of the product or of the proof:",
+        "its row may lack what the text tells.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -294,7 +295,7 @@ def row(part: str, result: dict[str, Any]) -> str:
     measured += f" (one in {result['share']} of all)" if sampled else ""
     measured += " (the quick scenarios)" if part == "search" and result["share"] != "all" else ""
     judged = f"{numbers['lost_judged']:,} times" if numbers["lost_judged"] else "–"
-    ended = (str(result["failed"]), str(result.get("xfailed", 0)), named(result), result["at"])
+    ended = (str(result["failed"]), str(result.get("xfailed", 0)), named(part, result), result["at"])
     return f"| {' | '.join((claim.title, measured, claim.against, judged, *ended))} |"
 
 
@@ -304,11 +305,12 @@ def unmeasured(part: str) -> str:
     return f"| {claim.title} | not measured | {claim.against} | not measured | – | – | – | – |"
 
 
-def named(result: dict[str, Any]) -> str:
-    """Name the commit of a measurement, with a star where the product has changed since."""
+def named(part: str, result: dict[str, Any]) -> str:
+    """Name the commit of a measurement, with a star where the product or the proof has changed since."""
     at = str(result.get("commit", "unknown"))
     number, *_ = at.split(" ")
-    since = git("diff", "--name-only", number, "--", *MEASURED_ON)
+    proof = ["tests/search", "bench/search.py"] if part == "search" else TESTS.get(part, [])
+    since = git("diff", "--name-only", number, "--", *MEASURED_ON, *proof)
     known = git("rev-parse", "--verify", "--quiet", f"{number}^{{commit}}")
     return at if known and not since else f"{at} *"
 

@@ -46,8 +46,6 @@ class Machine:
     without: set[str] = field(default_factory=set)
     given: dict[str, str] = field(default_factory=dict)
     account: str = "111122223333"
-    installed: bool = False
-    """Whether `run` starts the installed command `mrk`, as `start` does; else it forks a process that is ready."""
 
     def __post_init__(self) -> None:
         self.identities = [self._identity("identity.txt"), self._identity("recovery.txt")]
@@ -109,10 +107,13 @@ class Machine:
         )
 
     def run(self, *command: str, code: int = 0) -> str:
-        """Run a command to its end, and return what it printed; any other exit code fails the test."""
+        """Run a command to its end, and return what it printed; any other exit code fails the test.
+
+        `mrk` is forked from a process that is ready; `start` starts the installed command.
+        """
         program, *words = command
-        forked = program == "mrk" and not self.installed
-        process = nursery().start(words, self.directory, self.environment) if forked else self.start(*command)
+        ready = program == "mrk"
+        process = nursery().start(words, self.directory, self.environment) if ready else self.start(*command)
         out, err = process.communicate(timeout=100)
         assert process.returncode == code, f"{command} ended with {process.returncode}:\n{out}\n{err}"
         return out

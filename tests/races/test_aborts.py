@@ -55,7 +55,8 @@ Jobs = Callable[[World, KeyArn], Job]
 def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, begun: bool) -> list[str]:
     """Hold a run at a call while another one begins and ends; then rotate until that ends well.
 
-    An import that is held longer than one can be on its way comes after the abort: then its message names the way out.
+    Only an import into the primary that is held for longer than one can be on its way comes after the abort; there, and
+    nowhere else, the next rotation is blocked once, and names the way out.
     """
     arn = world.make_key()
     earlier = before(world.simulator, arn)
@@ -63,12 +64,16 @@ def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, b
     if begun:
         begin(world, arn)
 
+    held: list[Call] = []
+
     def act() -> None:
+        held.append(world.simulator.calls[-1])
         reports.extend(runner(world, world.open_store()).run([second(world, arn)]))
 
     watch = Watch(world.simulator, arn, earlier)
     at_call(world, number, moment, act)
     reports.extend(runner(world, world.store).run([first(world, arn)]))
+    late = moment == "before" and any((c.operation, c.region) == ("ImportKeyMaterial", arn.region) for c in held)
     world.simulator.hooks[:] = [watch]  # where the run made fewer calls
     wrong = broken(world.simulator, arn, earlier, [world.store], success=False)
     wrong += [f"{one.status}: {one.message}" for one in reports if one.status in {"error", "interrupted"}]
@@ -77,7 +82,8 @@ def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, b
         reports.append(runner(world, world.store).run([rotating(world, arn)])[0])
         if reports[-1].status == "finished":
             break
-        if any(block.way_out == "finish giving it up: mrk abort payments" for block in reports[-1].blocks):
+        if late and any(block.way_out == "finish giving it up: mrk abort payments" for block in reports[-1].blocks):
+            late = False
             reports.append(runner(world, world.store).run([aborting(world, arn)])[0])
     recently = {str(block.reason) for block in reports[-1].blocks} == {"recently-rotated"}
     if reports[-1].status != "finished" and not recently:

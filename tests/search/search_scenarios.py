@@ -304,7 +304,7 @@ def by_one(scenarios: list[Scenario]) -> list[Scenario]:
 
 
 QUICK: Mapping[Scenario, int] = {
-    plain(0, Budget(1, 1, 0, 0), a_policy(2, Proof.IDS_ONLY), every_run=True): 26_000,
+    plain(0, Budget(1, 1, 1, 0), a_policy(2, Proof.IDS_ONLY), every_run=True): 130_000,
     plain(1, ONE_CRASH): 50_000,
     plain(1, ONE_LOST): 50_000,
     three(0, NO_FAULT): 190_000,
