@@ -43,7 +43,7 @@ test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=95
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(CORE_TESTS))
 
-prove: $(VENV)/.dev    ## every proof in full; writes docs/reliability.md (one to two hours on two idle cores; MRK_PROVE=5 tries one in five of crashes, faults and races)
+prove: $(VENV)/.mutation  ## every proof in full, and mutation; writes docs/reliability.md (two to three hours on two idle cores; MRK_PROVE=5 tries one in five of crashes, faults and races)
 	$(BIN)/python bench/prove.py
 
 $(VENV)/.mutation: requirements-mutation.lock $(VENV)/.dev
