@@ -54,7 +54,7 @@ TESTS = {
 
 _SEARCHED = re.compile(r"([\d,]+) states, ([\d,]+) steps, depth (\d+)")
 
-SAMPLED = ("crash", "faults", "races", "secrets", "switches")
+SAMPLED = ("crash", "faults", "races", "lag", "secrets", "switches")
 
 PARTS = ("search", *TESTS, "mutation")
 
@@ -82,7 +82,7 @@ CLAIMS = {
         "a small world of its own; no HTTP",
         "Every order in which two or three runs of the shipping decision code (rotations, aborts, repairs, renewals, "
         "and what cron calls), KMS, crashes, lost replies, stale looks and other people can act on one key, within "
-        "stated bounds (`bench/search.py`). It has its own rules for what must never happen "
+        "stated bounds (`tests/search/search_scenarios.py`). It has its own rules for what must never happen "
         "(`tests/search/search_calls.py`): what breaks one is a counter-example.",
     ),
     "crash": Claim(
@@ -91,17 +91,17 @@ CLAIMS = {
         "HTTP, real processes",
         "`mrk` as a real process over four Regions, killed with -9, in each workflow: at every call of KMS and of the "
         "store; where the call changes anything, before it has its effect and after that; and in the middle of every "
-        "line of a rotation's journal; a rotation under lagging reads, too. Then run again; an adoption that was cut "
-        "short is finished by `mrk run` (`tests/crash`).",
+        "line of a rotation's journal; a rotation under lagging reads, too. Then run again (`tests/crash`).",
     ),
     "faults": Claim(
         "Fault matrix",
         "{faults_tried:,} faults tried",
         "HTTP, sockets and file systems",
-        "Every modelled error of every operation used, throttling, refused and expired credentials, lost requests and "
-        "replies, 500 and 503, no host, no connection, no answer; once, three times, for ever; a disk that is full or "
-        "not to be written on; a store that does not answer any one call; each is compared with what a table says it "
-        "comes to, within the deadline (`tests/faults`).",
+        "Every modelled error of every operation used, throttling, refused, unknown and expired credentials, lost "
+        "requests and replies, 500 and 503; once, three times, for ever. Of a rotation each is compared with what a "
+        "table says it comes to, within the deadline, and no host, no connection and no answer are tried, too. In the "
+        "other workflows, on a disk that is full or not to be written on, and with a store that does not answer any "
+        "one call, no promise may be broken, a block has a way out, and the run after it finishes (`tests/faults`).",
     ),
     "races": Claim(
         "Races",
@@ -109,8 +109,10 @@ CLAIMS = {
         "HTTP, some with real processes",
         "Two to eight processes on one store, separate stores, and other people: replicas made and scheduled for "
         "deletion, another primary, imports, rotations and deletions by hand, an abort; at every call of a run, "
-        "before the call's effect and after it. Two real processes begin at every call of each other, four at every "
-        "third, eight at every ninth; eight deposit 200 names at once. No Region may be unusable for a while, either "
+        "before the call's effect and after it. A run that begins in another one and is interrupted there: every "
+        "ninth call of both. Two real processes begin at every call of each other, four at every third, eight at "
+        "every ninth; eight deposit 200 names at once. No Region may be unusable for a while, either, but what a hand "
+        "itself takes away. A race counts where somebody did come between; KMS may have refused them "
         "(`tests/races`).",
     ),
     "lag": Claim(
@@ -138,15 +140,15 @@ CLAIMS = {
         "Fatal rotations refused",
         "{refusals:,} refusals",
         "HTTP, the real command",
-        "What KMS would accept and the owner would regret is refused, with a way out, and shown by `mrk plan` "
-        "(`tests/properties/test_fatal_rotations.py`).",
+        "What KMS would accept and the owner would regret is refused, with a way out, and shown by `mrk plan`; where "
+        "`mrk run` would mend it, by `mrk rotate --dry-run` (`tests/properties/test_fatal_rotations.py`).",
     ),
     "secrets": Claim(
         "Secrets",
         "{texts_searched:,} texts searched",
         "HTTP, real processes",
-        "Nothing written, printed or raised at level debug, with faults everywhere, holds key material in any "
-        "encoding, whether the store is in files or in Secrets Manager; no core dump is offered "
+        "Nothing written, printed or raised at level debug, with faults everywhere, holds key material in any of the "
+        "encodings of `tests/leaks.py`, whether the store is in files or in Secrets Manager; no core dump is offered "
         "(`tests/properties/test_secrets_everywhere.py`, `tests/e2e/test_secrets_manager.py`).",
     ),
     "fuzz": Claim(
@@ -163,6 +165,9 @@ CLAIMS = {
         "Changes made to the code on purpose, which some test must notice (`make mutation`).",
     ),
 }
+
+OTHERS = {"search": ["tests/search", "bench/search.py"], "mutation": ["tests/core", "bench/mutation", "pyproject.toml"]}
+"""What the parts are made of that pytest does not run."""
 
 MEASURED_ON = ("orchestrator", "workflows")
 """What a measurement is about: when this changes, it is about something older."""
@@ -316,11 +321,16 @@ def unmeasured(part: str) -> str:
 
 
 def named(part: str, result: dict[str, Any]) -> str:
-    """Name the commit of a measurement, with a star where the product or the proof has changed since."""
+    """Name the commit of a measurement, with a star where the product or the proof has changed since.
+
+    What several proofs share is all in tests but the tests themselves.
+    """
     at = str(result.get("commit", "unknown"))
     number, *_ = at.split(" ")
-    proof = ["tests/search", "bench/search.py"] if part == "search" else TESTS.get(part, [])
-    since = git("diff", "--name-only", number, "--", *MEASURED_ON, *proof)
+    shared = ("tests", ":(exclude,glob)tests/**/test_*.py", ":(exclude,glob)tests/search/**")
+    proof = TESTS.get(part, OTHERS.get(part, []))
+    since = git("diff", "--name-only", number, "--", *MEASURED_ON, *shared)
+    since += git("diff", "--name-only", number, "--", *proof)
     known = git("rev-parse", "--verify", "--quiet", f"{number}^{{commit}}")
     return at if known and not since else f"{at} *"
 

@@ -1,7 +1,8 @@
 """Search everything that runs can do to one key: `python bench/search.py [quick|deep] [PART OF A NAME]`.
 
 `deep` searches all that `quick` does, and more. Prints one line for each scenario: states, steps, depth, worlds, and
-how runs ended; or the counter-example that ended its search, as a story. Exit code 1 where there is any.
+how runs ended; or the counter-example that ended its search, as a story. Exit code 1 where there is any, or where
+a search finds fewer states than it should (`tests/search/search_scenarios.py`).
 """
 
 import sys
@@ -21,11 +22,13 @@ AT_ONCE = 2
 
 def searched(size: str, number: int) -> tuple[bool, str]:
     """Search one scenario: whether it holds, and what there is to tell."""
-    scenario = list(DEEP if size == "deep" else QUICK)[number]
+    scenario, at_least = list((DEEP if size == "deep" else QUICK).items())[number]
     try:
-        return True, str(Explorer(scenario).search())
+        found = Explorer(scenario).search()
     except WrongError as wrong:
         return False, f"{scenario.name}: counter-example: {wrong}"
+    shrunk = found.states < at_least or not found.alone
+    return not shrunk, f"{found}{f'; it has shrunk: {at_least:,} states were there' if shrunk else ''}"
 
 
 def main() -> None:

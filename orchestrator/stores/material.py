@@ -13,8 +13,10 @@ class KeyMaterial:
 
     def __init__(self, raw: bytes) -> None:
         """Take the raw bytes; raises ValueError, which tells the length alone, where they are not 32."""
-        if len(raw) != LENGTH:
-            raise ValueError(f"key material has {LENGTH} bytes, not {len(raw)}")
+        length = len(raw)
+        if length != LENGTH:
+            del raw  # what reports an error may show the variables of its frames
+            raise ValueError(f"key material has {LENGTH} bytes, not {length}")
         self._bytes = bytes(raw)
 
     def reveal(self) -> bytes:

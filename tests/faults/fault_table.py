@@ -114,6 +114,7 @@ GENERAL = (
     "ValidationException",
     "AccessDeniedException",
     "ExpiredTokenException",
+    "UnrecognizedClientException",
     "ServiceUnavailable",
     "InternalFailure",
     "a code of tomorrow",

@@ -258,7 +258,7 @@ FATAL = (
         "KMS made the material itself",
         passes(1),
         Reason.NOT_EXTERNAL,
-        "",
+        "rotate-key-on-demand",
         make=a_key_of_kms,
     ),
     Fatal("the key is not symmetric", passes(1), Reason.NOT_SYMMETRIC, "make a new key", make=a_signing_key),

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import pkgutil
 import traceback
 from collections.abc import Iterator
@@ -76,9 +77,12 @@ def add(simulator: Simulator, rules: list[dict[str, object]]) -> None:
 
 def test_the_search_finds_what_it_looks_for() -> None:
     """The tests here can fail."""
-    secret = bytes(range(100, 132))
-    for form in (*spellings(secret), secret[:16].hex().upper(), f"x{list(secret)}", b"xyz" + secret[:20]):
-        assert found_in(form, {secret}), form
+    for secret in (bytes(range(100, 132)), bytes(range(140, 172)), bytes(range(0, 256, 8)), bytes(reversed(range(32)))):
+        for form in (*spellings(secret), secret[:16].hex().upper(), f"x{list(secret)}", b"xyz" + secret[:20]):
+            assert found_in(form, {secret}), form
+        for said in (f"sent {secret!r}", f"sent {secret.decode('latin-1')}", f"sent {secret.hex(':')}", [*secret]):
+            assert found_in(json.dumps({"event": said}), {secret}), said
+            assert found_in(json.dumps({"event": f"{said!r}"}), {secret}), said
 
 
 def test_no_error_and_no_traceback_holds_the_material(world: World, record_property: Count) -> None:

@@ -7,13 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from test_runs import at_call, runner
+from race_kit import CALLS, all_raced, at_call
+from test_runs import runner
 
 from orchestrator.model import KeyArn
 from orchestrator.progress import Job, Report
 from orchestrator.simulator import Call, Lag, Simulator, serve
 from sizes import every
-from verdict import Count, Watch, before, broken, tell
+from verdict import Count, Watch, before, broken
 from workflows.abort import abort
 from worlds import ManualClock, World
 
@@ -52,8 +53,8 @@ def begin(world: World, arn: KeyArn) -> None:
 Jobs = Callable[[World, KeyArn], Job]
 
 
-def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, begun: bool) -> list[str]:
-    """Hold a run at a call while another one begins and ends; then rotate until that ends well.
+def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, begun: bool) -> tuple[bool, list[str]]:
+    """Hold a run at a call while another one begins and ends; then rotate until that ends well. Say whether they met.
 
     Only an import into the primary that is held for longer than one can be on its way comes after the abort; there, and
     nowhere else, the next rotation is blocked once, and names the way out.
@@ -71,11 +72,11 @@ def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, b
         reports.extend(runner(world, world.open_store()).run([second(world, arn)]))
 
     watch = Watch(world.simulator, arn, earlier)
-    at_call(world, number, moment, act)
+    between = at_call(world.simulator, number, moment, act)
     reports.extend(runner(world, world.store).run([first(world, arn)]))
     late = moment == "before" and any((c.operation, c.region) == ("ImportKeyMaterial", arn.region) for c in held)
     world.simulator.hooks[:] = [watch]  # where the run made fewer calls
-    wrong = broken(world.simulator, arn, earlier, [world.store], success=False)
+    wrong = between.broke + broken(world.simulator, arn, earlier, [world.store], success=False)
     wrong += [f"{one.status}: {one.message}" for one in reports if one.status in {"error", "interrupted"}]
     for _ in range(3):
         world.clock.advance(minutes=20)
@@ -90,7 +91,7 @@ def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, b
         wrong.append("in the end " + "; then ".join(f"{one.status}: {one.message}" for one in reports))
     world.simulator.hooks.clear()
     wrong += [*broken(world.simulator, arn, earlier, [world.store], success=True), *watch.found]
-    return [f"{moment} call {number}: {one}" for one in wrong]
+    return between.came, [f"{moment} call {number}: {one}" for one in wrong]
 
 
 RACES = {
@@ -107,37 +108,32 @@ def test_one_of_them_wins_and_the_next_rotation_ends_well(
     world: World, record_property: Count, name: str, moment: str
 ) -> None:
     first, second, begun = RACES[name]
-    numbers = every(range(1, 111), len(name) + 9)
-    wrong = [one for number in numbers for one in race(world, number, moment, first, second, begun=begun)]
-    record_property("races_run", len(numbers))
-    assert not wrong, tell(wrong)
+    numbers = every(CALLS, len(name) + 9)
+    all_raced(record_property, numbers, lambda number: race(world, number, moment, first, second, begun=begun))
+
+
+def interrupted(world: World, number: int) -> tuple[bool, list[str]]:
+    """Stop an abort at a call, run it again, and rotate; say whether it was stopped, and what is wrong."""
+    arn = world.make_key()
+    earlier = before(world.simulator, arn)
+    begin(world, arn)
+    watch, stopped = Watch(world.simulator, arn, earlier), runner(world, world.store)
+    between = at_call(world.simulator, number, "after", stopped.stop)
+    stopped.run([aborting(world, arn)])
+    world.simulator.hooks[:] = [watch]
+    again = runner(world, world.store).run([aborting(world, arn)])[0]
+    wrong = broken(world.simulator, arn, earlier, [world.store], success=False)
+    if again.status not in {"finished", "idle"} or world.true(arn).pending:
+        wrong.append(f"{again.status}: {again.message}")
+    world.clock.advance(minutes=20)
+    after = runner(world, world.store).run([rotating(world, arn)])[0]
+    wrong += broken(world.simulator, arn, earlier, [world.store], success=after.status == "finished")
+    if after.status != "finished":
+        wrong.append(f"the next rotation {after.status}: {after.message}")
+    world.simulator.hooks.clear()
+    return between.came, [f"call {number}: {one}" for one in (*wrong, *watch.found)]
 
 
 def test_an_abort_interrupted_anywhere_goes_on_when_it_is_run_again(world: World, record_property: Count) -> None:
     """I6: stopped at any call, run again: nothing is pending, the bytes are kept, the next rotation is whole."""
-    numbers = every(range(1, 111), 9, 24)
-    wrong: list[str] = []
-    for number in numbers:
-        arn = world.make_key()
-        earlier = before(world.simulator, arn)
-        begin(world, arn)
-        stopped = runner(world, world.store)
-        at_call(world, number, "after", stopped.stop)
-        stopped.run([aborting(world, arn)])
-        world.simulator.hooks.clear()
-        again = runner(world, world.store).run([aborting(world, arn)])[0]
-        if again.status not in {"finished", "idle"} or world.true(arn).pending:
-            wrong.append(f"call {number}: {again.status}: {again.message}")
-        wrong += [
-            f"call {number}: {one}" for one in broken(world.simulator, arn, earlier, [world.store], success=False)
-        ]
-        world.clock.advance(minutes=20)
-        after = runner(world, world.store).run([rotating(world, arn)])[0]
-        wrong += [
-            f"call {number}: {one}"
-            for one in broken(world.simulator, arn, earlier, [world.store], success=after.status == "finished")
-        ]
-        if after.status != "finished":
-            wrong.append(f"call {number}: the next rotation {after.status}: {after.message}")
-    record_property("races_run", len(numbers))
-    assert not wrong, tell(wrong)
+    all_raced(record_property, every(CALLS, 9, 24), lambda number: interrupted(world, number))

@@ -1,15 +1,14 @@
 """Runs race with runs: on one store they converge and rotate once (I7); with separate stores the second one blocks."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from threading import Lock
 
 import pytest
 import yaml
+from race_kit import CALLS, all_raced, at_call
 
 from crash.crash_kit import Scene, Workflow, scene
 from orchestrator.model import EntryName, KeyArn
@@ -19,9 +18,8 @@ from orchestrator.perform import Perform
 from orchestrator.ports import MaterialStore, WrappingAlgorithm
 from orchestrator.progress import Report
 from orchestrator.runner import Runner
-from orchestrator.simulator import Call
 from sizes import EVERYTHING, every, some
-from verdict import Count, before, broken, tell
+from verdict import Count, Watch, before, broken
 from worlds import World
 
 pytestmark = pytest.mark.timeout(1800)
@@ -41,11 +39,15 @@ def runner(world: World, store: MaterialStore) -> Runner:
     )
 
 
-def race(world: World, number: int, moment: str, *, shared: bool, interrupted: int = 0) -> list[str]:
-    """Hold one run at a call, and let another one begin and end meanwhile, or be interrupted; then go on."""
+def race(world: World, number: int, moment: str, *, shared: bool, interrupted: int = 0) -> tuple[bool, list[str]]:
+    """Hold one run at a call, and let another one begin and end meanwhile, or be interrupted; then go on.
+
+    Say whether they met, and what is wrong.
+    """
     arn = world.make_key()
     other = world.open_store() if shared else second_store(world, arn)
     earlier = before(world.simulator, arn)
+    watch = Watch(world.simulator, arn, earlier)
     reports: list[Report] = []
     wrong: list[str] = []
     policy = replace(world.policy, deadline=timedelta(minutes=10))
@@ -54,16 +56,16 @@ def race(world: World, number: int, moment: str, *, shared: bool, interrupted: i
     def act() -> None:
         second = runner(world, other)
         if interrupted:
-            at_call(world, interrupted, "before", second.stop)
+            at_call(world.simulator, interrupted, "before", second.stop)
         reports.extend(second.run([world.job(arn, policy=policy)]))
-        world.simulator.hooks.clear()
+        world.simulator.hooks[:] = [watch]
         if not shared:  # what the first one sends after that, it cannot have seen
             success = reports[0].status == "finished"
             wrong.extend(broken(world.simulator, arn, earlier, stores, success=success))
 
-    at_call(world, number, moment, act)
+    between = at_call(world.simulator, number, moment, act)
     reports.append(world.rotate(arn, policy=policy))
-    world.simulator.hooks.clear()
+    world.simulator.hooks[:] = [watch]
     success = any(report.status == "finished" for report in (reports if shared else reports[-1:]))
     wrong += broken(world.simulator, arn, earlier, stores, success=success)
     allowed = {"finished", "blocked", "interrupted"}
@@ -80,7 +82,8 @@ def race(world: World, number: int, moment: str, *, shared: bool, interrupted: i
         wrong += broken(world.simulator, arn, earlier, stores, success=True)
     if shared and len(world.store.entries(arn.identity)) != 2:
         wrong.append("a material too many was made")
-    return [f"{moment} call {number}: {one}" for one in wrong]
+    world.simulator.hooks.clear()
+    return between.came, [f"{moment} call {number}: {one}" for one in (*between.broke, *wrong, *watch.found)]
 
 
 def second_store(world: World, arn: KeyArn) -> MaterialStore:
@@ -96,41 +99,23 @@ def second_store(world: World, arn: KeyArn) -> MaterialStore:
     return other
 
 
-def at_call(world: World, number: int, moment: str, act: Callable[[], None]) -> None:
-    lock, seen = Lock(), 0
-
-    def hook(_: Call, when: str) -> None:
-        nonlocal seen
-        with lock:
-            mine = when == moment and seen == number - 1
-            seen += when == moment
-        if mine:
-            world.simulator.hooks.remove(hook)
-            act()
-
-    world.simulator.hooks.append(hook)
-
-
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("shared", [True, False], ids=["one store", "separate stores"])
 def test_a_run_begins_and_ends_at_any_call_of_another(
     world: World, record_property: Count, moment: str, *, shared: bool
 ) -> None:
-    numbers = every(range(1, 111), 5, 31, 62)
-    wrong = [one for number in numbers for one in race(world, number, moment, shared=shared)]
-    record_property("races_run", len(numbers))
-    assert not wrong, tell(wrong)
+    numbers = every(CALLS, 5, 31, 62)
+    all_raced(record_property, numbers, lambda number: race(world, number, moment, shared=shared))
 
 
-PAIRS = [(a, b) for a in range(3, 100, 9) for b in range(4, 100, 9)]
+INTERRUPTED = range(4, 100, 9)
 
 
-def test_a_run_is_interrupted_at_any_call_in_the_middle_of_another(world: World, record_property: Count) -> None:
+@pytest.mark.parametrize("call", INTERRUPTED if EVERYTHING else [40])
+def test_a_run_is_interrupted_in_the_middle_of_another(world: World, record_property: Count, call: int) -> None:
     """Two halves of a rotation by one run, in the middle of another one."""
-    pairs = some(PAIRS, 0) if EVERYTHING else [(31, 40), (8, 30)]
-    wrong = [one for a, b in pairs for one in race(world, a, "before", shared=True, interrupted=b)]
-    record_property("races_run", len(pairs))
-    assert not wrong, tell(wrong)
+    numbers = every(range(3, 301, 9), 30)
+    all_raced(record_property, numbers, lambda number: race(world, number, "before", shared=True, interrupted=call))
 
 
 ROTATE = Workflow("rotate", ("rotate", "payments", "--yes", "--json"), hurried=False)
@@ -145,7 +130,7 @@ def start_others(made: Scene, processes: int) -> list[str]:
     return names
 
 
-PROCESSES = {2: (30,), 8: (20,)} | ({2: range(1, 100), 4: range(1, 100, 3), 8: range(1, 100, 9)} if EVERYTHING else {})
+PROCESSES = {2: (30,), 8: (20,)} | ({2: CALLS, 4: CALLS[::3], 8: CALLS[::9]} if EVERYTHING else {})
 """How many, and at which calls of the first one the others begin; all of them at all calls in this process, above."""
 
 
@@ -153,38 +138,33 @@ PROCESSES = {2: (30,), 8: (20,)} | ({2: range(1, 100), 4: range(1, 100, 3), 8: r
 @pytest.mark.parametrize("processes", PROCESSES)
 def test_processes_on_one_store_rotate_once(tmp_path: Path, record_property: Count, processes: int) -> None:
     """The others begin when the first one makes its so-manieth call, all at once."""
-    calls = some(PROCESSES[processes], 1)
-    assert calls
-    wrong: list[str] = []
-    for number in calls:
+
+    def race(number: int) -> tuple[bool, list[str]]:
         with scene(tmp_path / str(number), ROTATE) as made:
-            wrong += [f"{processes} at call {number}: {one}" for one in raced(made, processes, number)]
-    record_property("races_run", len(calls))
-    assert not wrong, tell(wrong)
+            met, wrong = raced(made, processes, number)
+            return met, [f"{processes} at call {number}: {one}" for one in wrong]
+
+    all_raced(record_property, some(PROCESSES[processes], 1), race)
 
 
-def raced(made: Scene, processes: int, number: int) -> list[str]:
-    """Start one process, the others at a call of it, and judge what came of them all."""
-    names, begun, lock, seen = start_others(made, processes), [], Lock(), 0
+def raced(made: Scene, processes: int, number: int) -> tuple[bool, list[str]]:
+    """Start one process, the others at a call of it; say whether they began, and judge what came of them all."""
+    names, begun = start_others(made, processes), []
+    watch = Watch(made.simulator, made.arn, made.earlier)
 
     def begin(name: str) -> None:
         begun.append(made.start(replace(ROTATE, command=(*ROTATE.command, "--config", name))))
 
-    def hook(_: Call, when: str) -> None:
-        nonlocal seen
-        with lock:
-            seen += when == "before"
-            mine = when == "before" and seen == number
-        if mine:
-            for name in names[1:]:
-                begin(name)
+    def others() -> None:
+        for name in names[1:]:
+            begin(name)
 
-    made.simulator.hooks.append(hook)
+    between = at_call(made.simulator, number, "before", others)
     begin(names[0])
     begun[0].communicate(timeout=100)
     ended = [(process.communicate(timeout=100)[0], process.returncode) for process in begun]
     made.simulator.hooks.clear()
-    wrong = []
+    wrong = [*between.broke, *watch.found]
     for out, code in ended:
         reasons = {block["reason"] for run in json.loads(out)["keys"] for block in run["blocks"]} if code else set()
         if code and reasons != {"recently-rotated"}:
@@ -192,4 +172,4 @@ def raced(made: Scene, processes: int, number: int) -> list[str]:
     wrong += broken(made.simulator, made.arn, made.earlier, [made.store], success=True)
     if len(made.store.entries(made.arn.identity)) != 2:
         wrong.append("a material too many was made")
-    return wrong
+    return between.came, wrong
