@@ -7,7 +7,7 @@ import pytest
 
 import verdict
 from orchestrator.model import EntryName, ImportType, KeyArn
-from verdict import PROMISES, TALLY, before, broken, held, untrue
+from verdict import PROMISES, TALLY, Watch, before, broken, held, untrue
 from worlds import REGIONS, World
 
 
@@ -85,6 +85,27 @@ def test_a_success_that_others_undid_is_true_and_one_that_never_was_is_not(world
 
     assert not untrue(world.simulator, arn, earlier, [world.store])
     assert TALLY.numbers() == {"false_success": 1, "false_success_judged": 2}
+
+
+def test_a_region_that_is_gone_is_unusable(world: World, arn: KeyArn) -> None:
+    earlier = before(world.simulator, arn)
+    world.client(REGIONS[1]).schedule_key_deletion(KeyId=arn.key_id, PendingWindowInDays=7)
+    world.clock.advance(days=8)
+
+    assert broken(world.simulator, arn, earlier, [world.store], success=False) == [f"unusable: {REGIONS[1]} gone"]
+
+
+def test_a_region_that_was_unusable_for_a_while_is_told_once(world: World, arn: KeyArn) -> None:
+    earlier = before(world.simulator, arn)
+    watch = Watch(world.simulator, arn, earlier)
+    for _ in range(2):
+        world.client(REGIONS[1]).disable_key(KeyId=arn.key_id)
+        world.client(REGIONS[1]).enable_key(KeyId=arn.key_id)
+
+    assert not broken(world.simulator, arn, earlier, [world.store], success=False)
+    (told,) = watch.found
+    assert told.startswith(f"unusable: {REGIONS[1]} Disabled after call ")
+    assert TALLY.numbers()["unusable"] == 1
 
 
 def test_nothing_is_told_of_what_nobody_judged() -> None:

@@ -104,8 +104,8 @@ def broken(
     done = keys[arn.region].rotations - earlier.rotations
     if done > rotations:
         found.append(f"double: {done} rotations, {rotations} wanted")
-    dead = [f"{region} {key.key_state}" for region, key in keys.items() if key.key_state != "Enabled"]
-    found += [f"unusable: {one}" for one in dead if one.split()[0] in earlier.enabled]
+    states = {region: keys[region].key_state if region in keys else "gone" for region in sorted(earlier.enabled)}
+    found += [f"unusable: {region} {state}" for region, state in states.items() if state != "Enabled"]
     if success:
         found += [f"false_success: {why}" for why in _not_as_told(keys, arn, earlier, stores, moved and rotations > 0)]
     TALLY.note(PROMISES if success else PROMISES[:3], arn, found)
@@ -127,12 +127,15 @@ class Watch:
 
     def __call__(self, call: Call, when: str) -> None:
         """Look, and note what is broken once for each Region."""
-        keys = everywhere(self._simulator, self._arn) if when == "after" else {}
-        dead = [r for r, key in keys.items() if r in self._enabled and key.key_state not in {"Enabled", "Updating"}]
-        for region in dead:
-            self.found.append(f"unusable: {region} {keys[region].key_state} after call {call.number}, {call.operation}")
-            TALLY.note([], self._arn, self.found[-1:])
-            self._enabled -= {region}
+        if when != "after":
+            return
+        keys = everywhere(self._simulator, self._arn)
+        states = {region: keys[region].key_state if region in keys else "gone" for region in sorted(self._enabled)}
+        for region, state in states.items():
+            if state not in {"Enabled", "Updating"}:
+                self.found.append(f"unusable: {region} {state} after call {call.number}, {call.operation}")
+                TALLY.note([], self._arn, self.found[-1:])
+                self._enabled -= {region}
 
 
 def untrue(simulator: Simulator, arn: KeyArn, earlier: Before, stores: Iterable[MaterialStore]) -> list[str]:

@@ -20,15 +20,18 @@ class Between:
     broke: list[str] = field(default_factory=list)
 
 
-def at_call(simulator: Simulator, number: int, moment: str, act: Callable[[], None]) -> Between:
-    """Have something done while the so-manieth call from now on is held, before its effect or after it."""
+def at_call(
+    simulator: Simulator, number: int, moment: str, act: Callable[[], object], operation: str | None = None
+) -> Between:
+    """Have something done while the so-manieth call (of one operation) is held, before its effect or after it."""
     lock, seen, between = Lock(), 0, Between()
 
-    def hook(_: Call, when: str) -> None:
+    def hook(call: Call, when: str) -> None:
         nonlocal seen
+        counts = when == moment and operation in {None, call.operation}
         with lock:
-            seen += when == moment
-            mine = when == moment and seen == number
+            seen += counts
+            mine = counts and seen == number
         if mine:
             simulator.hooks.remove(hook)
             between.came = True
@@ -41,13 +44,17 @@ def at_call(simulator: Simulator, number: int, moment: str, act: Callable[[], No
     return between
 
 
-def all_raced(record_property: Count, numbers: Iterable[int], race: Callable[[int], tuple[bool, list[str]]]) -> None:
+Race = Callable[[int], tuple[bool | None, list[str]]]
+"""Says whether the call was reached (None: it was, but nobody did anything there), and what is wrong."""
+
+
+def all_raced(record_property: Count, numbers: Iterable[int], race: Race) -> None:
     """Race at each call until a run ends before it; count the races that took place, and tell what is wrong."""
     wrong, raced, ended = [], 0, False
     for number in numbers:
         came, found = race(number)
         wrong += found
-        raced, ended = raced + came, not came
+        raced, ended = raced + bool(came), came is False
         if ended:
             break
     record_property("races_run", raced)

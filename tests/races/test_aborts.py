@@ -10,7 +10,8 @@ import pytest
 from race_kit import CALLS, all_raced, at_call
 from test_runs import runner
 
-from orchestrator.model import KeyArn
+from orchestrator.model import EntryName, KeyArn
+from orchestrator.ports import MaterialStore
 from orchestrator.progress import Job, Report
 from orchestrator.simulator import Call, Lag, Simulator, serve
 from sizes import every
@@ -48,6 +49,29 @@ def begin(world: World, arn: KeyArn) -> None:
     world.simulator.hooks.append(stop)
     first.run([rotating(world, arn)])
     world.simulator.hooks.clear()
+    assert world.true(arn).pending
+
+
+def attempt(world: World, arn: KeyArn) -> EntryName | None:
+    """Name the attempt that an abort finds."""
+    current = world.true(arn).current
+    return max((e.name for e in world.store.entries(arn.identity) if e.name.replaces == current), default=None, key=str)
+
+
+def not_as_told(world: World, arn: KeyArn, report: Report, named: EntryName | None) -> list[str]:
+    """Judge what an abort says, as soon as it says it: nothing is pending, and the attempt is given up."""
+    told = report.message.startswith("aborted: ") and report.status == "finished"
+    entries = {entry.name: entry for entry in world.store.entries(arn.identity)}
+    true = world.true(arn)
+    ours = named is not None and true.pending == entries[named].linked
+    wrong = []
+    if told and true.pending and (ours or true.pending not in {entry.linked for entry in entries.values()}):
+        wrong.append("an abort left what was pending")
+    if told and named is not None and entries[named].discarded_at is None:
+        wrong.append("an abort did not give the attempt up")
+    if told and named is not None and entries[named].linked == true.current:
+        wrong.append("an abort gave up what was rotated in")
+    return wrong
 
 
 Jobs = Callable[[World, KeyArn], Job]
@@ -62,21 +86,27 @@ def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, b
     arn = world.make_key()
     earlier = before(world.simulator, arn)
     reports: list[Report] = []
+    wrong: list[str] = []
     if begun:
         begin(world, arn)
 
     held: list[Call] = []
 
+    def run(store: MaterialStore, jobs: Jobs) -> None:
+        named = attempt(world, arn)
+        reports.extend(runner(world, store).run([jobs(world, arn)]))
+        wrong.extend(not_as_told(world, arn, reports[-1], named))
+
     def act() -> None:
         held.append(world.simulator.calls[-1])
-        reports.extend(runner(world, world.open_store()).run([second(world, arn)]))
+        run(world.open_store(), second)
 
     watch = Watch(world.simulator, arn, earlier)
     between = at_call(world.simulator, number, moment, act)
-    reports.extend(runner(world, world.store).run([first(world, arn)]))
+    run(world.store, first)
     late = moment == "before" and any((c.operation, c.region) == ("ImportKeyMaterial", arn.region) for c in held)
     world.simulator.hooks[:] = [watch]  # where the run made fewer calls
-    wrong = between.broke + broken(world.simulator, arn, earlier, [world.store], success=False)
+    wrong += between.broke + broken(world.simulator, arn, earlier, [world.store], success=False)
     wrong += [f"{one.status}: {one.message}" for one in reports if one.status in {"error", "interrupted"}]
     for _ in range(3):
         world.clock.advance(minutes=20)
@@ -112,14 +142,17 @@ def test_one_of_them_wins_and_the_next_rotation_ends_well(
     all_raced(record_property, numbers, lambda number: race(world, number, moment, first, second, begun=begun))
 
 
-def interrupted(world: World, number: int) -> tuple[bool, list[str]]:
-    """Stop an abort at a call, run it again, and rotate; say whether it was stopped, and what is wrong."""
+def interrupted(world: World, number: int, ends: set[str]) -> tuple[bool, list[str]]:
+    """Stop an abort at a call, run it again, and rotate; say whether it came there, and what is wrong.
+
+    `ends` takes how the one that was stopped ended.
+    """
     arn = world.make_key()
     earlier = before(world.simulator, arn)
     begin(world, arn)
     watch, stopped = Watch(world.simulator, arn, earlier), runner(world, world.store)
     between = at_call(world.simulator, number, "after", stopped.stop)
-    stopped.run([aborting(world, arn)])
+    ends.add(stopped.run([aborting(world, arn)])[0].status)
     world.simulator.hooks[:] = [watch]
     again = runner(world, world.store).run([aborting(world, arn)])[0]
     wrong = broken(world.simulator, arn, earlier, [world.store], success=False)
@@ -136,4 +169,6 @@ def interrupted(world: World, number: int) -> tuple[bool, list[str]]:
 
 def test_an_abort_interrupted_anywhere_goes_on_when_it_is_run_again(world: World, record_property: Count) -> None:
     """I6: stopped at any call, run again: nothing is pending, the bytes are kept, the next rotation is whole."""
-    all_raced(record_property, every(CALLS, 9, 24), lambda number: interrupted(world, number))
+    ends = set[str]()
+    all_raced(record_property, every(CALLS, 9, 24), lambda number: interrupted(world, number, ends))
+    assert "interrupted" in ends

@@ -34,6 +34,10 @@ acted: Counter["Hand"] = Counter()
 """How often KMS let a hand act."""
 
 
+class NothingToDoError(Exception):
+    """A hand found nothing that it could do anything to."""
+
+
 @dataclass
 class Other:
     """Somebody else with rights on the key, and a store of their own."""
@@ -74,14 +78,14 @@ def rotates(other: Other) -> None:
 
 def deletes_what_is_pending(other: Other) -> None:
     true = other.world.true(other.arn)
-    if true.pending:
-        other.client().delete_imported_key_material(KeyId=str(other.arn), KeyMaterialId=true.pending)
+    if not true.pending:
+        raise NothingToDoError
+    other.client().delete_imported_key_material(KeyId=str(other.arn), KeyMaterialId=true.pending)
 
 
 def replaces_what_is_pending(other: Other) -> None:
-    if other.world.true(other.arn).pending:
-        deletes_what_is_pending(other)
-        imports_foreign_material(other)
+    deletes_what_is_pending(other)
+    imports_foreign_material(other)
 
 
 def deletes_current_in_a_replica(other: Other) -> None:
@@ -91,11 +95,15 @@ def deletes_current_in_a_replica(other: Other) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """What somebody does, which Regions that alone makes unusable, and how the run after it may end."""
+    """What somebody does, which Regions that alone makes unusable, and how the run after it may end.
+
+    `shows_in` are the Regions where a look tells of it, after which no run may call the key whole.
+    """
 
     act: Callable[[Other], None]
     dead: frozenset[str] = frozenset()
     again: tuple[str, ...] = ("finished",)
+    shows_in: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.act.__name__
@@ -103,16 +111,16 @@ class Hand:
 
 ALL = ("finished", "blocked", "failed")
 HANDS = (
-    Hand(adds_a_replica, again=("blocked",)),
-    Hand(schedules_a_replica_for_deletion, frozenset({REPLICA}), ("blocked",)),
-    Hand(disables_a_replica, frozenset({REPLICA}), ("blocked",)),
+    Hand(adds_a_replica, again=("blocked",), shows_in=frozenset({PRIMARY})),
+    Hand(schedules_a_replica_for_deletion, frozenset({REPLICA}), ("blocked",), frozenset({REPLICA})),
+    Hand(disables_a_replica, frozenset({REPLICA}), ("blocked",), frozenset({REPLICA})),
     Hand(moves_the_primary),
     Hand(imports_foreign_material, again=("finished", "blocked")),
     Hand(rotates),
     Hand(deletes_what_is_pending, again=("finished", "blocked")),
     # In mid-rotation KMS rotates in whatever stands there then, and no replica has it.
-    Hand(replaces_what_is_pending, frozenset(REGIONS[1:]), ("finished", "blocked")),
-    Hand(deletes_current_in_a_replica, frozenset({REPLICA}), ("blocked",)),
+    Hand(replaces_what_is_pending, frozenset(REGIONS[1:]), ("finished", "blocked"), frozenset(REGIONS[1:])),
+    Hand(deletes_current_in_a_replica, frozenset({REPLICA}), ("blocked",), frozenset({REPLICA})),
 )
 
 
@@ -136,17 +144,30 @@ def rotate(world: World, arn: KeyArn) -> Report:
     return world.rotate(arn, policy=replace(world.policy, deadline=DEADLINE))
 
 
-def race(world: World, hand: Hand, number: int, moment: str) -> tuple[bool, list[str]]:
+@dataclass
+class Deed:
+    """What came of a hand: whether it had anything to do, and the number of the last call before that."""
+
+    tried: bool = True
+    last_call: int | None = None
+
+
+def race(world: World, hand: Hand, number: int, moment: str, *, lagging: bool) -> tuple[bool | None, list[str]]:
     """Let a run and a hand race; say whether they did, and what is wrong in the end, and after one more run."""
     arn = world.make_key()
     other = Other(world, arn, world.open_store(f"file:{world.directory / 'other'}"))
-    earlier = before(world.simulator, arn)
+    earlier, deed = before(world.simulator, arn), Deed()
     earlier = replace(earlier, enabled=earlier.enabled - hand.dead)
 
     def act() -> None:
         with suppress(ClientError, KmsError):  # KMS may refuse it
-            hand.act(other)
+            try:
+                hand.act(other)
+            except NothingToDoError:
+                deed.tried = False
+                return
             acted[hand] += 1
+            deed.last_call = world.simulator.calls[-1].number
 
     watch = Watch(world.simulator, arn, earlier)
     between = at_call(world.simulator, number, moment, act)
@@ -160,7 +181,8 @@ def race(world: World, hand: Hand, number: int, moment: str) -> tuple[bool, list
         wrong.append(f"{report.status}: {report.message}")
     if took > DEADLINE + timedelta(minutes=2):
         wrong.append(f"it took {took}")
-    wrong += judged(world, arn, earlier, known, report)
+    seen = not lagging and saw(world, arn, hand, deed)
+    wrong += judged(world, arn, earlier, known, report, seen=seen)
     world.clock.advance(minutes=20)
     again = rotate(world, arn)
     recently = {block.reason for block in again.blocks} <= {"recently-rotated"}
@@ -168,16 +190,32 @@ def race(world: World, hand: Hand, number: int, moment: str) -> tuple[bool, list
         wrong.append(f"the run after it {again.status}: {again.message}; the first: {report.message}")
     if not all(block.way_out for block in (*report.blocks, *again.blocks)):
         wrong.append("a block without a way out")
-    wrong += judged(world, arn, earlier, known, again)
+    wrong += judged(world, arn, earlier, known, again, seen=not lagging and deed.last_call is not None)
     world.simulator.hooks.clear()
     wrong += watch.found
-    return between.came, [f"{hand} {moment} call {number}: {one}" for one in wrong]
+    came = between.came and (deed.tried or None)
+    return came, [f"{hand} {moment} call {number}: {one}" for one in wrong]
 
 
-def judged(world: World, arn: KeyArn, earlier: Any, known: set[bytes], report: Report) -> list[str]:
-    """Judge the promises; a success is judged by what this run could see: what came after its last look is not it."""
-    found = broken(world.simulator, arn, earlier, [world.store], success=False, known=known)
-    if report.status == "finished":
+def saw(world: World, arn: KeyArn, hand: Hand, deed: Deed) -> bool:
+    """Tell whether the run looked, after the hand's deed, where that shows."""
+    looked = {
+        call.region
+        for call in world.simulator.calls
+        if deed.last_call is not None and call.number > deed.last_call
+        if call.operation == "DescribeKey" and arn.key_id in str(call.parameters) and call.result == "ok"
+    }
+    return bool(looked & hand.shows_in)
+
+
+def judged(world: World, arn: KeyArn, earlier: Any, known: set[bytes], report: Report, *, seen: bool) -> list[str]:
+    """Judge the promises; a success is judged by what this run could see: what came after its last look is not it.
+
+    `seen` tells that the run saw what another hand did, so that no Region is excused.
+    """
+    success = report.status == "finished"
+    found = broken(world.simulator, arn, earlier, [world.store], success=success and seen, known=known)
+    if success and not seen:
         found += untrue(world.simulator, arn, earlier, [world.store])
     return found
 
@@ -188,7 +226,7 @@ def test_whatever_others_do_and_whenever(world: World, record_property: Count, h
     """I3, I4, I7, I10, P13: at most one rotation, nothing lost, no key made unusable by us; and the way out is said."""
     numbers = every(CALLS, 20 + 7 * (len(str(hand)) % 9))
     acted.clear()
-    all_raced(record_property, numbers, lambda number: race(world, hand, number, moment))
+    all_raced(record_property, numbers, lambda number: race(world, hand, number, moment, lagging=False))
     assert acted[hand] or not EVERYTHING, "KMS refused it at every call"
 
 
@@ -204,8 +242,8 @@ def test_whatever_others_do_while_reads_lag_and_flap(
             # An import that crosses a deletion or a disabling by hand may undo it, and the run after it then finishes.
             dead = frozenset({PRIMARY, REPLICA}) if hand.act is moves_the_primary else hand.dead  # they read Updating
             usual = replace(hand, dead=dead, again=("finished", *hand.again))
-            came, found = race(world, usual, 3 + seed * 7, moment)
-            raced += came
+            came, found = race(world, usual, 3 + seed * 7, moment, lagging=True)
+            raced += bool(came)
             wrong += [f"seed {seed}: {one}" for one in found]
     record_property("races_run", raced)
     assert raced

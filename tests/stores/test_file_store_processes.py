@@ -19,7 +19,6 @@ from orchestrator.model import Entry, Receipt
 from orchestrator.stores.layout import Kind
 from orchestrator.stores.publish import STEPS, TEMPORARY
 from orchestrator.stores.store import Store
-from verdict import Count
 
 PROCESSES = 8
 NAMES = 50
@@ -30,10 +29,9 @@ BEFORE_LINK = ("folder", "created", "written", "synced")
 
 @pytest.mark.timeout(300)
 def test_of_8_processes_that_deposit_50_names_at_once_one_wins_each_and_all_get_its_bytes(
-    stand: FileStand, wrapping_key: WrappingKey, record_property: Count
+    stand: FileStand, wrapping_key: WrappingKey
 ) -> None:
     """I7, P1: put-if-absent between processes; told by unwrapping what each process wrapped."""
-    record_property("races_run", NAMES)
     stand.init()
     public_key = base64.b64encode(wrapping_key.public).decode()
     workers = [stand.worker(names=NAMES, public_key=public_key) for _ in range(PROCESSES)]
@@ -43,6 +41,7 @@ def test_of_8_processes_that_deposit_50_names_at_once_one_wins_each_and_all_get_
         worker.stdin.flush()
     answers = [json.loads(worker.communicate()[0]) for worker in workers]
     assert sum(answer["won"] for answer in answers) == NAMES
+    assert sum(answer["won"] > 0 for answer in answers) > 1, "no two processes met"
     materials = [
         {name: wrapping_key.unwrap(base64.b64decode(blob)) for name, blob in answer["wrapped"].items()}
         for answer in answers
