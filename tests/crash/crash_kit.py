@@ -101,10 +101,17 @@ class Scene:
 
     def finished(self) -> bool:
         """Whether everything is done already: nothing pending, and CURRENT proven."""
+        return self.proven() and self.current() != self.earlier.current
+
+    def current(self) -> str | None:
+        """The CURRENT material as it really is."""
         true = self.simulator.key(self.arn.region, str(self.arn))
         assert true is not None
-        proven = {entry.linked for entry in self.store.entries(self.arn.identity) if entry.proven}
-        return true.current in proven and true.current != self.earlier.current
+        return true.current
+
+    def proven(self) -> bool:
+        """Whether the store says that it holds CURRENT, proven."""
+        return self.current() in {entry.linked for entry in self.store.entries(self.arn.identity) if entry.proven}
 
 
 @contextmanager
@@ -213,13 +220,10 @@ def kill_at(made: Scene, workflow: Workflow, point: Point) -> int:
 
 
 def judged(made: Scene, workflow: Workflow, *, success: bool) -> list[str]:
-    """What is broken of the promises, and of the journals; the owner's own file counts as kept."""
-    stores, rotations, known = (
-        (made.store,),
-        workflow.rotations,
-        [(made.machine.directory / "payments.bin").read_bytes()],
-    )
-    known = [] if workflow.deposited else known
+    """What is broken of the promises, and of the journals; the owner's own file counts as kept until it is adopted."""
+    stores, rotations = (made.store,), workflow.rotations
+    adopted = workflow.deposited or success or made.proven()
+    known = [] if adopted else [(made.machine.directory / "payments.bin").read_bytes()]
     found = broken(made.simulator, made.arn, made.earlier, stores, success=success, rotations=rotations, known=known)
     for path in (made.machine.directory / "runs").glob("*.jsonl"):
         chain = Chain(path.stem)
