@@ -59,6 +59,8 @@ class Workflow:
     """Exit codes of the run after the crash."""
     done: tuple[int, ...] = (0,)
     """Exit codes where the killed run had done everything, but could not say so."""
+    writes: bool = True
+    """Whether it changes the store, beside the key."""
 
 
 @dataclass
