@@ -5,27 +5,23 @@ Through the seam that the store offers for it; tests/stores meets a real limit o
 
 import errno
 import os
-from dataclasses import replace
-from datetime import timedelta
 
 import pytest
+from strikes import Met, Strikes
+from trial import Trial
 
-from kinds import KINDS, Kind
-from orchestrator.model import KeyArn
-from orchestrator.progress import Report
+from kinds import KINDS
 from orchestrator.stores import Place, Wanted
 from orchestrator.stores.opening import open_file_store
 from orchestrator.stores.publish import PublishedFiles
 from sizes import some
-from verdict import Count, before, broken, tell
+from verdict import Count
 from worlds import World
 
 pytestmark = pytest.mark.timeout(1800)
 
 CODES = (errno.ENOSPC, errno.EIO, errno.EROFS)
 OFTEN = ("once", "for ever")
-DEADLINE = timedelta(minutes=25)
-"""An abort needs 15 of them."""
 WRITING = ("rotate", "abort", "adopt", "replicate")
 """The workflows that change the store."""
 
@@ -34,12 +30,12 @@ class Disk:
     """What the store's files stand on: it fails at the so-manieth step of a publication, or of making one durable."""
 
     def __init__(self) -> None:
-        self.steps = 0
+        self.steps, self.struck = 0, False
         self._from, self._until, self._code = 0, 0, 0
 
     def fail(self, number: int, often: str, code: int) -> None:
         """Fail from now on, at that step alone or from there on."""
-        self.steps, self._code = 0, code
+        self.steps, self.struck, self._code = 0, False, code
         self._from, self._until = number, number if often == "once" else 10**9
 
     def mend(self) -> None:
@@ -49,6 +45,7 @@ class Disk:
     def at_step(self, _: str) -> None:
         self.steps += 1
         if self._from <= self.steps <= self._until:
+            self.struck = True
             raise OSError(self._code, os.strerror(self._code))
 
     def sync(self, handle: int) -> None:
@@ -67,46 +64,30 @@ def disk(world: World) -> Disk:
     return made
 
 
-def ran(world: World, arn: KeyArn, kind: Kind) -> Report:
-    """Run it to its end."""
-    policy = replace(world.policy, deadline=DEADLINE, poll=timedelta(seconds=30))
-    return world.runner().run([kind.job(world, arn, policy)])[0]
-
-
-def met(world: World, disk: Disk, name: str, number: int, often: str, code: int) -> list[str]:
+def met(world: World, disk: Disk, name: str, number: int, often: str, code: int) -> Met:
     """Let one run meet the disk, and run it again on a whole one, until it is done."""
-    kind = KINDS[name]
     disk.mend()
-    arn = kind.make(world)
-    known = [path.read_bytes() for path in world.directory.glob(f"{arn.key_id}.bin")]
-    earlier = before(world.simulator, arn)
-    reports: list[Report] = []
-    wrong: list[str] = []
+    trial = Trial(world, KINDS[name])
     disk.fail(number, often, code)
-    while len(reports) < 4 and not (reports and kind.done(world, arn)):
-        reports.append(ran(world, arn, kind))
-        disk.mend()
-        success = reports[-1].status == "finished"
-        wrong += broken(
-            world.simulator, arn, earlier, [world.store], success=success, rotations=kind.rotations, known=known
-        )
-        world.clock.advance(minutes=20)
-    told = "; then ".join(f"{one.status}: {one.message}" for one in reports)
-    wrong += [] if kind.done(world, arn) else [f"not done in the end: {told}"]
-    wrong += [told for one in reports if one.status in {"error", "interrupted"}]
-    wrong += [f"no way out: {told}" for one in reports for block in one.blocks if not block.way_out]
-    return [f"{name}, {errno.errorcode[code]} {often} at step {number}: {one}" for one in dict.fromkeys(wrong)]
+    trial.run()
+    hit = disk.struck
+    disk.mend()
+    trial.judge()
+    trial.finish()
+    return hit, trial.wrong
 
 
 @pytest.mark.parametrize("name", WRITING)
 def test_a_disk_may_fail_at_any_step(world: World, disk: Disk, record_property: Count, name: str) -> None:
     """Steps are found in a clean run; then the disk fails at each, in each way."""
-    arn = KINDS[name].make(world)
+    clean, strikes = Trial(world, KINDS[name]), Strikes()
     disk.mend()
-    assert ran(world, arn, KINDS[name]).status == "finished"
+    assert clean.run().status == "finished"
     steps = range(1, disk.steps + 1)
-    mine = some([(number, often, code) for number in steps for often in OFTEN for code in CODES], 4)
-    wrong = [one for number, often, code in mine for one in met(world, disk, name, number, often, code)]
-    record_property("faults_tried", len(mine))
     assert steps, "the store was not written"
-    assert not wrong, tell(wrong)
+    for number, often, code in some(
+        [(number, often, code) for number in steps for often in OFTEN for code in CODES], 4
+    ):
+        case = f"{name}, {errno.errorcode[code]} {often} at step {number}"
+        strikes.note(case, met(world, disk, name, number, often, code))
+    strikes.conclude(record_property)

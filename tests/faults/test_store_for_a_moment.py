@@ -7,17 +7,20 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 
 import pytest
+from strikes import Met, Strikes, surely
+from trial import Trial
 
 from kinds import ADDED, KINDS, RENEWED, Kind
 from orchestrator.errors import KmsError, Trouble
 from orchestrator.model import KeyArn, Policy, Region, Repair, Replicate
-from orchestrator.progress import Job, Report
+from orchestrator.progress import Job
 from orchestrator.settings import KeySettings
 from sizes import some
-from verdict import Count, before, broken, tell
+from verdict import Count
 from workflows import jobs
 from worlds import REGIONS, World
 
@@ -31,6 +34,8 @@ class Faltering:
         self._store = store
         self._fails = fails
         self.calls: Counter[str] = Counter()
+        self.struck = False
+        self._lock = Lock()
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._store, name)
@@ -38,8 +43,11 @@ class Faltering:
 
     def _around(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
-            self.calls[name] += 1
-            if (name, self.calls[name]) == self._fails:
+            with self._lock:
+                self.calls[name] += 1
+                mine = (name, self.calls[name]) == self._fails
+            if mine:
+                self.struck = True
                 raise KmsError("the store does not answer", "wait", trouble=Trouble.TRANSIENT)
             return real(*given, **named)
 
@@ -61,40 +69,26 @@ EVERY: dict[str, Kind] = {
 }
 
 
-def ran(world: World, arn: KeyArn, kind: Kind, store: Any) -> Report:
-    policy = replace(world.policy, deadline=timedelta(minutes=25), poll=timedelta(seconds=30))
-    return world.runner(store=store).run([kind.job(world, arn, policy)])[0]
-
-
-def met(world: World, name: str, call: tuple[str, int]) -> list[str]:
-    """One run meets it, and another follows where that asks for one."""
-    kind = EVERY[name]
-    arn = kind.make(world)
-    known = [path.read_bytes() for path in world.directory.glob(f"{arn.key_id}.bin")]
-    earlier = before(world.simulator, arn)
-    reports = [ran(world, arn, kind, Faltering(world.store, call))]
-    wrong = [f"a person is asked: {block.message}" for block in reports[0].blocks if block.person]
-    while reports[-1].status == "failed" and len(reports) < 3:
-        world.clock.advance(minutes=20)
-        reports.append(ran(world, arn, kind, world.store))
-    success = reports[-1].status == "finished"
-    wrong += broken(
-        world.simulator, arn, earlier, [world.store], success=success, rotations=kind.rotations, known=known
-    )
-    told = "; then ".join(f"{one.status}: {one.message}" for one in reports)
-    wrong += [] if kind.done(world, arn) else [f"not done in the end: {told}"]
-    return [f"{name}, {call[0]} {call[1]}: {one}" for one in dict.fromkeys(wrong)]
+def met(world: World, name: str, call: tuple[str, int]) -> Met:
+    """One run meets it, and another follows, which says that it is done."""
+    trial, store = Trial(world, EVERY[name]), Faltering(world.store, call)
+    first = trial.run(store)
+    trial.judge()
+    wrong = [f"a person is asked: {block.message}" for block in first.blocks if block.person]
+    if first.status != "failed" and not trial.done:
+        wrong.append(f"another run is not asked for, and it is not done: {trial.told}")
+    trial.finish(times=2)
+    return store.struck, [*wrong, *trial.wrong]
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_any_one_call_of_the_store_may_fail(world: World, record_property: Count, name: str) -> None:
     """Calls are found in a clean run; each fails once."""
-    kind, clean = EVERY[name], Faltering(world.store)
-    arn = kind.make(world)
-    assert ran(world, arn, kind, clean).status == "finished"
-    assert kind.done(world, arn)
+    clean, trial, strikes = Faltering(world.store), Trial(world, EVERY[name]), Strikes()
+    assert trial.run(clean).status == "finished"
+    assert trial.done
     calls = [(call, number) for call, often in sorted(clean.calls.items()) for number in range(1, often + 1)]
-    mine = some(calls, 12)
-    wrong = [one for call in mine for one in met(world, name, call)]
-    record_property("faults_tried", len(mine))
-    assert not wrong, tell(wrong)
+    for call, number in some(calls, 12):
+        found = met(world, name, (call, number))
+        strikes.note(f"{name}, {call} {number}", found, sure=surely(number, clean.calls[call]))
+    strikes.conclude(record_property)
