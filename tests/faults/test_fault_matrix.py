@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from fault_table import BY_CODE, OPERATIONS, TIMES, Case, cases, modelled, rule
+from strikes import Met, Strikes, struck, surely
+from trial import says_done
 
 from orchestrator.model import KeyArn
 from orchestrator.progress import Report
@@ -43,14 +45,14 @@ def judged(world: World, arn: KeyArn, earlier: Before, report: Report) -> list[s
     return broken(world.simulator, arn, earlier, [world.store], success=report.status in {"finished", "idle"})
 
 
-def met(world: World, case: str, expected: str | Sequence[str], fail: Callable[[Simulator], None]) -> list[str]:
+def met(world: World, expected: str | Sequence[str], fail: Callable[[Simulator], None]) -> Met:
     """Let one run meet a fault and another one go on without it; return all that is not as it should be."""
     world.simulator.faults.clear()
     arn = world.make_key()
     earlier, begun = before(world.simulator, arn), world.clock.now()
     fail(world.simulator)
     report = rotate(world, arn, poll=60 if expected == "failed" else 10)
-    took = world.clock.now() - begun
+    hit, took = struck(world.simulator), world.clock.now() - begun
     world.simulator.faults.clear()
     wrong = [f"{one}" for one in judged(world, arn, earlier, report)]
     if report.status not in ([expected] if isinstance(expected, str) else expected):
@@ -59,30 +61,35 @@ def met(world: World, case: str, expected: str | Sequence[str], fail: Callable[[
         wrong.append(f"it took {took}, longer than the deadline")
     if report.status != "finished" and not all(block.way_out for block in report.blocks):
         wrong.append("a block without a way out")
-    if not done(world, arn, earlier):
-        world.clock.advance(minutes=20)
-        after = rotate(world, arn)
-        wrong += [f"the run after it: {one}" for one in judged(world, arn, earlier, after)]
-        if after.status != "finished":
-            wrong.append(f"the run after it ended {after.status}: {after.message}")
-    return [f"{case}: {one}" for one in wrong]
+    if report.status != "finished" or not done(world, arn, earlier):
+        wrong += [f"the run after it: {one}" for one in gone_on(world, arn, earlier)]
+    return hit, wrong
+
+
+def gone_on(world: World, arn: KeyArn, earlier: Before) -> list[str]:
+    """Run again, without the fault; return all that is not as it should be."""
+    world.clock.advance(minutes=20)
+    rotated = done(world, arn, earlier)
+    after = rotate(world, arn)
+    wrong = judged(world, arn, earlier, after)
+    if not says_done(after, rotated=rotated):
+        wrong.append(f"it ended {after.status}: {after.message}")
+    return wrong + ([] if done(world, arn, earlier) else [f"it is not done: {after.status}: {after.message}"])
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_fault_of_every_operation_ends_as_the_table_says(
     world: World, record_property: Count, chunk: int
 ) -> None:
-    mine = some(list(cases()), 24)[chunk::CHUNKS]
-    wrong = []
-    for case in mine:
+    strikes = Strikes()
+    for case in some(list(cases()), 24)[chunk::CHUNKS]:
 
         def fail(simulator: Simulator, case: Case = case) -> None:
             found = rule(case.fault)
             simulator.faults.add(operation=case.operation, region=case.region, times=TIMES[case.often], **found)
 
-        wrong += met(world, str(case), case.expected, fail)
-    record_property("faults_tried", len(mine))
-    assert not wrong, tell(wrong)
+        strikes.note(str(case), met(world, case.expected, fail))
+    strikes.conclude(record_property)
 
 
 def test_the_table_knows_every_modelled_error() -> None:
@@ -112,17 +119,16 @@ def calls_of_a_clean_run(world: World) -> int:
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_any_one_call_may_fail(world: World, record_property: Count, chunk: int) -> None:
     """Calls are found in a clean run; each fails once, in each way."""
-    calls = range(1, calls_of_a_clean_run(world) + 1)
-    mine = some([(number, fault) for number in calls for fault in AT_EVERY_CALL], 8)[chunk::CHUNKS]
-    wrong = []
-    for number, fault in mine:
+    calls, strikes = calls_of_a_clean_run(world), Strikes()
+    everything = [(number, fault) for number in range(1, calls + 1) for fault in AT_EVERY_CALL]
+    for number, fault in some(everything, 8)[chunk::CHUNKS]:
 
         def fail(simulator: Simulator, number: int = number, fault: str = fault) -> None:
             simulator.faults.add(calls=[number], **rule(fault))
 
-        wrong += met(world, f"call {number}: {fault}", AT_EVERY_CALL[fault], fail)
-    record_property("faults_tried", len(mine))
-    assert not wrong, tell(wrong)
+        found = met(world, AT_EVERY_CALL[fault], fail)
+        strikes.note(f"call {number}: {fault}", found, sure=surely(number, calls))
+    strikes.conclude(record_property)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -131,18 +137,15 @@ def test_credentials_may_expire_at_any_call(world: World, record_property: Count
 
     How many calls there are differs a little from run to run: a run that needs no more than it made is finished.
     """
-    calls = calls_of_a_clean_run(world)
-    mine = some(range(1, calls + 1), 3)[chunk::CHUNKS]
-    wrong = []
-    for number in mine:
+    calls, strikes = calls_of_a_clean_run(world), Strikes()
+    for number in some(range(1, calls + 1), 3)[chunk::CHUNKS]:
 
         def fail(simulator: Simulator, number: int = number) -> None:
             simulator.faults.add(calls=range(number, 10_000), error="ExpiredTokenException")
 
         expected = ("failed",) if number < calls * 0.9 else ("failed", "finished")
-        wrong += met(world, f"from call {number} on", expected, fail)
-    record_property("faults_tried", len(mine))
-    assert not wrong, tell(wrong)
+        strikes.note(f"from call {number} on", met(world, expected, fail), sure=surely(number, calls))
+    strikes.conclude(record_property)
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -151,10 +154,10 @@ def test_a_region_that_is_down_for_a_while_costs_time_and_one_that_stays_down_a_
     world: World, record_property: Count, region: str, fault: str
 ) -> None:
     """I10: a Region that comes back is waited for."""
-    wrong = met(world, f"{region} down for 30 calls", "finished", lambda s: _down(s, region, fault, 30))
-    wrong += met(world, f"{region} down", "failed", lambda s: _down(s, region, fault, None))
-    record_property("faults_tried", 2)
-    assert not wrong, tell(wrong)
+    strikes = Strikes()
+    strikes.note(f"{region} down for 30 calls", met(world, "finished", lambda s: _down(s, region, fault, 30)))
+    strikes.note(f"{region} down", met(world, "failed", lambda s: _down(s, region, fault, None)))
+    strikes.conclude(record_property)
 
 
 @pytest.fixture
@@ -181,7 +184,7 @@ def test_answers_that_take_long_cost_time_and_no_run_outlives_its_deadline(
     earlier, begun = before(slow.simulator, arn), slow.clock.now()
     slow.simulator.faults.add(operation=operation, delay=SLOW_ANSWER.total_seconds())
     report = rotate(slow, arn, poll=30)
-    took = slow.clock.now() - begun
+    hit, took = struck(slow.simulator), slow.clock.now() - begun
     slow.simulator.faults.clear()
     wrong = judged(slow, arn, earlier, report)
     # The clock of this test adds up what really goes on side by side.
@@ -189,7 +192,7 @@ def test_answers_that_take_long_cost_time_and_no_run_outlives_its_deadline(
     slow.clock.advance(minutes=20)
     after = rotate(slow, arn)
     wrong += judged(slow, arn, earlier, after)
-    record_property("faults_tried", 1)
+    Strikes(struck=int(hit)).conclude(record_property)
     assert not wrong, tell(wrong)
     assert took <= DEADLINE + GRACE + in_flight * SLOW_ANSWER, f"{took}: {report.status}, {report.message}"
     assert report.status in {"finished", "failed"}, report

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import pytest
 from fault_table import TIMES, Case, network_cases
+from strikes import Met, Strikes
 
 from orchestrator.kms import KmsFactory, KmsOptions
 from orchestrator.model import KeyArn, Region
@@ -22,7 +23,7 @@ from orchestrator.ports import WrappingAlgorithm
 from orchestrator.progress import Report
 from orchestrator.runner import Runner
 from sizes import EVERYTHING, some
-from verdict import Count, before, broken, tell
+from verdict import Count, before, broken
 from worlds import World
 
 pytestmark = pytest.mark.timeout(1800)
@@ -44,11 +45,12 @@ METHODS = {
 class Rerouted:
     """KMS of one Region, some of whose calls go where no answer comes from: by the real adapter, over real sockets."""
 
-    def __init__(self, real: Any, nowhere: Any, method: str, times: int | None) -> None:
+    def __init__(self, real: Any, nowhere: Any, method: str, times: int | None, struck: Event) -> None:
         self._real = real
         self._nowhere = nowhere
         self._method = method
         self._times = times
+        self._struck = struck
         self._seen: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -58,6 +60,8 @@ class Rerouted:
         with self._lock:
             self._seen[name] += 1
             away = self._times is None or self._seen[name] <= self._times
+        if away:
+            self._struck.set()
         return getattr(self._nowhere if away else self._real, name)
 
 
@@ -98,8 +102,8 @@ def rotate(world: World, arn: KeyArn, clients: Callable[[Region], Any]) -> Repor
     return runner.run([world.job(arn, policy=policy)])[0]
 
 
-def rerouting(world: World, case: Case, nowhere_url: str) -> Callable[[Region], Any]:
-    """Make clients of which those of one Region lose some calls."""
+def rerouting(world: World, case: Case, nowhere_url: str, struck: Event) -> Callable[[Region], Any]:
+    """Make clients of which those of one Region lose some calls, and tell when one was lost."""
     options = KmsOptions(nowhere_url, connect_timeout=0.05, read_timeout=0.05)
     real, nowhere = world.kms(), KmsFactory(options, world.clock.now, world.events.append)
     made: dict[Region, Any] = {}
@@ -108,31 +112,36 @@ def rerouting(world: World, case: Case, nowhere_url: str) -> Callable[[Region], 
         if region != case.region:
             return real(region)
         if region not in made:
-            made[region] = Rerouted(real(region), nowhere(region), METHODS[case.operation], TIMES[case.often])
+            method, times = METHODS[case.operation], TIMES[case.often]
+            made[region] = Rerouted(real(region), nowhere(region), method, times, struck)
         return made[region]
 
     return client
+
+
+def met(world: World, case: Case, nowhere_url: str) -> Met:
+    """Let one run lose calls, and another one go on that loses none."""
+    arn, struck = world.make_key(), Event()
+    earlier = before(world.simulator, arn)
+    report = rotate(world, arn, rerouting(world, case, nowhere_url, struck))
+    found = partial(broken, world.simulator, arn, earlier, [world.store])
+    wrong = found(success=report.status == "finished")
+    if report.status != case.expected:
+        wrong.append(f"expected {case.expected}, ended {report.status}: {report.message}")
+    if report.status != "finished":
+        world.clock.advance(minutes=20)
+        after = world.rotate(arn)
+        wrong += [f"after it: {one}" for one in found(success=after.status == "finished")]
+        if after.status != "finished":
+            wrong.append(f"the run after it ended {after.status}: {after.message}")
+    return struck.is_set(), wrong
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_no_answer_costs_time_and_never_for_ever(
     world: World, unreachable: dict[str, str], record_property: Count, chunk: int
 ) -> None:
-    mine = some(list(network_cases()), 6)[chunk::CHUNKS]
-    wrong = []
-    for case in mine:
-        arn = world.make_key()
-        earlier = before(world.simulator, arn)
-        report = rotate(world, arn, rerouting(world, case, unreachable[case.fault]))
-        found = partial(broken, world.simulator, arn, earlier, [world.store])
-        wrong += [f"{case}: {one}" for one in found(success=report.status == "finished")]
-        if report.status != case.expected:
-            wrong.append(f"{case}: expected {case.expected}, ended {report.status}: {report.message}")
-        if report.status != "finished":
-            world.clock.advance(minutes=20)
-            after = world.rotate(arn)
-            wrong += [f"{case}: after it: {one}" for one in found(success=after.status == "finished")]
-            if after.status != "finished":
-                wrong.append(f"{case}: the run after it ended {after.status}: {after.message}")
-    record_property("faults_tried", len(mine))
-    assert not wrong, tell(wrong)
+    strikes = Strikes()
+    for case in some(list(network_cases()), 6)[chunk::CHUNKS]:
+        strikes.note(str(case), met(world, case, unreachable[case.fault]))
+    strikes.conclude(record_property)
