@@ -1,7 +1,7 @@
 """Every other workflow: every fault of the calls that are its own, and one fault at any call; then it is run again.
 
 Whatever it is: within the deadline, nothing lost, no rotation, no key made unusable, no success told that is none; and
-what was to be done is done in the end.
+what was to be done is done in the end, and a run says so.
 """
 
 from datetime import timedelta
