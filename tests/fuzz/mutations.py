@@ -1,6 +1,7 @@
 """Spoil what is well-formed: one thing in a JSON value, or some bytes of a file; drawn from a seed, to be redone."""
 
 import copy
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -64,6 +65,14 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def spoiled(value: Any, dice: random.Random) -> Any:
     """Return a copy in which one thing is missing, is something else, is there many times, or is new."""
+    written = json.dumps(value)  # in which, other than in Python, true is not 1; what is drawn is, at times, as it was
+    while json.dumps(changed := _drawn_from(value, dice)) == written:
+        continue
+    return changed
+
+
+def _drawn_from(value: Any, dice: random.Random) -> Any:
+    """Change one thing, perhaps into what it was."""
     changed = copy.deepcopy(value)
     spots = [path for path in places(changed) if path]
     if not spots:
@@ -93,7 +102,14 @@ def _spelled(word: str, dice: random.Random) -> str:
 
 
 def torn(content: bytes, dice: random.Random) -> bytes:
-    """Return bytes of which some are missing, changed or added."""
+    """Return bytes of which some are missing, changed or added; never the same ones."""
+    while (changed := _torn(content, dice)) == content:
+        continue
+    return changed
+
+
+def _torn(content: bytes, dice: random.Random) -> bytes:
+    """Tear bytes, perhaps at an end where nothing is."""
     at, length = dice.randrange(len(content) + 1), dice.randrange(1, 40)
     noise = dice.randbytes(length)
     return dice.choice(
