@@ -4,7 +4,7 @@ And whatever state that was: it makes no usable key unusable, deletes nothing, a
 one goal.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import KmsError, StoreError
@@ -53,7 +53,7 @@ class Play:
         return self.run(lambda policy: self.world.job(self.arn, policy=policy), stop_at)
 
     def run(self, job: Callable[[Policy], Job], stop_at: int = 0) -> Report:
-        """Run a job, and note what is sent as NEW, what is deleted, and every other change of the key."""
+        """Run a job, which shows no defect, and note what is sent as NEW, what is deleted, and every other change."""
         runner, first = self.world.runner(), len(self.world.simulator.calls)
 
         def watch(call: Call, when: str) -> None:
@@ -65,6 +65,7 @@ class Play:
         self.world.simulator.hooks.append(watch)
         report = runner.run([job(replace(self.world.policy, deadline=timedelta(minutes=60)))])[0]
         self.world.simulator.hooks.remove(watch)
+        assert report.status != "error", report.message
         return report
 
     def note(self, call: Call) -> None:
@@ -202,26 +203,37 @@ MOVES: dict[str, Move] = {
 FORBIDDEN = ("Schedule", "Disable", "PutKeyPolicy", "CreateKey", "ReplicateKey", "UpdatePrimary")
 
 
-Playing = tuple[World, list[int]]
+HARMLESS = {"a minute passes", "days pass", "somebody enables", "mrk repairs"}
+"""What stands in the way of no rotation."""
+
+Ends = list[str]
+"""The status in which the rotation of each example ended."""
+
+Playing = tuple[World, Ends]
 Moving = list[tuple[str, int]]
 
 
 @pytest.fixture
-def playing(world: World, record_property: Count) -> Iterator[Playing]:
-    examples: list[int] = []
-    yield world, examples
-    record_property("examples", len(examples))
+def ends(record_property: Count) -> Iterator[Ends]:
+    """Collect how the examples end; about half of them finish: with far fewer, the product blocks too much."""
+    collected: Ends = []
+    yield collected
+    record_property("examples", len(collected))
+    assert collected.count("finished") >= len(collected) // 5, Counter(collected)
 
 
 @pytest.fixture
-def lagging(make_world: Callable[..., World], record_property: Count) -> Iterator[Playing]:
-    examples: list[int] = []
-    yield make_world(lag="aws-like"), examples
-    record_property("examples", len(examples))
+def playing(world: World, ends: Ends) -> Playing:
+    return world, ends
+
+
+@pytest.fixture
+def lagging(make_world: Callable[..., World], ends: Ends) -> Playing:
+    return make_world(lag="aws-like"), ends
 
 
 def given_moves(in_full: int, in_short: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Draw so many lists of moves."""
+    """Draw so many lists of moves, besides none at all."""
     drawn = st.lists(st.tuples(st.sampled_from(sorted(MOVES)), st.integers(0, 10_000)), max_size=12)
     said = settings(
         max_examples=in_full if EVERYTHING else in_short,
@@ -230,23 +242,21 @@ def given_moves(in_full: int, in_short: int) -> Callable[[Callable[..., None]], 
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
         print_blob=True,
     )
-    return lambda test: said(given(moves=drawn)(test))
+    return lambda test: said(given(moves=drawn)(example(moves=[])(test)))
 
 
 @given_moves(300, 12)
 def test_a_rotation_from_any_state_is_finished_or_blocked_with_a_reason(playing: Playing, moves: Moving) -> None:
-    playing[1].append(1)
-    converges(playing[0], moves)
+    playing[1].append(converges(playing[0], moves))
 
 
 @given_moves(100, 3)
 def test_under_lag_and_flapping_reads_as_well(lagging: Playing, moves: Moving) -> None:
-    lagging[1].append(1)
-    converges(lagging[0], moves)
+    lagging[1].append(converges(lagging[0], moves))
 
 
-def converges(world: World, moves: Moving) -> None:
-    """Make the moves, then rotate, and judge."""
+def converges(world: World, moves: Moving) -> str:
+    """Make the moves, then rotate, judge, and tell how that ended."""
     arn = world.make_key()
     play = Play(world, arn, world.open_store(f"file:{world.directory / 'other'}"))
     for name, number in moves:
@@ -262,7 +272,8 @@ def converges(world: World, moves: Moving) -> None:
         reports.append(play.rotate())
     report = reports[-1]
 
-    assert report.status in {"finished", "idle", "blocked"}, f"{report.status} in {report.stage}: {report.message}"
+    assert report.status in {"finished", "blocked"}, f"{report.status} in {report.stage}: {report.message}"
+    assert report.status == "finished" or not HARMLESS.issuperset(name for name, _ in moves), report.message
     assert report.status != "blocked" or (report.blocks and all(b.message and b.way_out for b in report.blocks))
     known, success = held(play.other, key=arn.identity), report.status == "finished"
     wrong = broken(world.simulator, arn, earlier, [world.store], success=success, moved=False, known=known)
@@ -272,3 +283,4 @@ def converges(world: World, moves: Moving) -> None:
     needed = {row.material_id for row in world.true(arn).rows}
     assert not needed.intersection(play.deleted) - {str(world.true(arn).pending)}, "an abort deleted what the key needs"
     assert all(len(ids) <= 1 for ids in play.sent.values()), play.sent
+    return report.status
