@@ -209,8 +209,21 @@ HARMLESS = {"a minute passes", "days pass", "somebody enables", "mrk repairs"}
 Ends = list[str]
 """The status in which the rotation of each example ended."""
 
-Playing = tuple[World, Ends]
 Moving = list[tuple[str, int]]
+
+
+class Playing:
+    """A world, and how its examples ended.
+
+    Hypothesis prints what a failing example was given, the fields of a dataclass, too, and trips over a whole world.
+    """
+
+    def __init__(self, world: World, ends: Ends) -> None:
+        self.world = world
+        self.ends = ends
+
+    def __repr__(self) -> str:
+        return "Playing(...)"
 
 
 @pytest.fixture
@@ -224,12 +237,12 @@ def ends(record_property: Count) -> Iterator[Ends]:
 
 @pytest.fixture
 def playing(world: World, ends: Ends) -> Playing:
-    return world, ends
+    return Playing(world, ends)
 
 
 @pytest.fixture
 def lagging(make_world: Callable[..., World], ends: Ends) -> Playing:
-    return make_world(lag="aws-like"), ends
+    return Playing(make_world(lag="aws-like"), ends)
 
 
 def given_moves(in_full: int, in_short: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -247,12 +260,12 @@ def given_moves(in_full: int, in_short: int) -> Callable[[Callable[..., None]], 
 
 @given_moves(300, 12)
 def test_a_rotation_from_any_state_is_finished_or_blocked_with_a_reason(playing: Playing, moves: Moving) -> None:
-    playing[1].append(converges(playing[0], moves))
+    playing.ends.append(converges(playing.world, moves))
 
 
 @given_moves(100, 3)
 def test_under_lag_and_flapping_reads_as_well(lagging: Playing, moves: Moving) -> None:
-    lagging[1].append(converges(lagging[0], moves))
+    lagging.ends.append(converges(lagging.world, moves))
 
 
 def converges(world: World, moves: Moving) -> str:
