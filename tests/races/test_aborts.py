@@ -59,8 +59,8 @@ def attempt(world: World, arn: KeyArn) -> EntryName | None:
 
 
 def not_as_told(world: World, arn: KeyArn, report: Report, named: EntryName | None) -> list[str]:
-    """Judge what an abort says, as soon as it says it: nothing is pending, and the attempt is given up."""
-    told = report.message.startswith("aborted: ") and report.status == "finished"
+    """Judge an abort that says that it finished, right then: nothing is pending, and the attempt is given up."""
+    told = report.status == "finished"
     entries = {entry.name: entry for entry in world.store.entries(arn.identity)}
     true = world.true(arn)
     ours = named is not None and true.pending == entries[named].linked
@@ -95,7 +95,7 @@ def race(world: World, number: int, moment: str, first: Jobs, second: Jobs, *, b
     def run(store: MaterialStore, jobs: Jobs) -> None:
         named = attempt(world, arn)
         reports.extend(runner(world, store).run([jobs(world, arn)]))
-        wrong.extend(not_as_told(world, arn, reports[-1], named))
+        wrong.extend(not_as_told(world, arn, reports[-1], named) if jobs is aborting else [])
 
     def act() -> None:
         held.append(world.simulator.calls[-1])

@@ -124,7 +124,7 @@ def test_a_run_begins_and_ends_at_any_call_of_another(
     all_raced(record_property, numbers, lambda number: race(world, number, moment, shared=shared))
 
 
-INTERRUPTED = range(4, 80, 9)
+INTERRUPTED = range(4, 90, 9)
 
 
 @pytest.mark.parametrize("call", INTERRUPTED if EVERYTHING else [30, 40])
