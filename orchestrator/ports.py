@@ -1,6 +1,6 @@
 """The seams: KMS in one Region, the store, the clock, and whoever listens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -93,10 +93,11 @@ KmsClients = Callable[[Region], KmsPort]
 
 
 class MaterialStore(Protocol):
-    """Where key material lives, and the only place that touches plaintext (I2).
+    """Where key material lives, and the only place that touches plaintext (I2). `str` of it names it as the config does.
 
     Raises StoreError, UsageError where a file of the user's is wrong, and KmsError where a call to AWS fails.
-    One contract test suite runs over every implementation.
+    One contract test suite runs over every implementation. What the store says of bytes is bound to the bytes: link,
+    probe and proven mark carry a commitment to them, and count only where it fits what is opened.
     """
 
     def deposit(self, name: EntryName) -> Receipt:
@@ -105,26 +106,35 @@ class MaterialStore(Protocol):
     def adopt(self, name: EntryName, source: Path) -> Receipt:
         """Publish the 32 bytes of a file under `name`; EntryError where an entry with other bytes is there."""
 
+    def identify(self, key: KeyIdentity, source: Path) -> EntryName | None:
+        """Compare the 32 bytes of a file with every entry of a key that opens; None where none has them."""
+
     def find(self, name: EntryName) -> Entry | None:
-        """Probe one exact name (P3); an entry found is made durable and read back before it is returned (P1)."""
+        """Probe one exact name (P3); an entry found is made durable, read back and compared with its marks (P1, I12)."""
+
+    def look(self, first: Sequence[EntryName]) -> tuple[Entry, ...]:
+        """Find each of these names, and every further attempt that follows it without a gap (P3)."""
 
     def entries(self, key: KeyIdentity | None = None) -> tuple[Entry, ...]:
-        """List what is there, for people; decisions use `find`."""
+        """List what is there, for people; decisions use `look`."""
 
     def wrap(self, name: EntryName, public_key: bytes, algorithm: WrappingAlgorithm) -> bytes:
         """Wrap an entry's bytes under a wrapping key of KMS: the only way out (I2)."""
 
     def link(self, name: EntryName, material_id: MaterialId) -> None:
-        """Note the id that KMS gave these bytes (P2); EntryError where another id is noted."""
+        """Note the id that KMS gave these bytes (P2); EntryError where another id is noted of the same bytes."""
 
     def keep_probe(self, name: EntryName, ciphertext: bytes) -> None:
         """Keep the probe ciphertext made under this material (P14); the first one stays."""
 
     def probe(self, name: EntryName) -> bytes | None:
-        """Return the probe ciphertext of an entry."""
+        """Return the probe ciphertext that was made under an entry's bytes."""
 
     def mark_proven(self, name: EntryName, evidence: Mapping[str, Any]) -> None:
-        """Mark the entry as finished, with small evidence: ids, times, `regions`; further Regions are added (P14)."""
+        """Mark the entry as finished, with small evidence: ids, times, `regions`, and `proof`, how thoroughly (P14).
+
+        Further Regions, and more thorough proofs, are added.
+        """
 
     def discard(self, name: EntryName, at: datetime) -> None:
         """Mark the attempt as given up (P9); the bytes stay. One that is given up stays as it is."""
@@ -137,6 +147,12 @@ class MaterialStore(Protocol):
 
     def withdrawn_at(self, name: EntryName) -> datetime | None:
         """Tell when that was last noted; None where it never was."""
+
+    def note_switch(self, key: KeyIdentity, region: Region, at: datetime, *, off: bool) -> None:
+        """Note that the owner's switch of a Region was seen: Disabled, or Enabled again. What is noted stays."""
+
+    def switched_off(self, key: KeyIdentity) -> Mapping[Region, datetime]:
+        """Tell which Regions were last noted as Disabled, and since when."""
 
 
 class Clock(Protocol):

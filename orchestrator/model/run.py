@@ -8,6 +8,7 @@ from typing import Literal
 
 from .action import Action
 from .ids import EntryName, KeyArn, MaterialId, Region
+from .proof import Proof
 from .view import View
 
 
@@ -83,14 +84,6 @@ class Wait:
 Step = Act | Wait | Block
 
 _BELIEVED = 2
-
-
-class Proof(StrEnum):
-    """How much is proven after a rotation (P14)."""
-
-    FULL = "full"
-    IDS_ONLY = "ids-only"
-    OFF = "off"
 
 
 class MissingOld(StrEnum):

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .ids import EntryName, KeyArn, MaterialId, Region
+from .proof import Proof
 
 
 class KeyState(StrEnum):
@@ -56,9 +57,11 @@ class MaterialRow:
 
 @dataclass(frozen=True, slots=True)
 class RegionView:
-    """The key in one Region. `seen_at` is when the look began, so that its age is never understated.
+    """The key in one Region. `seen_at` is when the oldest of its answers was asked for: its age is never understated.
 
-    `told_at` is when its answer was complete: it may show what came about until then.
+    `told_at` is when its answer was complete: it may show what came about until then. `skew` is how far this machine's
+    clock was ahead of the one that answered (negative: behind); None where the answer tells no time. `deleted_at` is
+    KMS's DeletionDate.
     """
 
     arn: KeyArn
@@ -73,6 +76,8 @@ class RegionView:
     rows: tuple[MaterialRow, ...] = ()
     rotation_started_at: datetime | None = None
     told_at: datetime | None = None
+    skew: timedelta | None = None
+    deleted_at: datetime | None = None
 
     @property
     def region(self) -> Region:
@@ -136,25 +141,43 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the store knows of one entry. Without a receipt the entry could not be read back: `problem` says why.
+    """What the store knows of one entry, opened and compared in this look (I12).
 
-    `proven_in` names the Regions that were proven; none of them, where the marks do not tell.
+    Without a receipt the bytes could not be read back: `problem` says why. `linked` is the id that KMS gave them.
+    `claimed` is the id that a link names which does not fit the bytes, or tells nothing of them: only KMS can say whose
+    they are. `proofs` tells how thoroughly each Region was proven. `damage` tells, by the kind of mark, which cannot be
+    read, and how to mend it: that holds up only what needs it. `ours` tells that whoever made the bytes is known; `noted_at` is
+    the latest time that is noted of it.
     """
 
     name: EntryName
     receipt: Receipt | None
     problem: str = ""
     linked: MaterialId | None = None
-    proven: bool = False
+    claimed: MaterialId | None = None
+    proofs: Mapping[Region, Proof] = field(default_factory=dict)
     probe: bool = False
     discarded_at: datetime | None = None
-    proven_in: frozenset[Region] = frozenset()
+    damage: Mapping[str, str] = field(default_factory=dict)
+    ours: bool = True
+    made_at: datetime | None = None
+    noted_at: datetime | None = None
 
-    def unproven_in(self, members: Iterable[Region]) -> frozenset[Region]:
-        """Name the members that a proof lacks: all of them, or those that came after it."""
-        if not self.proven:
-            return frozenset(members)
-        return frozenset(members) - self.proven_in if self.proven_in else frozenset()
+    @property
+    def held(self) -> bool:
+        """Whether the bytes opened in this look, and are those of the material that is linked (I12)."""
+        return self.receipt is not None and self.linked is not None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the rotation to this material was finished, however it was proven."""
+        return bool(self.proofs)
+
+    def unproven_in(self, members: Iterable[Region], wanted: Proof) -> frozenset[Region]:
+        """Name the members that were not proven as thoroughly as is wanted now, or came later."""
+        return frozenset(
+            region for region in members if (how := self.proofs.get(region)) is None or not how.covers(wanted)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +185,39 @@ class StoreView:
     """The entries of one key, each read back at `seen_at`.
 
     `withdrawn_at` is when pending material that was to replace CURRENT was last about to be deleted from KMS;
-    `withdrawn_problem` says why that cannot be told.
+    `withdrawn_problem` says why that cannot be told. `switched_off` tells since when each Region is known to be
+    Disabled by its owner, as far as it was not seen Enabled after that.
     """
 
     seen_at: datetime
     entries: tuple[Entry, ...] = ()
     withdrawn_at: datetime | None = None
     withdrawn_problem: str = ""
+    switched_off: Mapping[Region, datetime] = field(default_factory=dict)
+    switch_problem: str = ""
+
+    @property
+    def noted_at(self) -> datetime | None:
+        """Tell the latest time that is noted of the key."""
+        return max((entry.noted_at for entry in self.entries if entry.noted_at), default=None)
 
     def get(self, name: EntryName) -> Entry | None:
         """Find one entry by its exact name."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
     def holding(self, material: MaterialId | None) -> Entry | None:
-        """Find the entry that KMS said holds this material."""
-        found = (entry for entry in self.entries if material and entry.linked == material)
-        return next(found, None)
+        """Find the entry that KMS said holds this material: of several the best; one that cannot be read comes last."""
+        found = [entry for entry in self.entries if material and entry.linked == material]
+        return max(found, key=lambda entry: (entry.held, not entry.discarded_at, len(entry.proofs)), default=None)
+
+    def may_hold(self, material: MaterialId, replaced: MaterialId | None) -> tuple[Entry, ...]:
+        """Find what may hold a material, as nobody can say whose bytes they are: only KMS can (P2)."""
+        unknown = [entry for entry in self.entries if entry.receipt is not None and entry.linked is None]
+        return tuple(
+            entry
+            for entry in unknown
+            if entry.claimed == material or (entry.claimed is None and entry.name.replaces == replaced)
+        )
 
     def first_attempt(self, name: EntryName) -> EntryName:
         """Return the first attempt that is not discarded, probed by exact name (P3)."""
