@@ -4,17 +4,17 @@ KMS would accept every one of these rotations, and the user would regret it (I3)
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from orchestrator.holding import cannot_give, holds, refused, store_behind
+from orchestrator.importable import DELETING, enabled
+from orchestrator.looks import last_look, not_seen, seen_everywhere
 from orchestrator.model import (
     STORE,
     Block,
     Entry,
     Goal,
-    ImportMaterial,
-    ImportType,
-    KeyArn,
-    KeyState,
     MaterialId,
     MaterialRow,
     MissingOld,
@@ -27,15 +27,11 @@ from orchestrator.model import (
     Step,
     View,
     Wait,
-    name_of,
     short,
 )
 
 LIFETIME_ROTATIONS = 25
 """On-demand rotations of one key, for life; not adjustable. AWS KMS resource quotas."""
-
-FRESH = timedelta(seconds=10)
-"""How old a look may be when a rotation is sent (I3)."""
 
 ROTATION = timedelta(minutes=15)
 """How long an accepted rotation may take to show; 20 to 460 s were measured."""
@@ -44,7 +40,6 @@ SKEW = timedelta(hours=1)
 """How far the clocks of two machines that share a store may be apart: AWS lets in none that is so far off."""
 
 _LAG = timedelta(minutes=3)
-_PASSING = (KeyState.CREATING, KeyState.UPDATING)
 
 
 def before_deposit(view: View, run: Run) -> Sequence[Step]:
@@ -62,52 +57,18 @@ def clean(view: View, run: Run) -> list[Step]:
     """The key is as it should be in every Region, and the store holds what it needs: also where nothing is due (P5)."""
     goal = run.goal
     return unseen(view, run) or [
-        *enabled(view.regions.values()),
+        *enabled(view, run),
         *one_current(view, goal),
         *pending_is_ours(view, run),
         *materials_usable(view, goal.policy),
-        *store_holds(view, goal.policy),
+        *store_holds(view, run),
     ]
 
 
 def before_rotate(view: View, run: Run) -> Sequence[Step]:
     """Every check again on a fresh view, and that the pending material is in every Region."""
-    stale = seen_lately(view, run.goal.members, "a last look before the rotation")
+    stale = last_look(view, frozenset({*run.goal.members, STORE}), "a last look before the rotation")
     return stale or [*before_deposit(view, run), *pending_everywhere(view, run.goal)]
-
-
-def seen_everywhere(view: View, members: Iterable[Region]) -> list[Step]:
-    """Every Region, and the store, was seen."""
-    missing: list[Step] = [not_seen(view, region) for region in sorted(members) if region not in view.regions]
-    return missing if view.store is not None else [*missing, not_seen(view, STORE)]
-
-
-def not_seen(view: View, target: str) -> Step:
-    """Say why a Region or the store is not in the view: not yet, or it could not be looked at."""
-    failure = view.failures.get(target)
-    region = None if target == STORE else Region(target)
-    if failure is None:
-        return Wait(Reason.LOOKING, f"looking at {target}", region, look=(target,))
-    if failure.not_found:
-        return Block(Reason.REGION_LACKING, failure.message, failure.hint, region)
-    if failure.transient:
-        message = f"{target} cannot be looked at: {failure.message}"
-        return Wait(Reason.ACCESS, message, region, timedelta(minutes=5), look=(target,))
-    return Block(Reason.ACCESS, failure.message, failure.hint or "mend the cause and run again", region, person=False)
-
-
-def seen_lately(view: View, members: Iterable[Region], why: str) -> list[Step]:
-    """These Regions and the store were seen within the last 10 s."""
-    ages: dict[str, datetime] = {region: seen.seen_at for region, seen in view.regions.items()}
-    if view.store is not None:
-        ages[STORE] = view.store.seen_at
-    stale = tuple(target for target in (*sorted(members), STORE) if not _fresh(ages.get(target), view.at))
-    message = f"{why}: {', '.join(stale)}"
-    return [Wait(Reason.LOOKING, message, look=stale)] if stale else []
-
-
-def _fresh(seen_at: datetime | None, now: datetime) -> bool:
-    return seen_at is not None and now - seen_at <= FRESH
 
 
 def right_kind(view: View) -> list[Step]:
@@ -120,6 +81,28 @@ def right_kind(view: View) -> list[Step]:
             way = "KMS rotates symmetric keys only; make a new key and move its users"
             return [Block(Reason.NOT_SYMMETRIC, f"{seen.arn} is {seen.key_spec}, not symmetric", way, seen.region)]
     return []
+
+
+def undated(view: View) -> list[Step]:
+    """A key that was rotated tells when: a rotation without a date is no sign that the key is due (P5)."""
+    found: list[Step] = []
+    for region, seen in sorted(view.regions.items()):
+        lacking = [row for row in seen.permanent if row.rotated_at is None]
+        if len(lacking) > 1:  # the first key material was never rotated in
+            message = f"KMS lists {len(lacking)} key materials in {region} without a RotationDate: one may lack it"
+            found.append(Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,)))
+    return found
+
+
+def unusable(view: View) -> list[Step]:
+    """Every Region that was seen and cannot be used now: the worst news stands first."""
+    return [
+        step
+        for _, seen in sorted(view.regions.items())
+        for material in view.permanent_ids()
+        for step in material_usable(seen, material, view.at, timedelta())
+        if isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING
+    ]
 
 
 def topology(view: View, goal: Goal) -> list[Step]:
@@ -148,8 +131,27 @@ def listed(view: View, policy: Policy) -> Iterable[Step]:
         way = f"take {region} out of `regions`; or {_replicating(view, policy, region)}"
         yield Block(Reason.REGION_LACKING, f"the config lists {region}, but the key has no member there", way, region)
     for region in sorted(view.members - policy.regions):
-        way = f"add {region} to `regions`, or leave `regions` out to follow KMS"
-        yield Block(Reason.REGION_UNLISTED, f"the key has a member in {region}, which the config lacks", way, region)
+        yield _unlisted(view, region)
+
+
+def _unlisted(view: View, region: Region) -> Block:
+    """Say what a member is that the config lacks: one on its way out only wants time, any other a person."""
+    seen = view.regions.get(region)
+    if seen is not None and seen.key_state in DELETING:
+        gone = f"on {seen.deleted_at:%Y-%m-%d}" if seen.deleted_at else "after its waiting period"
+        message = f"the key in {region} is {seen.key_state}, and `regions` lacks it: KMS names it until it goes {gone}"
+        way = f"wait until then; or keep it: aws kms cancel-key-deletion --region {region} --key-id {seen.arn.key_id}"
+        return Block(Reason.REGION_UNLISTED, message, f"{way}, and add {region} to `regions`", region, person=False)
+    soon = _first_expiry(view, region)
+    expires = f"; its key material expires on {soon:%Y-%m-%d}, and nothing renews it there" if soon else ""
+    message = f"the key has a member in {region}, which the config lacks: nothing is imported there{expires}"
+    way = f"add {region} to `regions`, then: mrk repair NAME; or, where nobody needs it there, schedule its deletion"
+    return Block(Reason.REGION_UNLISTED, message, way, region)
+
+
+def _first_expiry(view: View, region: Region) -> datetime | None:
+    rows = view.regions[region].permanent if region in view.regions else ()
+    return min((row.valid_to for row in rows if row.valid_to), default=None)
 
 
 def _replicating(view: View, policy: Policy, region: Region) -> str:
@@ -164,34 +166,6 @@ def _replicating(view: View, policy: Policy, region: Region) -> str:
     arn = primary.arn if primary else view.key
     call = f"aws kms replicate-key --region {arn.region} --key-id {arn.key_id} --replica-region {region} --policy ..."
     return f"set `replicate: auto` and run mrk repair NAME; or replicate it yourself ({call}), then mrk repair NAME"
-
-
-def enabled(seen: Iterable[RegionView]) -> list[Step]:
-    """Every member is Enabled; an import would silently enable a Disabled one."""
-    return [step for one in sorted(seen, key=lambda one: one.region) for step in importable(one)]
-
-
-def importable(seen: RegionView, *, healing: bool = False) -> list[Step]:
-    """Say what keeps this Region from taking an import: nothing where the key is Enabled.
-
-    `healing` tells that the import is to bring back what the key lacks, so PendingImport does not stand against it.
-    """
-    state, region = seen.key_state, seen.region
-    if state is KeyState.ENABLED or (healing and state is KeyState.PENDING_IMPORT):
-        return []
-    if state in _PASSING:
-        return [Wait(Reason.KEY_STATE, f"the key in {region} is {state}", region, look=(region,))]
-    if state is KeyState.DISABLED:
-        call = f"aws kms enable-key --region {region} --key-id {seen.arn.key_id}"
-        way = f"an import would enable it: enable it yourself ({call}), or leave it alone"
-        return [Block(Reason.DISABLED, f"the key in {region} is Disabled", way, region)]
-    if state is KeyState.PENDING_IMPORT:
-        message = f"the key in {region} is PendingImport: it lacks key material and cannot be used there"
-        return [Block(Reason.MATERIAL_MISSING, message, f"import what is missing in {region}: mrk repair NAME", region)]
-    cancel = f"aws kms cancel-key-deletion --region {region} --key-id {seen.arn.key_id}"
-    gone = "take the key out of the config" if seen.is_primary else f"take {region} out of `regions` once it is gone"
-    way = f"cancel the deletion ({cancel}), which leaves the key Disabled; or {gone}"
-    return [Block(Reason.KEY_STATE, f"the key in {region} is {state}", way, region)]
 
 
 def one_current(view: View, goal: Goal) -> list[Step]:
@@ -215,11 +189,11 @@ def pending_is_ours(view: View, run: Run) -> list[Step]:
     entry = store.get(run.goal.entry)
     if entry is not None and entry.linked == pending.material_id:
         return []
-    if entry is not None and entry.linked is None and not refused(run, primary.arn, pending.material_id):
+    if entry is not None and entry.linked is None and not refused(run, primary.arn, entry, pending.material_id):
         return []
     if entry is not None and entry.discarded_at is not None:
         return [given_up(entry)]
-    if behind := store_behind(view, primary):
+    if behind := store_behind(view, pending.material_id):
         return behind
     return [_foreign(view, run, primary, pending, store.holding(pending.material_id))]
 
@@ -247,20 +221,6 @@ def _foreign(view: View, run: Run, primary: RegionView, pending: MaterialRow, he
     return Block(Reason.FOREIGN_PENDING, message, way, primary.region)
 
 
-def store_behind(view: View, primary: RegionView | None) -> list[Step]:
-    """Another run may have put material into the store since that was looked at: look again before a verdict (I7)."""
-    if view.store is None or primary is None or view.store.seen_at >= (primary.told_at or primary.seen_at):
-        return []
-    return [Wait(Reason.LOOKING, "looking whether another run has put it into the store", look=(STORE,))]
-
-
-def refused(run: Run, arn: KeyArn, material: MaterialId) -> bool:
-    """Whether KMS has said, and again after another look, that the bytes of this run's entry are not this material."""
-    proof = ImportMaterial(arn, run.goal.entry, ImportType.EXISTING, material, None)
-    failure = run.memory.failed.get(name_of(proof))
-    return failure is not None and failure.refused
-
-
 def to_withdraw(view: View, run: Run, pending: MaterialRow | None) -> bool:
     """Whether pending material is, or may be, what this run gives up: named, linked, or not asked about yet (P9)."""
     goal, primary = run.goal, view.primary
@@ -268,7 +228,9 @@ def to_withdraw(view: View, run: Run, pending: MaterialRow | None) -> bool:
         return False
     entry = view.store.get(goal.entry) if view.store else None
     known = goal.named or (entry.linked if entry else None)
-    return pending.material_id == known if known else not refused(run, primary.arn, pending.material_id)
+    if known:
+        return pending.material_id == known
+    return entry is None or not refused(run, primary.arn, entry, pending.material_id)
 
 
 def rotation_seen(view: View, run: Run) -> bool:
@@ -304,7 +266,8 @@ def material_usable(seen: RegionView, material: MaterialId, at: datetime, window
         message = f"{region} does not list key material {short(material)} yet"
         return [Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,))]
     if not row.usable(at):
-        message = f"key material {short(material)} is missing in {region}: the key cannot be used there"
+        since = f" since {row.valid_to:%Y-%m-%d %H:%M} UTC" if row.imported and row.valid_to else ""
+        message = f"{region} cannot be used{since}: key material {short(material)} is missing there"
         return [Block(Reason.MATERIAL_MISSING, message, f"import it again in {region} first: mrk repair NAME", region)]
     if expires_within(row, at, window):
         message = f"key material {short(material)} expires in {region} on {row.valid_to:%Y-%m-%d}"
@@ -326,7 +289,7 @@ def outlived(row: MaterialRow, at: datetime, goal: Goal) -> bool:
 
 def not_renewed(view: View, seen: RegionView, goal: Goal) -> str:
     """Name what was, or can be, imported again, and whose later expiry does not show; the rest is told elsewhere."""
-    held = [row for row in seen.permanent if view.store and (e := view.store.holding(row.material_id)) and e.receipt]
+    held = [row for row in seen.permanent if holds(view, row.material_id)]
     return ", ".join(short(row.material_id) for row in held if outlived(row, seen.seen_at, goal))
 
 
@@ -351,28 +314,28 @@ def expiry_long_enough(view: View, goal: Goal) -> list[Step]:
     return [Block(Reason.EXPIRES_SOON, message, "raise `expires`, or lower `safety_window`")]
 
 
-def store_holds(view: View, policy: Policy) -> list[Step]:
+def store_holds(view: View, run: Run) -> list[Step]:
     """The store holds, and has just read back, every material that the key needs for ever (P7)."""
-    store = view.store
-    if store is None:
+    if view.store is None:
         return [not_seen(view, STORE)]
-    found: list[Step] = []
-    for material in view.permanent_ids():
-        entry = store.holding(material)
-        if entry is None and policy.missing_old is MissingOld.BLOCK:
-            if behind := store_behind(view, view.primary):
-                return behind
-            message = f"the store does not hold key material {short(material)}: no copy would be left to repair the key"
-            way = "adopt it (mrk adopt NAME FILE), or set `missing_old: allow` and keep your own copy safe"
-            found.append(Block(Reason.STORE_LACKS, message, way))
-        elif entry is not None and entry.discarded_at is not None:
-            message = f"key material {short(material)}, which the key needs, is of an attempt that was given up"
-            found.append(Block(Reason.DISCARDED, message, "take that back, as KMS rotated it in: mrk abort NAME"))
-        elif entry is not None and entry.receipt is None:
-            message = f"the store cannot read key material {short(material)} back: {entry.problem}"
-            way = "mend that; where it cannot be mended, restore the store from its copy before rotating"
-            found.append(Block(Reason.STORE_UNREADABLE, message, way))
-    return found
+    return [step for material in view.permanent_ids() for step in _held(view, run, material)]
+
+
+def _held(view: View, run: Run, material: MaterialId) -> list[Step]:
+    entry, allowed = view.store.holding(material) if view.store else None, run.goal.policy.missing_old
+    if entry is None and allowed is MissingOld.ALLOW:
+        return []
+    if entry is not None and entry.discarded_at is not None:
+        message = f"key material {short(material)}, which the key needs, is of an attempt that was given up"
+        return [Block(Reason.DISCARDED, message, "take that back, as KMS rotated it in: mrk abort NAME")]
+    lacking = cannot_give(view, run, material, "the key needs")
+    allowing = "; or set `missing_old: allow`, and keep your own copy safe"
+    return [
+        replace(step, way_out=step.way_out + allowing)
+        if isinstance(step, Block) and step.reason is Reason.STORE_LACKS
+        else step
+        for step in lacking
+    ]
 
 
 def pending_everywhere(view: View, goal: Goal) -> list[Step]:

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,18 +12,16 @@ from secrets import token_hex
 from orchestrator.clock import SystemClock
 from orchestrator.errors import UsageError
 from orchestrator.kms import KmsFactory, KmsOptions, check_endpoint, check_regions, endpoint_class
-from orchestrator.model import Action, Outcome, Region, region_of
+from orchestrator.lanes import Lanes
+from orchestrator.model import Region, region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
-from orchestrator.perform import Perform
+from orchestrator.perform import Carrying, Perform
 from orchestrator.ports import Clock, Listener, MaterialStore, WrappingAlgorithm
 from orchestrator.retry import Retry
 from orchestrator.runner import Runner
 from orchestrator.settings import Settings
 from orchestrator.stores import Cloud, Place, Wanted, check_store, init_store, open_store
-
-Carrying = Callable[[Action], Outcome]
-"""Whatever carries out one action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +45,13 @@ def new_run_id(now: datetime) -> str:
 @contextmanager
 def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None) -> Iterator[Engine]:
     """Make the parts, and let the worker threads go when they are not wanted any more."""
-    executor = ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk")
-    acting = ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk-act")
+    lanes = Lanes.of_threads(settings.run.workers)
     try:
         clock = clock or SystemClock()
         kms = kms_factory(settings, run_id, listener, clock)
-        yield assemble(settings, kms, listener, clock, executor, acting=acting)
+        yield assemble(settings, kms, listener, clock, lanes)
     finally:
-        # Not waited for: a call that does not come back must not hold up the end.
-        for pool in (executor, acting):
-            pool.shutdown(wait=False, cancel_futures=True)
+        lanes.shutdown()
 
 
 def assemble(
@@ -65,11 +59,10 @@ def assemble(
     kms: KmsFactory,
     listener: Listener,
     clock: Clock,
-    executor: Executor,
+    lanes: Lanes,
     guard: Callable[[Carrying], Carrying] = lambda perform: perform,
-    acting: Executor | None = None,
 ) -> Engine:
-    """Put the parts together around KMS, a clock and executors; `guard` may refuse to begin an action."""
+    """Put the parts together around KMS, a clock and workers; `guard` may refuse to begin an action."""
     retry = Retry(time.sleep)
     store = open_store(
         settings.store.uri,
@@ -79,7 +72,7 @@ def assemble(
     parameters = Parameters(kms, retry, clock.now, WrappingAlgorithm(settings.aws.wrapping_algorithm))
     perform = guard(Perform(kms, store, parameters, retry))
     observe = Observe(kms, store, retry, clock.now)
-    runner = Runner(observe, perform, parameters, clock, executor, listener, jitter=random.random, acting=acting)
+    runner = Runner(observe, perform, parameters, clock, lanes, listener, jitter=random.random)
     return Engine(settings, clock, kms, store, observe, perform, runner)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from orchestrator.looks import or_look, wrong_clock
 from orchestrator.memory import wait_name
 from orchestrator.model import (
     Act,
@@ -28,9 +29,12 @@ _TELLING = timedelta(seconds=30)
 def decide(stages: Sequence[Stage], view: View, run: Run, now: datetime) -> Turn:
     """Find the first stage with something missing, and say what to do about it."""
     seen_now = replace(view, at=now)
+    if wrong := wrong_clock(seen_now):
+        return _turn("located", wrong, run, now)
     for stage in stages:
         if steps := stage(seen_now, run):
-            return _turn(name_of_stage(stage), steps, run, now)
+            fresh = [or_look(step, seen_now, run.goal) for step in steps]
+            return _turn(name_of_stage(stage), fresh, run, now)
     return Turn("done", "finished")
 
 
@@ -63,6 +67,7 @@ def _turn(stage: str, steps: Sequence[Step], run: Run, now: datetime) -> Turn:
         return _ended(stage, (*blocks, *(late or (_too_late(stage, live, run),))), live)
     if not act and not live:
         return _ended(stage, blocks, ())
+    blocks = worst_first(blocks)
     look = tuple(dict.fromkeys(target for wait in live for target in wait.look))
     return Turn(stage, "going", act, look, _wake(stage, live, run, now), live, blocks)
 
@@ -111,7 +116,16 @@ def _too_late(stage: str, waits: Iterable[Wait], run: Run) -> Block:
 
 def _ended(stage: str, blocks: tuple[Block, ...], waits: tuple[Wait, ...]) -> Turn:
     status: Literal["blocked", "failed"] = "blocked" if any(block.person for block in blocks) else "failed"
-    return Turn(stage, status, waits=waits, blocks=blocks)
+    return Turn(stage, status, waits=waits, blocks=worst_first(blocks))
+
+
+_WORST = (Reason.MATERIAL_MISSING, Reason.SWITCHED_OFF, Reason.KEY_STATE, Reason.DISABLED, Reason.EXPIRES_SOON)
+
+
+def worst_first(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """Order what is told: what cannot be used, then what soon cannot, then the rest; each thing once."""
+    rank = {reason: number for number, reason in enumerate(_WORST)}
+    return tuple(sorted(dict.fromkeys(blocks), key=lambda block: rank.get(block.reason, len(_WORST))))
 
 
 def _wake(stage: str, waits: Iterable[Wait], run: Run, now: datetime) -> datetime:

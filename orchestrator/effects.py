@@ -25,6 +25,7 @@ from orchestrator.model import (
     MaterialId,
     MaterialRow,
     MaterialState,
+    NoteSwitch,
     Outcome,
     ProveRegion,
     Receipt,
@@ -50,7 +51,9 @@ def outcome(action: Action) -> Outcome:
 
 def material_of(action: Action) -> MaterialId | None:
     """Tell which material an action is about; NEW_ID where only KMS can tell."""
-    if isinstance(action, DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | ReplicateKey):
+    if isinstance(
+        action, DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | ReplicateKey | NoteSwitch
+    ):
         return None
     return action.material_id or NEW_ID
 
@@ -60,11 +63,10 @@ def after(view: View, action: Action) -> View:
     match action:
         case DepositMaterial() | AdoptMaterial():
             return _with_entry(view, Entry(action.entry, Receipt(action.entry, view.at)))
-        case DiscardMaterial() | ReinstateMaterial() | KeepProbe():
-            return _marked(view, action.entry, **_marks(action))
         case DeletePendingMaterial():
             regions = {region: seen.without(action.material_id) for region, seen in view.regions.items()}
-            store = replace(view.store, withdrawn_at=view.at) if view.store else None
+            withdrawn = (view.store.withdrawn if view.store else frozenset()) | {action.material_id}
+            store = replace(view.store, withdrawn_at=view.at, withdrawn=withdrawn) if view.store else None
             return replace(view, regions=regions, store=store)
         case ImportMaterial(import_type=ImportType.NEW):
             return _linked(_new_pending(view, action), action.entry, NEW_ID)
@@ -75,10 +77,21 @@ def after(view: View, action: Action) -> View:
             return replace(view, regions=rows)
         case ReplicateKey():
             return _replicated(view, action)
-        case MarkProven():
-            return _proven(view, action)
         case ProveRegion():
             return view
+        case _:
+            return _noted(view, action)
+
+
+def _noted(view: View, action: DiscardMaterial | ReinstateMaterial | KeepProbe | MarkProven | NoteSwitch) -> View:
+    """What the store notes."""
+    match action:
+        case MarkProven():
+            return _proven(view, action)
+        case NoteSwitch():
+            return _switched(view, action)
+        case _:
+            return _marked(view, action.entry, **_marks(action))
 
 
 def _with_entry(view: View, entry: Entry) -> View:
@@ -102,13 +115,25 @@ def _marks(action: DiscardMaterial | ReinstateMaterial | KeepProbe) -> dict[str,
 
 def _proven(view: View, action: MarkProven) -> View:
     entry = view.store.get(action.entry) if view.store else None
-    proven_in = (entry.proven_in if entry else frozenset()) | set(action.regions)
-    return _marked(view, action.entry, proven=True, proven_in=proven_in)
+    proofs = dict(entry.proofs) if entry else {}
+    for region in action.regions:
+        known = proofs.get(region)
+        proofs[region] = known if known is not None and known.covers(action.proof) else action.proof
+    return _marked(view, action.entry, proofs=proofs)
+
+
+def _switched(view: View, action: NoteSwitch) -> View:
+    if view.store is None:
+        return view
+    region = action.key.region
+    off = {other: at for other, at in view.store.switched_off.items() if other != region}
+    return replace(view, store=replace(view.store, switched_off=off | ({region: action.at} if action.off else {})))
 
 
 def _linked(view: View, name: EntryName, material: MaterialId) -> View:
     entry = view.store.get(name) if view.store else None
-    return view if entry is None or entry.linked else _with_entry(view, replace(entry, linked=material))
+    linked = replace(entry, linked=material, claimed=None) if entry else None
+    return view if linked is None or (entry and entry.linked) else _with_entry(view, linked)
 
 
 def _new_pending(view: View, action: ImportMaterial) -> View:
@@ -132,7 +157,7 @@ def _with_bytes(seen: RegionView, row: MaterialRow, valid_to: datetime | None, a
 
 
 def _imported(view: View, action: ImportMaterial) -> View:
-    """EXISTING: the bytes in one Region; the last Region makes pending material ready; the primary's word links."""
+    """EXISTING: the bytes in one Region; the last Region makes pending material ready; KMS's word links."""
     seen = view.regions[action.arn.region]
     row = seen.row(action.material_id) if action.material_id else None
     if row is None:
@@ -140,8 +165,7 @@ def _imported(view: View, action: ImportMaterial) -> View:
     regions = {**view.regions, seen.region: _with_bytes(seen, row, action.valid_to, view.at)}
     if not row.permanent:
         regions = _ready(regions, row.material_id)
-    found = replace(view, regions=regions)
-    return _linked(found, action.entry, row.material_id) if seen.is_primary else found
+    return _linked(replace(view, regions=regions), action.entry, row.material_id)
 
 
 def _ready(regions: Mapping[Region, RegionView], material: MaterialId) -> dict[Region, RegionView]:

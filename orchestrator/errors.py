@@ -86,7 +86,10 @@ class Trouble(StrEnum):
 
 
 class KmsError(MrkError):
-    """One call failed. `trouble` tells what that means; `code` is AWS's own word, for people and the journal."""
+    """One call failed. `trouble` tells what that means; `code` is AWS's own word, for people and the journal.
+
+    `unanswered` says why no answer came, where none did; empty where AWS answered.
+    """
 
     exit_code = Exit.FAILED
 
@@ -100,8 +103,10 @@ class KmsError(MrkError):
         region: str = "",
         code: str = "",
         request_id: str = "",
+        unanswered: str = "",
     ) -> None:
         super().__init__(message, hint)
+        self.unanswered = unanswered
         self.trouble = trouble
         self.operation = operation
         self.region = region

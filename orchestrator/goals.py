@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from orchestrator import checks
+from orchestrator.holding import predecessor
+from orchestrator.looks import not_seen
 from orchestrator.model import (
     ADOPTED,
     STORE,
@@ -82,13 +84,18 @@ def _not_finished(view: View, name: EntryName) -> list[Step]:
 def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
     """Name the entry that the next, or the unfinished, rotation is about."""
     if view.primary is None or view.store is None:
-        return [checks.not_seen(view, unseen(view))]
-    if wrong := [*checks.right_kind(view), *checks.listed(view, policy)]:
-        return wrong
+        return [*checks.unusable(view), not_seen(view, unseen(view))]
+    if wrong := [*checks.right_kind(view), *checks.listed(view, policy), *checks.undated(view)]:
+        return [*checks.unusable(view), *wrong]
     if view.current is None:
-        way = "import its first key material, adopt that (mrk adopt NAME FILE), then run again"
-        return [Block(Reason.NEVER_IMPORTED, f"{view.key} has no key material yet", way, view.primary.region)]
+        return [_never_imported(view)]
     return _started(view, view.store, view.current) or next_entry(view)
+
+
+def _never_imported(view: View) -> Block:
+    way = "import its first key material, adopt that (mrk adopt NAME FILE), then run again"
+    region = view.primary.region if view.primary else view.key.region
+    return Block(Reason.NEVER_IMPORTED, f"{view.key} has no key material yet", way, region)
 
 
 def next_entry(view: View) -> EntryName:
@@ -131,14 +138,10 @@ def _lost_link(entry: Entry, view: View, current: MaterialRow) -> bool:
 
     An attempt that was given up may have been rotated in all the same; a file that KMS refused was not.
     """
-    unknown = entry.linked is None and not (entry.discarded_at and entry.name.attempt >= ADOPTED)
-    return unknown and entry.name.replaces != current.material_id and entry.name.replaces == _predecessor(view)
-
-
-def _predecessor(view: View) -> MaterialId | None:
-    primary = view.primary
-    past = [row.material_id for row in primary.permanent if row is not primary.current] if primary else []
-    return past[-1] if past else None
+    unknown = entry.linked is None and entry.claimed in {None, current.material_id}
+    unknown = unknown and not (entry.discarded_at and entry.name.attempt >= ADOPTED)
+    replaces = entry.name.replaces
+    return unknown and replaces != current.material_id and replaces == predecessor(view, current.material_id)
 
 
 def unfinished(view: View, name: EntryName) -> bool:
@@ -165,17 +168,27 @@ def _already(view: View, policy: Policy, replaces: MaterialId, found: EntryName)
 
 
 def _goal(view: View, policy: Policy, name: EntryName) -> Goal:
-    primary = view.primary
-    assert primary is not None  # noqa: S101 - _located has seen it
+    primary = view.primary.region if view.primary else next(iter(view.regions.values())).primary
     valid_to = None if policy.expires is None else (view.at + policy.expires).replace(microsecond=0)
     deadline = view.at + policy.deadline
-    return Goal(view.key, name, primary.region, view.members, valid_to, deadline, policy)
+    return Goal(view.key, name, primary, view.members, valid_to, deadline, policy)
 
 
 def last_rotation(view: View) -> datetime | None:
-    """Tell when the newest rotation was completed; None for a key that never was rotated."""
+    """Tell when the newest rotation was completed; None for a key that never was rotated.
+
+    KMS's RotationDate tells it; that the store made CURRENT later than that is the second witness.
+    """
     dates = [row.rotated_at for seen in view.regions.values() for row in seen.rows if row.rotated_at]
-    return max(dates, default=None)
+    return max((*dates, *_made(view)), default=None)
+
+
+def _made(view: View) -> Sequence[datetime]:
+    """Tell when the store made the CURRENT material, if a rotation of its own brought that in."""
+    entry = view.store.holding(view.current.material_id) if view.store and view.current else None
+    if entry is None or entry.name.replaces is None or entry.name.attempt >= ADOPTED:
+        return []
+    return [entry.made_at] if entry.made_at and entry.made_at <= view.at else []
 
 
 def due_at(view: View, policy: Policy) -> datetime:
@@ -201,19 +214,20 @@ def counted(number: int, what: str) -> str:
 
 
 def as_it_stands(view: View, policy: Policy) -> Pinned:
-    """Pin no rotation at all, but that CURRENT as it stands be usable, settled and proven: what repair wants."""
-    found = _located(view, policy)
-    if not isinstance(found, EntryName):
-        return found
-    held = view.store.holding(view.current.material_id) if view.store and view.current else None
-    return _goal(view, policy, held.name if held else EntryName(view.key.identity, _predecessor(view)))
+    """Pin no rotation at all, but that the key as it stands be usable, settled and proven: what repair wants.
 
-
-def predecessor(view: View, material: MaterialId) -> MaterialId | None:
-    """Tell which material came before one, as ListKeyRotations orders them: oldest first, pending last."""
-    ids = [row.material_id for row in view.primary.rows] if view.primary else []
-    at = ids.index(material) if material in ids else 0
-    return ids[at - 1] if at else None
+    Any Region that was seen tells enough of the key for that, and a primary that cannot be seen stops nothing (I11).
+    """
+    if view.store is None or not view.regions:
+        return [not_seen(view, view.key.region if view.store else STORE)]
+    if wrong := checks.right_kind(view):
+        return wrong
+    current = view.current
+    if current is None:
+        return [_never_imported(view)] if view.primary else [not_seen(view, unseen(view))]
+    held = view.store.holding(current.material_id)
+    made_to_replace = EntryName(view.key.identity, predecessor(view, current.material_id))
+    return _goal(view, policy, held.name if held else made_to_replace)
 
 
 def full_id(view: View, written: MaterialId) -> MaterialId:

@@ -8,9 +8,11 @@ from orchestrator.model import (
     DeletePendingMaterial,
     Failed,
     Goal,
+    ImportMaterial,
     Memory,
     Outcome,
     ProveRegion,
+    Purpose,
     Region,
     ReplicateKey,
     Result,
@@ -92,11 +94,18 @@ def not_begun(run: Run, action: Action) -> Run:
 def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
     """Note what came of an action."""
     memory = run.memory
+    if outcome.unsent:
+        return not_begun(run, action)
     failed = {name: failure for name, failure in memory.failed.items() if name != name_of(action)}
     if outcome.result is Result.FAILED:
         failed[name_of(action)] = _failure(run, action, outcome, now)
         return replace(run, memory=_not_sent(replace(memory, failed=failed), action, outcome))
     memory = replace(memory, failed=failed)
+    restored = isinstance(action, ImportMaterial) and action.purpose is Purpose.RESTORE
+    if restored and outcome.result is Result.DONE:
+        region = Region(action.target)
+        proofs = {other: material for other, material in memory.proofs.items() if other != region}
+        memory = replace(memory, restored=memory.restored | {region}, proofs=proofs)
     if isinstance(action, ReplicateKey):
         memory = replace(memory, replicated=memory.replicated | {action.region})
     if isinstance(action, ProveRegion):

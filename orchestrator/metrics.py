@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from orchestrator import checks, goals
+from orchestrator.importable import importable
 from orchestrator.model import Region, View
 from orchestrator.progress import Report
 
@@ -104,7 +105,7 @@ def _of(report: Report, now: datetime) -> Iterator[tuple[Sample, float]]:
 
 def _healthy(view: View, region: Region, report: Report) -> bool:
     seen, window = view.regions.get(region), report.job.policy.safety_window
-    if seen is None or seen.current is None or checks.importable(seen):
+    if seen is None or seen.current is None or importable(seen):
         return False
     return not any(checks.material_usable(seen, material, view.at, window) for material in view.permanent_ids())
 

@@ -1,69 +1,136 @@
 """Look: what one Region, or the store, shows now. Nothing is changed and nothing is judged here."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from orchestrator.errors import KmsError, StoreError, Trouble
-from orchestrator.model import ADOPTED, STORE, Entry, EntryName, KeyArn, LookFailure, MaterialId, RegionView, StoreView
-from orchestrator.ports import KmsClients, MaterialStore
+from orchestrator.model import ADOPTED, STORE, EntryName, KeyArn, LookFailure, MaterialId, Region, RegionView, StoreView
+from orchestrator.ports import KmsClients, KmsPort, MaterialStore
+from orchestrator.reach import Reach
 from orchestrator.retry import Retry
+
+_AGREE = timedelta(seconds=3)
+"""How far apart the answers of one look may be asked for; a call that had to be retried makes the others old."""
+
+_MOST_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer, and when the request that was answered was sent."""
+
+    sent_at: datetime
+    value: Any
 
 
 class Observe:
     """Looks at one target of one key; a failure is a value, so that one bad Region never stops the others (I10)."""
 
-    def __init__(self, kms: KmsClients, store: MaterialStore, retry: Retry, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        kms: KmsClients,
+        store: MaterialStore,
+        retry: Retry,
+        now: Callable[[], datetime],
+        reach: Reach | None = None,
+    ) -> None:
         self._kms = kms
         self._store = store
         self._retry = retry
         self._now = now
+        self._reach = reach or Reach(now)
 
     def region(self, arn: KeyArn) -> RegionView | LookFailure:
-        """DescribeKey, every ListKeyRotations row, and on the primary GetKeyRotationStatus."""
-        seen_at = self._now()
+        """DescribeKey, every ListKeyRotations row, and on the primary GetKeyRotationStatus.
+
+        A Region that does not answer is asked by one key at a time; the others are told what came of that.
+        """
+        begun = self._now()
         try:
-            return self._look(arn, seen_at)
+            return self._reach(arn.region, lambda: self._look(arn))
         except KmsError as error:
             # KMS says for a while that a key is not in the right state, though looking is allowed in every state.
             transient = error.trouble in {Trouble.TRANSIENT, Trouble.LOOK_AGAIN}
             gone = error.code == "NotFoundException"
-            return LookFailure(arn.region, seen_at, error.message, transient, error.hint, gone)
+            return LookFailure(arn.region, begun, error.message, transient, error.hint, gone)
 
-    def _look(self, arn: KeyArn, seen_at: datetime) -> RegionView:
+    def _look(self, arn: KeyArn) -> RegionView:
         kms = self._kms(arn.region)
-        seen = self._retry(lambda: kms.describe_key(arn, seen_at))
+        described = self._ask(lambda: kms.describe_key(arn, self._now()))
+        seen: RegionView = described.value
         if seen.key_spec != "SYMMETRIC_DEFAULT" or seen.origin != "EXTERNAL":
-            return seen
-        seen = replace(seen, rows=self._retry(lambda: kms.list_key_rotations(arn)))
-        if not seen.is_primary:
-            return seen
-        started = self._retry(lambda: kms.rotation_started_at(arn))
-        return replace(seen, rotation_started_at=started, told_at=self._now())
+            return replace(seen, seen_at=described.sent_at, told_at=self._now())
+        return self._agreeing(kms, arn, {"key": described})
+
+    def _agreeing(self, kms: KmsPort, arn: KeyArn, answers: dict[str, _Answer]) -> RegionView:
+        """Ask again for what got old while others were retried, so that a look shows one moment."""
+        for _ in range(_MOST_ROUNDS):
+            self._ask_for_what_is_old(kms, arn, answers)
+            if min(answer.sent_at for answer in answers.values()) >= self._now() - _AGREE:
+                break
+        started = answers["started"].value if "started" in answers else None
+        seen: RegionView = answers["key"].value
+        oldest = min(answer.sent_at for answer in answers.values())
+        return replace(
+            seen, rows=answers["rows"].value, rotation_started_at=started, seen_at=oldest, told_at=self._now()
+        )
+
+    def _ask_for_what_is_old(self, kms: KmsPort, arn: KeyArn, answers: dict[str, _Answer]) -> None:
+        calls: Mapping[str, Callable[[], Any]] = {
+            "key": lambda: kms.describe_key(arn, self._now()),
+            "rows": lambda: kms.list_key_rotations(arn),
+            "started": lambda: kms.rotation_started_at(arn),
+        }
+        for name, call in calls.items():
+            if name == "started" and not answers["key"].value.is_primary:
+                answers.pop(name, None)
+            elif name not in answers or answers[name].sent_at < self._now() - _AGREE:
+                answers[name] = self._ask(call)
+
+    def _ask(self, call: Callable[[], Any]) -> _Answer:
+        """Send one call, again where that may help; what counts is when the one was sent that was answered."""
+
+        def attempt() -> _Answer:
+            sent_at = self._now()
+            return _Answer(sent_at, call())
+
+        return self._retry(attempt)
 
     def store(self, key: KeyArn, materials: Iterable[MaterialId]) -> StoreView | LookFailure:
         """Probe by exact name every attempt to replace each of these materials, and the first material's entry (P3)."""
         seen_at, materials = self._now(), tuple(materials)
         try:
-            entries = [entry for name in _first_names(key, materials) for entry in self._attempts(name)]
-            note = self._withdrawn(EntryName(key.identity, materials[-1] if materials else None))
+            entries = self._store.look(tuple(_first_names(key, materials)))
+            names = [EntryName(key.identity, replaced) for replaced in (None, *materials)]
+            at, withdrawn, problem = self._withdrawn(names[-1], names[-2:])
+            off, unclear = self._switched_off(key)
         except StoreError as error:
             return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
         except KmsError as error:
             return LookFailure(STORE, seen_at, error.message, error.trouble is Trouble.TRANSIENT, error.hint)
-        return StoreView(seen_at, tuple(entries), *note)
+        return StoreView(seen_at, entries, at, problem, withdrawn, off, unclear)
 
-    def _withdrawn(self, current: EntryName) -> tuple[datetime | None, str]:
-        """Tell when pending material was last withdrawn; why that cannot be read holds up new material alone."""
+    def _withdrawn(
+        self, current: EntryName, names: Iterable[EntryName]
+    ) -> tuple[datetime | None, frozenset[MaterialId], str]:
+        """Tell when anything that was to replace CURRENT was withdrawn last, and what was, before CURRENT came, too.
+
+        Why that cannot be read holds up new material alone.
+        """
         try:
-            return self._store.withdrawn_at(current), ""
+            noted = {name: self._store.withdrawn(name) for name in names}
         except StoreError as error:
-            return None, f"{error.message}; to mend it: {error.hint}"
+            return None, frozenset(), f"{error.message}; to mend it: {error.hint}"
+        return max(noted[current].values(), default=None), frozenset(one for ids in noted.values() for one in ids), ""
 
-    def _attempts(self, name: EntryName) -> Iterable[Entry]:
-        while (entry := self._store.find(name)) is not None:
-            yield entry
-            name = replace(name, attempt=name.attempt + 1)
+    def _switched_off(self, key: KeyArn) -> tuple[Mapping[Region, datetime], str]:
+        """Tell which Regions the owner had switched off; why that cannot be read holds up only repairs."""
+        try:
+            return self._store.switched_off(key.identity), ""
+        except StoreError as error:
+            return {}, f"{error.message}; to mend it: {error.hint}"
 
 
 def _first_names(key: KeyArn, materials: Iterable[MaterialId]) -> Iterable[EntryName]:

@@ -1,7 +1,10 @@
 """Perform: carry out one action, whatever comes of it as an outcome. Nothing is decided here."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.errors import KmsError, StoreError, Trouble, UsageError
 from orchestrator.model import (
@@ -15,6 +18,7 @@ from orchestrator.model import (
     KeepProbe,
     MarkProven,
     MaterialId,
+    NoteSwitch,
     Outcome,
     ProveRegion,
     ReinstateMaterial,
@@ -36,6 +40,20 @@ _NOTHING_DONE = ("ThrottlingException", "EndpointConnectionError", "ConnectTimeo
 
 _FOR_A_PERSON = ("LimitExceededException",)
 
+Timely = Callable[[], bool]
+"""Tells whether what an action stands on is still fresh: asked right before anything is sent (I3)."""
+
+
+class Carrying(Protocol):
+    """Whatever carries out one action; every failure is an outcome."""
+
+    def __call__(self, action: Action, timely: Timely = ...) -> Outcome:
+        """Carry it out, unless `timely` says that what it was decided by is old."""
+
+
+class _TooLateError(Exception):
+    """What an action was decided by became old before it could be sent."""
+
 
 class Perform:
     """Carries out actions against KMS and the store. Safe to share between threads."""
@@ -52,42 +70,49 @@ class Perform:
         self._parameters = parameters
         self._retry = retry
 
-    def __call__(self, action: Action) -> Outcome:
+    def __call__(self, action: Action, timely: Timely = lambda: True) -> Outcome:
         """Carry out one action; every failure is an outcome."""
         try:
-            return self._perform(action)
+            return self._perform(action, timely)
+        except _TooLateError:
+            return Outcome(Result.SKIPPED, "what was seen became too old to send it; looking again", unsent=True)
         except (StoreError, UsageError) as error:
             return Outcome(Result.FAILED, error.message, final=True, person=True, hint=error.hint)
         except KmsError as error:
             return _failed(error, action)
 
-    def _perform(self, action: Action) -> Outcome:
+    def _perform(self, action: Action, timely: Timely) -> Outcome:
         match action:
-            case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial() | MarkProven():
-                return self._keep(action)
             case DeletePendingMaterial():
-                self._store.withdraw(action.entry)
+                self._store.withdraw(action.entry, action.material_id)
+                _require(timely)
                 self._kms(action.arn.region).delete_pending_material(action.arn, action.material_id)
                 return Outcome(Result.DONE, material_id=action.material_id)
             case ImportMaterial(import_type=ImportType.NEW):
-                return self._import_new(action)
+                return self._import_new(action, timely)
             case ImportMaterial():
-                return self._import_existing(action)
+                return self._import_existing(action, timely)
             case RotateOnDemand():
+                _require(timely)
                 self._kms(action.arn.region).rotate_key_on_demand(action.arn)
                 return Outcome(Result.DONE, material_id=action.material_id)
             case ReplicateKey():
-                return self._replicate(action)
+                return self._replicate(action, timely)
             case KeepProbe():
                 return self._keep_probe(action)
             case ProveRegion():
                 return self._prove(action)
+            case _:
+                return self._keep(action)
 
     def _keep(
-        self, action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven
+        self,
+        action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven | NoteSwitch,
     ) -> Outcome:
         """Carry out what concerns the store alone."""
         match action:
+            case NoteSwitch(key=arn):
+                self._store.note_switch(arn.identity, arn.region, action.at, off=action.off)
             case DepositMaterial():
                 self._store.deposit(action.entry)
             case AdoptMaterial():
@@ -97,15 +122,17 @@ class Perform:
             case ReinstateMaterial():
                 self._store.reinstate(action.entry, action.at)
             case MarkProven():
-                evidence = {"material_id": action.material_id, "regions": list(action.regions)}
+                how = {"regions": list(action.regions), "proof": str(action.proof)}
+                evidence = {"material_id": action.material_id, **how}
                 self._store.mark_proven(action.entry, evidence)
                 return Outcome(Result.DONE, material_id=action.material_id)
         return Outcome(Result.DONE)
 
-    def _replicate(self, action: ReplicateKey) -> Outcome:
+    def _replicate(self, action: ReplicateKey, timely: Timely) -> Outcome:
         """Send the primary's own key policy with the replica, so that access is never widened (P11)."""
         kms = self._kms(action.arn.region)
         policy = self._retry(lambda: kms.get_key_policy(action.arn))
+        _require(timely)
         try:
             self._retry(lambda: kms.replicate_key(action.arn, action.region, policy))
         except KmsError as error:
@@ -114,16 +141,16 @@ class Perform:
             return Outcome(Result.SKIPPED, f"{action.region} has a replica already; looking again")
         return Outcome(Result.DONE)
 
-    def _import_new(self, action: ImportMaterial) -> Outcome:
+    def _import_new(self, action: ImportMaterial, timely: Timely) -> Outcome:
         """Send NEW once; parameters that KMS refuses are fetched anew, as nothing was imported then."""
         try:
-            return self._new_once(action)
+            return self._new_once(action, timely)
         except KmsError as error:
             if error.trouble is not Trouble.STALE_PARAMETERS:
                 raise
-        return self._new_once(action)
+        return self._new_once(action, timely)
 
-    def _new_once(self, action: ImportMaterial) -> Outcome:
+    def _new_once(self, action: ImportMaterial, timely: Timely) -> Outcome:
         """Send NEW only with a fresh receipt for an entry that was never imported (I1, I4).
 
         That is looked at last, when all else is at hand, so that hardly anything can happen between look and call.
@@ -135,36 +162,45 @@ class Perform:
             return Outcome(Result.FAILED, f"the store gives no receipt for the new material: {problem}", final=True)
         if entry.linked is not None or entry.discarded_at is not None:
             return Outcome(Result.SKIPPED, "another run has imported or discarded this entry; looking again")
-        material = self._send(action, *sealed)
+        material = self._send(action, *sealed, timely)
         self._store.link(action.entry, material)
         return Outcome(Result.DONE, material_id=material)
 
-    def _import_existing(self, action: ImportMaterial) -> Outcome:
-        """Send EXISTING, which KMS checks against the id: acceptance on the primary is the proof that links (P2)."""
-        material = self._retry(lambda: self._send_existing(action))
+    def _import_existing(self, action: ImportMaterial, timely: Timely) -> Outcome:
+        """Send EXISTING, which KMS checks against the id: that it accepts the bytes is the proof that links (P2)."""
+        try:
+            material = self._retry(lambda: self._send_existing(action, timely))
+        except KmsError as error:
+            outcome = _failed(error, action)
+            return replace(outcome, message=self._whose(action, outcome)) if outcome.refused else outcome
         if material != action.material_id:
             message = f"KMS says these bytes are {short(material)}, not {short(action.material_id)}"
-            return Outcome(Result.FAILED, message, final=True, refused=True)
-        entry = self._store.find(action.entry)
-        if entry is not None and entry.linked is None:
-            self._store.link(action.entry, material)
+            return Outcome(Result.FAILED, message, final=True, refused=True, person=True, hint=_bring(action))
+        self._store.link(action.entry, material)
         return Outcome(Result.DONE, material_id=material)
 
-    def _send_existing(self, action: ImportMaterial) -> MaterialId:
+    def _whose(self, action: ImportMaterial, outcome: Outcome) -> str:
+        which, where = short(action.material_id), action.arn.region
+        return f"KMS in {where} refuses the bytes of {action.entry} in {self._store} as others than {which}'s: " + (
+            outcome.message
+        )
+
+    def _send_existing(self, action: ImportMaterial, timely: Timely) -> MaterialId:
         try:
-            return self._send(action, *self._sealed(action))
+            return self._send(action, *self._sealed(action), timely)
         except KmsError as error:
             if error.trouble is not Trouble.STALE_PARAMETERS:
                 raise
-        return self._send(action, *self._sealed(action))
+        return self._send(action, *self._sealed(action), timely)
 
     def _sealed(self, action: ImportMaterial) -> tuple[ImportParameters, bytes]:
         parameters = self._parameters.get(action.arn)
         return parameters, self._store.wrap(action.entry, parameters.public_key, parameters.algorithm)
 
-    def _send(self, action: ImportMaterial, parameters: ImportParameters, wrapped: bytes) -> MaterialId:
+    def _send(self, action: ImportMaterial, parameters: ImportParameters, wrapped: bytes, timely: Timely) -> MaterialId:
         """Send one import; parameters that KMS refuses are forgotten, and that nothing was imported is certain then."""
         kms = self._kms(action.arn.region)
+        _require(timely)
         try:
             return kms.import_key_material(
                 action.arn, parameters, wrapped, action.import_type, action.material_id, action.valid_to
@@ -206,10 +242,20 @@ class Perform:
         return Outcome(Result.DONE, material_id=used, opened=tuple(opened), skipped=action.untried)
 
 
+def _require(timely: Timely) -> None:
+    if not timely():
+        raise _TooLateError
+
+
+def _bring(action: ImportMaterial) -> str:
+    return f"bring the right bytes: mrk adopt NAME FILE --material-id {action.material_id}"
+
+
 def _failed(error: KmsError, action: Action) -> Outcome:
     """Tell what a failed call means for the run: never more than that it may pass, or will not."""
     final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}
     refused = error.code == "IncorrectKeyMaterialException" and isinstance(action, ImportMaterial)
+    existing = isinstance(action, ImportMaterial) and action.import_type is ImportType.EXISTING
     doubt = error.trouble is Trouble.TRANSIENT and error.code not in _NOTHING_DONE
     if isinstance(action, DeletePendingMaterial) and error.code == "ValidationException":
         final = False  # KMS has never heard of pending material that is gone
@@ -218,7 +264,7 @@ def _failed(error: KmsError, action: Action) -> Outcome:
         error.message,
         final=final,
         doubt=doubt,
-        person=error.code in _FOR_A_PERSON,
+        person=error.code in _FOR_A_PERSON or (refused and existing),
         refused=refused,
-        hint=error.hint,
+        hint=_bring(action) if refused and existing and isinstance(action, ImportMaterial) else error.hint,
     )

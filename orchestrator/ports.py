@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from queue import SimpleQueue
@@ -93,7 +93,7 @@ KmsClients = Callable[[Region], KmsPort]
 
 
 class MaterialStore(Protocol):
-    """Where key material lives, and the only place that touches plaintext (I2). `str` of it names it as the config does.
+    """Where key material lives, and the only place that touches plaintext (I2); `str` names it as the config does.
 
     Raises StoreError, UsageError where a file of the user's is wrong, and KmsError where a call to AWS fails.
     One contract test suite runs over every implementation. What the store says of bytes is bound to the bytes: link,
@@ -110,7 +110,7 @@ class MaterialStore(Protocol):
         """Compare the 32 bytes of a file with every entry of a key that opens; None where none has them."""
 
     def find(self, name: EntryName) -> Entry | None:
-        """Probe one exact name (P3); an entry found is made durable, read back and compared with its marks (P1, I12)."""
+        """Probe one exact name (P3); what is found is made durable, read back and compared with its marks (P1, I12)."""
 
     def look(self, first: Sequence[EntryName]) -> tuple[Entry, ...]:
         """Find each of these names, and every further attempt that follows it without a gap (P3)."""
@@ -142,11 +142,11 @@ class MaterialStore(Protocol):
     def reinstate(self, name: EntryName, at: datetime) -> None:
         """Take a discard back, because KMS uses the bytes after all (P9). One that is not discarded stays as it is."""
 
-    def withdraw(self, name: EntryName) -> None:
-        """Note, before that is sent, that pending material is to be deleted from KMS; there may be no entry (P6)."""
+    def withdraw(self, name: EntryName, material_id: MaterialId) -> None:
+        """Note, before that is sent, which pending material is to be deleted from KMS; there may be no entry (P6)."""
 
-    def withdrawn_at(self, name: EntryName) -> datetime | None:
-        """Tell when that was last noted; None where it never was."""
+    def withdrawn(self, name: EntryName) -> Mapping[MaterialId, datetime]:
+        """Tell what was noted so, and when last."""
 
     def note_switch(self, key: KeyIdentity, region: Region, at: datetime, *, off: bool) -> None:
         """Note that the owner's switch of a Region was seen: Disabled, or Enabled again. What is noted stays."""
@@ -160,6 +160,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Tell the time."""
+
+    def drift(self) -> timedelta:
+        """Tell how far the wall clock has gone ahead of uptime so far: nothing, unless it was set."""
 
     def receive(self, inbox: "SimpleQueue[Any]", until: datetime, *, busy: bool) -> Any | None:
         """Wait for the next thing in the inbox, or until a time; None where the time came first.

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
-from orchestrator.checks import FRESH
 from orchestrator.decide import name_of_stage
 from orchestrator.goals import Pinned
+from orchestrator.looks import FRESH, seen_at, stands_on
 from orchestrator.model import (
     STORE,
     Action,
@@ -16,17 +16,19 @@ from orchestrator.model import (
     Goal,
     KeyArn,
     LookFailure,
+    MaterialId,
     Memory,
     Policy,
     Proof,
     Region,
     RegionView,
-    RotateOnDemand,
     Run,
     Stage,
     StoreView,
     Turn,
     View,
+    short,
+    touched,
 )
 
 Status = Literal["finished", "idle", "blocked", "failed", "interrupted", "error"]
@@ -34,7 +36,10 @@ Status = Literal["finished", "idle", "blocked", "failed", "interrupted", "error"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is asked for one key: its name for people, the stages, how to pin the goal, and what to say at the end."""
+    """What is asked for one key: its name for people, the stages, how to pin the goal, and what to say at the end.
+
+    A job that `judges` nothing only shows what is there, whatever this machine's clock says.
+    """
 
     name: str
     key: KeyArn
@@ -42,6 +47,7 @@ class Job:
     stages: Sequence[Stage]
     pin: Callable[[View], Pinned]
     done: str = ""
+    judges: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def in_good_order(job: Job, run: Run | None) -> str:
     if job.done or not job.stages:
         return job.done or LOOKED
     last = name_of_stage(job.stages[-1])
-    if last not in {"proven", "clean", "replaced"}:
+    if last not in {"proven", "clean", "replaced", "sound"}:
         return f"stopped after stage {last}, as asked"
     if job.policy.proof is Proof.OFF:
         return "settled in every Region (proof: off, so that nothing was tried)"
@@ -79,8 +85,16 @@ def in_good_order(job: Job, run: Run | None) -> str:
         return "settled in every Region; CURRENT was proven before"
     if job.policy.proof is not Proof.FULL:
         return "settled in every Region; each encrypts under CURRENT (proof: ids-only opens nothing)"
-    untried = f"; {len(run.memory.unopened)} proofs could not be tried" if run.memory.unopened else ""
-    return f"settled in every Region, and proven: each opens what every generation encrypted{untried}"
+    if not run.memory.unopened:
+        return f"settled in every Region, and proven: {_tried(run)} opens what every generation encrypted"
+    ids = ", ".join(sorted(short(MaterialId(one)) for one in run.memory.unopened))
+    return f"settled in every Region; proven for every generation but {ids} (no ciphertext of it is kept to open)"
+
+
+def _tried(run: Run) -> str:
+    """Name the Regions that were asked for a proof by this run."""
+    regions = sorted(run.memory.proofs)
+    return "each" if set(regions) >= run.goal.members else ", ".join(regions)
 
 
 def interrupted(turn: Turn | None, run: Run | None) -> str:
@@ -91,6 +105,13 @@ def interrupted(turn: Turn | None, run: Run | None) -> str:
     if run is not None and any(name.startswith("rotate:") for name in run.memory.failed):
         return f"stopped in stage {stage}; the rotation was sent, and may have been accepted; run again to finish"
     return f"stopped in stage {stage}; nothing is in flight; run again to resume"
+
+
+def clock_was_set(step: timedelta) -> str:
+    """Say that nothing goes on by a time that has changed: a rerun derives from KMS where the key stands."""
+    how = "ahead" if step > timedelta() else "back"
+    by = abs(step) // timedelta(minutes=1)
+    return f"the clock was set {how} by {by} min during the run, or this machine stood still: run again, which resumes"
 
 
 def overdue(progress: "Progress") -> str:
@@ -118,6 +139,14 @@ class Progress:
     run: Run | None = None
     turn: Turn | None = None
     done: list[Action] = field(default_factory=list)
+    stepped: timedelta | None = None
+    verdict: Turn | None = None
+
+    def looks_again(self) -> None:
+        """Let nothing count that was seen before."""
+        targets = {*self.seen, *([STORE] if self.store else []), *self.failures}
+        self.dirty |= targets - self.looking - set(self.acting)
+        self.looked.clear()
 
     def view(self, now: datetime) -> View:
         """Put together what was seen."""
@@ -134,11 +163,18 @@ class Progress:
         return bool(self.looking or self.acting or self.fetching)
 
     def good_until(self, action: Action, now: datetime) -> datetime:
-        """Tell until when an action may begin that was decided now: a rotation while every look is fresh (I3)."""
-        looks = [seen.seen_at for seen in (*self.seen.values(), self.store) if seen]
-        looks = looks if isinstance(action, RotateOnDemand) else []
-        deadline = self.run.goal.deadline if self.run else self.begun + self.job.policy.deadline
-        return min(deadline, min(looks, default=now) + FRESH)
+        """Tell until when an action may be sent that was decided now: while all that it stands on is fresh (I3)."""
+        if self.run is None:
+            return self.begun + self.job.policy.deadline
+        view = self.view(now)
+        seen, needed = seen_at(view), stands_on(action, view, self.run.goal)
+        looks = [seen[target] for target in needed if target in seen]
+        return min(self.run.goal.deadline, *(look + FRESH for look in looks))
+
+    def untouched(self, action: Action, now: datetime) -> bool:
+        """Whether an action may begin: nothing that it stands on, or touches, was changed since it was looked at."""
+        needed = stands_on(action, self.view(now), self.run.goal) if self.run else frozenset()
+        return not self.busy & (needed | touched(action))
 
     def unseen(self, now: datetime) -> set[str]:
         """Name what a first look still lacks: every member that is known by now, and then the store."""

@@ -17,6 +17,9 @@ from typing import Any, cast
 from orchestrator import memory
 from orchestrator.decide import decide, judge
 from orchestrator.errors import MrkError
+from orchestrator.happenings import about, summary, waits
+from orchestrator.lanes import Lanes
+from orchestrator.looks import FRESH, SKEWED, wrong_clock
 from orchestrator.model import (
     STORE,
     Action,
@@ -24,24 +27,37 @@ from orchestrator.model import (
     KeyArn,
     LookFailure,
     Outcome,
+    Reason,
     Region,
     RegionView,
     Result,
-    RotateOnDemand,
     Run,
     StoreView,
     Turn,
-    short,
     touched,
 )
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
+from orchestrator.perform import Carrying, Timely
 from orchestrator.plan import predict
 from orchestrator.ports import Clock, Event, Listener
-from orchestrator.progress import Job, Progress, Report, Status, in_good_order, interrupted, named, overdue
+from orchestrator.progress import (
+    Job,
+    Progress,
+    Report,
+    Status,
+    clock_was_set,
+    in_good_order,
+    interrupted,
+    named,
+    overdue,
+)
 
 GRACE = timedelta(seconds=30)
 """How long after its deadline a run waits for calls that are in flight."""
+
+STEP = timedelta(seconds=2)
+"""A wall clock that moves by more than this against uptime was set: no look from before counts any more."""
 
 Carry = Callable[[Run, Turn], tuple[Run, Turn]]
 
@@ -62,30 +78,30 @@ class _Stop:
 class Runner:
     """Drives jobs to their end. `jitter` returns 0 to 1; `carry` is what happens to a run between turns.
 
-    `acting` carries out actions, so that none of them waits behind looks at Regions that do not answer.
+    `lanes` has workers of its own for each Region and for the store, and others for looks than for actions, so that
+    nothing waits behind a Region in which its key has no member (I10).
     """
 
     def __init__(
         self,
         observe: Observe,
-        perform: Callable[[Action], Outcome],
+        perform: Carrying,
         parameters: Parameters,
         clock: Clock,
-        executor: Executor,
+        lanes: Lanes,
         listener: Listener,
         jitter: Callable[[], float] = lambda: 0.0,
         carry: Carry = lambda run, turn: (run, turn),
-        acting: Executor | None = None,
     ) -> None:
         self._observe = observe
         self._perform = perform
         self._parameters = parameters
         self._clock = clock
-        self._executor = executor
+        self._lanes = lanes
         self._listener = listener
         self._jitter = jitter
         self._carry = carry
-        self._acting = acting
+        self._drift = clock.drift()
         self._inbox: SimpleQueue[_Done | _Stop] = SimpleQueue()
         self._heap: list[tuple[datetime, int, Progress]] = []
         self._order = count()
@@ -143,10 +159,23 @@ class Runner:
 
     def _turn_all_due(self) -> None:
         now = self._clock.now()
+        self._notice_a_step()
         while self._heap and self._heap[0][0] <= now:
             when, _, progress = heapq.heappop(self._heap)
             if when == progress.wake and id(progress) not in self._reports:
                 self._turn_alone(progress, now)
+
+    def _notice_a_step(self) -> None:
+        """Where somebody set the clock, look at everything anew; by a time that is far off, nothing goes on at all."""
+        drift = self._clock.drift()
+        step = drift - self._drift
+        if abs(step) <= STEP:
+            return
+        self._drift = drift
+        for progress in {id(progress): progress for _, _, progress in self._heap}.values():
+            progress.looks_again()
+            progress.stepped = step if abs(step) > SKEWED else progress.stepped
+            self._wake_at(progress, self._clock.now())
 
     def _turn_alone(self, progress: Progress, now: datetime) -> None:
         """Let a defect that one key brings to light stop that key alone (I10)."""
@@ -164,6 +193,14 @@ class Runner:
         if self._stopping:
             self._stop_one(progress, wake)
             return
+        if progress.stepped is not None:
+            self._end_if_idle(progress, "failed", clock_was_set(progress.stepped), wake)
+            return
+        if progress.verdict is not None:
+            self._look_at(progress, progress.dirty)
+            self._finish(progress, progress.verdict)
+            self._wake_at(progress, wake)
+            return
         if progress.run is None:
             wake = self._pin(progress, now) or wake
         if progress.run is not None and id(progress) not in self._reports:
@@ -172,24 +209,29 @@ class Runner:
             self._wake_at(progress, max(wake, now + timedelta(milliseconds=1)))
 
     def _stop_one(self, progress: Progress, wake: datetime) -> None:
+        self._end_if_idle(progress, "interrupted", interrupted(progress.turn, progress.run), wake)
+
+    def _end_if_idle(self, progress: Progress, status: Status, message: str, wake: datetime) -> None:
+        """End a key once the calls in flight have come back."""
         if progress.under_way:
             self._wake_at(progress, wake)
-            return
-        self._end(progress, "interrupted", interrupted(progress.turn, progress.run))
+        else:
+            self._end(progress, status, message)
 
     def _pin(self, progress: Progress, now: datetime) -> datetime | None:
         """Look at everything once, then pin the goal."""
-        unseen = progress.unseen(now) - progress.looking
+        unseen = (progress.unseen(now) | progress.dirty) - progress.looking
         self._look_at(progress, unseen)
         if progress.looking:
             return None
-        pinned = progress.job.pin(progress.view(now))
+        view = progress.view(now)
+        pinned = (wrong_clock(view) if progress.job.judges else []) or progress.job.pin(view)
         if isinstance(pinned, Idle):
             self._end(progress, "idle", pinned.message)
             return None
         if not isinstance(pinned, Sequence):
             pinned = pinned.of_a_run_since(progress.begun)
-            progress.run = memory.begin(pinned, progress.view(now))
+            progress.run = memory.begin(pinned, view)
             self._tell(
                 "run.pinned",
                 progress,
@@ -215,27 +257,25 @@ class Runner:
         """Do what a turn says, as far as nothing that it touches is under way or not looked at since it changed."""
         before = progress.turn
         if before is None or (before.stage, before.waits, before.status) != (turn.stage, turn.waits, turn.status):
-            self._tell("turn", progress, stage=turn.stage, status=turn.status, waits=_waits(turn))
+            self._tell("turn", progress, stage=turn.stage, status=turn.status, waits=waits(turn))
         progress.turn = turn
         if turn.status != "going":
+            progress.verdict = None if turn.status == "finished" else turn
             self._look_at(progress, progress.dirty)
             self._finish(progress, turn)
             return None
         for action in turn.act:
-            if self._free(progress, action):
+            if progress.untouched(action, now):
                 self._act(progress, action, now)
-        again = {target for target in turn.look if self._old(progress, target, now)}
+        last = {target for wait in turn.waits if wait.reason is Reason.LOOKING for target in wait.look}
+        again = {target for target in turn.look if self._old(progress, target, now, last=target in last)}
         self._look_at(progress, progress.dirty | again)
         return None if turn.wake is None else turn.wake + (turn.wake - now) * self._jitter() / 5
 
-    def _free(self, progress: Progress, action: Action) -> bool:
-        """Whether an action may begin: what it touches is as it was seen; before a rotation, everything is."""
-        whole = isinstance(action, RotateOnDemand)
-        return not (progress.busy if whole else progress.busy & touched(action))
-
-    def _old(self, progress: Progress, target: str, now: datetime) -> bool:
-        looked = progress.looked.get(target)
-        return looked is None or now - looked >= progress.job.policy.poll
+    def _old(self, progress: Progress, target: str, now: datetime, *, last: bool) -> bool:
+        """Whether it is time to look at a target again: what a last look wants is looked at together, and at once."""
+        looked, poll = progress.looked.get(target), progress.job.policy.poll
+        return looked is None or now - looked >= (min(poll, FRESH / 2) if last else poll)
 
     def _finish(self, progress: Progress, turn: Turn) -> None:
         """Report, once the calls in flight have come back: whatever was changed was looked at again by then."""
@@ -264,7 +304,7 @@ class Runner:
         for region in (region for region in wanted if region in progress.seen):
             arn = progress.job.key.within(region)
             progress.fetching += 1
-            self._submit(progress, partial(self._fetch, progress, arn))
+            self._submit(progress, partial(self._fetch, progress, arn), self._lanes.acting(region))
 
     def _fetch(self, progress: Progress, arn: KeyArn) -> Callable[[], None]:
         self._parameters.prefetch(arn)
@@ -280,7 +320,7 @@ class Runner:
             progress.dirty.discard(target)
             progress.looked[target] = self._clock.now()
             materials = progress.view(self._clock.now()).permanent_ids()
-            self._submit(progress, partial(self._look, progress, target, materials))
+            self._submit(progress, partial(self._look, progress, target, materials), self._lanes.looking(target))
 
     def _look(self, progress: Progress, target: str, materials: Sequence[Any]) -> Callable[[], None]:
         key = progress.job.key
@@ -295,21 +335,27 @@ class Runner:
         progress.fold_look(target, found)
         if progress.run is not None and target != STORE:
             progress.run = memory.saw(progress.run, progress.view(self._clock.now()), Region(target))
-        self._tell("look", progress, region=target, **_summary(found))
+        self._tell("look", progress, region=target, **summary(found))
 
     def _act(self, progress: Progress, action: Action, now: datetime) -> None:
         assert progress.run is not None  # noqa: S101 - only a pinned run acts
         progress.run = memory.sending(progress.run, action, now)
         progress.acting[action.target] = action
-        self._tell("action.begun", progress, region=action.target, action=action.kind, **_about(action))
-        by = progress.good_until(action, now)
-        self._submit(progress, lambda: self._carried_out(progress, action, by), self._acting)
+        self._tell("action.begun", progress, region=action.target, action=action.kind, **about(action))
+        by, drift = progress.good_until(action, now), self._drift
 
-    def _carried_out(self, progress: Progress, action: Action, by: datetime) -> Callable[[], None]:
+        def timely() -> bool:
+            set_meanwhile = abs(self._clock.drift() - drift) > STEP
+            return not set_meanwhile and now <= self._clock.now() <= by
+
+        work = partial(self._carried_out, progress, action, timely)
+        self._submit(progress, work, self._lanes.acting(action.target))
+
+    def _carried_out(self, progress: Progress, action: Action, timely: Timely) -> Callable[[], None]:
         """Carry out an action, unless it had to wait so long for a worker that what it was decided by is old (I3)."""
-        if self._clock.now() > by or id(progress) in self._reports:
+        if not timely() or id(progress) in self._reports:
             return partial(self._not_begun, progress, action)
-        outcome = self._perform(action)
+        outcome = self._perform(action, timely)
         return lambda: self._acted(progress, action, outcome)
 
     def _not_begun(self, progress: Progress, action: Action) -> None:
@@ -339,9 +385,7 @@ class Runner:
             skipped=list(outcome.skipped),
         )
 
-    def _submit(
-        self, progress: Progress, work: Callable[[], Callable[[], None]], executor: Executor | None = None
-    ) -> None:
+    def _submit(self, progress: Progress, work: Callable[[], Callable[[], None]], executor: Executor) -> None:
         """Have work done elsewhere; what it returns is carried out here, in the coordinator's one thread."""
 
         def task() -> None:
@@ -350,42 +394,7 @@ class Runner:
             except BaseException as error:  # noqa: BLE001 - a worker's defect is the coordinator's to report
                 self._inbox.put(_Done(progress, lambda: None, error))
 
-        (executor or self._executor).submit(task)
+        executor.submit(task)
 
     def _tell(self, kind: str, progress: Progress, *, region: str = "", **data: Any) -> None:
         self._listener(Event(self._clock.now(), kind, progress.job.name, region, data))
-
-
-def _waits(turn: Turn) -> list[dict[str, str | int]]:
-    """Tell of waits in the journal; `at_most` in seconds."""
-    return [
-        {
-            "reason": str(wait.reason),
-            "region": wait.region or "",
-            "message": wait.message,
-            "at_most": round(wait.at_most.total_seconds()),
-        }
-        for wait in turn.waits
-    ]
-
-
-def _about(action: Action) -> dict[str, Any]:
-    """Tell of an action in the journal: ids only."""
-    return {"material_id": getattr(action, "material_id", None), "import_type": str(getattr(action, "import_type", ""))}
-
-
-def _summary(found: RegionView | StoreView | LookFailure) -> dict[str, Any]:
-    """Tell of a look in the journal."""
-    if isinstance(found, LookFailure):
-        return {"failed": found.message}
-    if isinstance(found, StoreView):
-        return {"entries": [{"entry": str(e.name), "linked": e.linked, "proven": e.proven} for e in found.entries]}
-    rows = [
-        {"id": row.material_id, "state": str(row.state), "imported": row.imported, "valid_to": row.valid_to}
-        for row in found.rows
-    ]
-    return {
-        "key_state": str(found.key_state),
-        "current": short(found.current.material_id if found.current else None),
-        "rows": rows,
-    }

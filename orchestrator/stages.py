@@ -9,6 +9,9 @@ from datetime import timedelta
 
 from orchestrator import checks
 from orchestrator.checks import ROTATION
+from orchestrator.holding import refused, store_behind
+from orchestrator.importable import importable
+from orchestrator.looks import not_seen
 from orchestrator.model import (
     STORE,
     Act,
@@ -59,7 +62,7 @@ def deposited(view: View, run: Run) -> Sequence[Step]:
     """Keep the new material in the store before KMS sees it (I1), and a probe of the old while it is CURRENT (P14)."""
     goal, store = run.goal, view.store
     if view.past(goal.replaces) or store is None:
-        return [] if store else [checks.not_seen(view, STORE)]
+        return [] if store else [not_seen(view, STORE)]
     entry = store.get(goal.entry)
     if entry is None:
         return _proof_untried(view, run) or [Act(DepositMaterial(goal.entry))]
@@ -75,8 +78,12 @@ def _proof_untried(view: View, run: Run) -> Sequence[Step]:
 
 
 def _kept(entry: Entry) -> Iterable[Step]:
+    unclear = entry.damage.get("discarded") or entry.damage.get("reinstated")
     if entry.discarded_at is not None:
         yield checks.given_up(entry)
+    elif unclear:
+        message = "the store cannot tell whether this attempt was given up"
+        yield Block(Reason.STORE_UNREADABLE, f"{message}: {unclear}", "mend that mark, then run again")
     elif entry.receipt is None:
         way = "restore the store from its copy, or mend what it says"
         yield Block(Reason.STORE_UNREADABLE, f"the store cannot read the deposited material back: {entry.problem}", way)
@@ -96,7 +103,7 @@ def primary_imported(view: View, run: Run) -> Sequence[Step]:
     """Import the new material into the primary key, and link its entry to the id that KMS gives it (P2)."""
     goal, store, primary = run.goal, view.store, view.primary
     if primary is None or store is None:
-        return [checks.not_seen(view, goal.primary if primary is None else STORE)]
+        return [not_seen(view, goal.primary if primary is None else STORE)]
     entry = store.get(goal.entry)
     if view.past(goal.replaces):
         return _linked_after_rotation(view, primary, entry, run)
@@ -115,9 +122,9 @@ def _linked_after_rotation(view: View, primary: RegionView, entry: Entry | None,
     current = primary.current
     if current is None or entry is None or entry.linked is not None:
         return []
-    if current.material_id == run.goal.replaces or checks.refused(run, primary.arn, current.material_id):
+    if current.material_id == run.goal.replaces or refused(run, primary.arn, entry, current.material_id):
         return []
-    return checks.importable(primary) or [Act(proof_of(primary, entry, current, view, run))]
+    return importable(primary) or [Act(proof_of(primary, entry, current, view, run))]
 
 
 def proof_of(primary: RegionView, entry: Entry, row: MaterialRow, view: View, run: Run) -> ImportMaterial:
@@ -136,7 +143,7 @@ def _pending_is_ours(view: View, run: Run, entry: Entry, pending: MaterialRow) -
         return foreign
     if checks.rotation_seen(view, run):
         return []
-    if closed := checks.importable(primary):
+    if closed := importable(primary):
         return closed
     if entry.linked is None:
         return [Act(proof_of(primary, entry, pending, view, run))]
@@ -165,9 +172,20 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
         return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=(goal.primary,))]
     if cooling := _after_discard(view, run):
         return cooling
+    if not (entry.ours or goal.policy.may_take):
+        return _made_elsewhere(entry, goal)
     new = ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to)
     failure = run.memory.failed.get(name_of(new))
     return _not_new(goal) if failure and failure.refusals else [Act(new)]
+
+
+def _made_elsewhere(entry: Entry, goal: Goal) -> Sequence[Step]:
+    """Take no bytes for new key material that somebody else may have chosen; a run that made them links them soon."""
+    when = f" at {entry.made_at:%Y-%m-%d %H:%M} UTC" if entry.made_at else ""
+    message = f"new key material for this rotation was made elsewhere{when}, and nothing in the store says by whom"
+    way = "if a run of yours made it, as its journal tells: mrk rotate NAME --take; else give it up: mrk abort NAME"
+    over = Block(Reason.MADE_ELSEWHERE, message, way, goal.primary)
+    return [Wait(Reason.MADE_ELSEWHERE, message, goal.primary, LAG, look=(goal.primary, STORE), over=over)]
 
 
 def _taken_back(view: View, goal: Goal) -> Sequence[Step]:
@@ -239,11 +257,11 @@ def _missing_in(view: View, run: Run, region: Region, material: MaterialId) -> S
     """Say what one replica misses: to be seen, to be open to imports, to list the material, or the bytes."""
     seen = view.regions.get(region)
     if seen is None:
-        return [checks.not_seen(view, region)]
+        return [not_seen(view, region)]
     row = seen.row(material)
     if row is not None and row.usable(view.at) and not expired(row, view, run):
         return []
-    if closed := checks.importable(seen):
+    if closed := importable(seen):
         return closed
     if row is None:
         message = f"{region} does not list the new material yet"
@@ -271,7 +289,7 @@ def rotated(view: View, run: Run) -> Sequence[Step]:
     if view.past(goal.replaces):
         return []
     if primary is None:
-        return [checks.not_seen(view, goal.primary)]
+        return [not_seen(view, goal.primary)]
     if checks.rotation_seen(view, run):
         message = "the rotation was accepted; KMS takes from seconds to minutes"
         return [Wait(Reason.ROTATING, message, goal.primary, ROTATION, look=tuple(sorted(goal.members)))]
@@ -284,25 +302,30 @@ def settled(view: View, run: Run) -> Sequence[Step]:
     """See the new material CURRENT, and everything usable, in every Region and several times in a row (I8, P8)."""
     goal, store = run.goal, view.store
     if store is None:
-        return [checks.not_seen(view, STORE)]
+        return [not_seen(view, STORE)]
     current = view.current
-    if current is not None and store.holding(current.material_id) is None and view.past(goal.replaces):
+    moved = current is not None and current.material_id != goal.replaces
+    if current is not None and moved and store.holding(current.material_id) is None:
         return _foreign_current(view, current)
-    return [step for region in sorted(goal.members) for step in _unsettled(view, run, region)]
+    return [step for region in _wanted(goal) for step in _unsettled(view, run, region)]
+
+
+def _wanted(goal: Goal) -> Sequence[Region]:
+    """Name the members that the owner wants; of others nothing is expected, and they are told elsewhere (I11)."""
+    return [region for region in sorted(goal.members) if goal.policy.lists(region)]
 
 
 def _foreign_current(view: View, current: MaterialRow) -> Sequence[Step]:
-    primary = view.primary
-    assert primary is not None  # noqa: S101 - `current` is its
     message = f"CURRENT is {short(current.material_id)}, which is not in this store: somebody else rotated this key"
-    foreign = Block(Reason.FOREIGN_CURRENT, message, "adopt its material: mrk adopt NAME FILE", primary.region)
-    return checks.store_behind(view, primary) or [foreign]
+    way = f"adopt its material: mrk adopt NAME FILE --material-id {current.material_id}"
+    primary = view.primary.region if view.primary else view.key.region
+    return store_behind(view, current.material_id) or [Block(Reason.FOREIGN_CURRENT, message, way, primary)]
 
 
 def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
     seen, looks = view.regions.get(region), run.goal.policy.looks
     if seen is None:
-        return [checks.not_seen(view, region)]
+        return [not_seen(view, region)]
     streak = run.memory.settled.get(region)
     count = streak.count if streak else 0
     if count >= looks:
@@ -327,7 +350,7 @@ def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
 
 def _unsound(seen: RegionView) -> Block | None:
     """Say what time will not mend in a Region; what is merely late is left to another run."""
-    closed = [step for step in checks.importable(seen) if isinstance(step, Block)]
+    closed = [step for step in importable(seen) if isinstance(step, Block)]
     if closed:
         return closed[0]
     lacking = _lacking(seen)
@@ -346,7 +369,7 @@ def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
     """Say what one look at a Region does not confirm of the end state; nothing where it confirms all of it."""
     if run.goal.aborting:
         return "what was given up is listed still" if checks.to_withdraw(view, run, seen.pending) else ""
-    if (closed := checks.importable(seen)) and isinstance(closed[0], Wait | Block):
+    if (closed := importable(seen)) and isinstance(closed[0], Wait | Block):
         return closed[0].message
     if seen.current is None or seen.current.material_id == run.goal.replaces:
         return f"CURRENT is still {short(run.goal.replaces)}"
@@ -368,25 +391,31 @@ def _disagreeing(view: View, seen: RegionView) -> list[Region]:
 def proven(view: View, run: Run) -> Sequence[Step]:
     """Let every Region use the new material and open what the old ones encrypted; then mark the entry (P14).
 
-    A Region that became a member after that is proven by itself, and marked as well.
+    A Region that became a member later, was proven less thoroughly, or was restored by this run, is proven by itself.
     """
-    current, primary, store, goal = view.current, view.primary, view.store, run.goal
-    if current is None or primary is None or store is None:
-        return [checks.not_seen(view, STORE if store is None else goal.primary)]
+    current, store, goal = view.current, view.store, run.goal
+    if current is None or store is None:
+        return [not_seen(view, STORE if store is None else goal.primary)]
     entry = store.holding(current.material_id)
     if entry is None:
         return _foreign_current(view, current)
-    regions = entry.unproven_in(goal.members)
-    if not regions:
-        return []
+    wanted = _wanted(goal)
+    if unseen := [not_seen(view, region) for region in wanted if region not in view.regions]:
+        return unseen
+    lacking = entry.unproven_in(wanted, goal.policy.proof)
+    regions = lacking | (run.memory.restored & frozenset(wanted))
     if goal.policy.proof is not Proof.OFF and (missing := _unproven(view, run, current.material_id, regions)):
         return missing
+    if not lacking:
+        return []
     if entry.discarded_at is not None:  # given up, and rotated in all the same: the key needs it for ever (P9)
         return [Act(ReinstateMaterial(entry.name, view.at))]
-    return [Act(MarkProven(entry.name, current.material_id, tuple(sorted(goal.members))))]
+    return [Act(MarkProven(entry.name, current.material_id, tuple(wanted), goal.policy.proof))]
 
 
 def _unproven(view: View, run: Run, current: MaterialId, regions: Iterable[Region]) -> Sequence[Step]:
+    if not regions:
+        return []
     probe = list(_probe_missing(view, run))
     if probe:
         return probe

@@ -13,6 +13,7 @@ import pyrage
 
 from orchestrator import goals
 from orchestrator.kms import KmsFactory, KmsOptions
+from orchestrator.lanes import Lanes
 from orchestrator.model import (
     EntryName,
     ImportType,
@@ -45,9 +46,17 @@ class ManualClock:
 
     def __init__(self, start: datetime = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)) -> None:
         self._now = start
+        self._set = timedelta()
 
     def now(self) -> datetime:
-        return self._now
+        return self._now + self._set
+
+    def drift(self) -> timedelta:
+        return self._set
+
+    def set_ahead(self, **time: float) -> None:
+        """Somebody sets the clock of the machine that mrk runs on; KMS's, which `epoch` tells, stays right."""
+        self._set += timedelta(**time)
 
     def epoch(self) -> float:
         return self._now.timestamp()
@@ -63,7 +72,7 @@ class ManualClock:
             return inbox.get(timeout=30 if busy else 0)
         except Empty:
             assert not busy, "a call did not come back within 30 s"
-            self._now = max(self._now, until)
+            self._now = max(self._now, until - self._set)
             return None
 
 
@@ -131,7 +140,7 @@ class World:
                 self.clock.advance(seconds=5)
             self.send(store, arn.within(Region(region)), name, ImportType.EXISTING, material, valid_to)
         if deposited:
-            store.mark_proven(name, {})
+            store.mark_proven(name, {"regions": list(regions), "proof": "full"})
         self.clock.advance(minutes=10)
         return arn
 
@@ -160,6 +169,7 @@ class World:
         self, carry: Carry | None = None, store: MaterialStore | None = None, acting: Executor | None = None
     ) -> Runner:
         kms, store, retry = self.kms(), store or self.store, self.retry()
+        lanes = Lanes(lambda name: acting if acting and name.startswith("act-") else self.executor)
         parameters = Parameters(kms, retry, self.clock.now, WrappingAlgorithm.RSAES_OAEP_SHA_256)
         more: dict[str, Any] = {} if carry is None else {"carry": carry}
         return Runner(
@@ -167,9 +177,8 @@ class World:
             Perform(kms, store, parameters, retry),
             parameters,
             self.clock,
-            self.executor,
+            lanes,
             self.events.append,
-            acting=acting,
             **more,
         )
 

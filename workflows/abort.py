@@ -11,6 +11,9 @@ from functools import partial
 from orchestrator import checks
 from orchestrator.checks import ROTATION, SKEW
 from orchestrator.goals import Pinned, full_id, unseen
+from orchestrator.holding import store_behind
+from orchestrator.importable import importable
+from orchestrator.looks import not_seen, seen_everywhere
 from orchestrator.model import (
     ADOPTED,
     STORE,
@@ -53,7 +56,7 @@ def located(view: View, run: Run) -> Sequence[Step]:
     """See the primary key, where it was when the run began, and the store."""
     goal, primary = run.goal, view.primary
     if view.store is None or primary is None:
-        return [checks.not_seen(view, goal.primary if view.store else STORE)]
+        return [not_seen(view, goal.primary if view.store else STORE)]
     if primary.region != goal.primary:
         message = f"the primary key moved from {goal.primary} to {primary.region} during the run"
         return [Block(Reason.TOPOLOGY, message, "run again: the next run follows it", person=False)]
@@ -90,7 +93,7 @@ def owned(view: View, run: Run) -> Sequence[Step]:
         return _others(view, run, pending.material_id, primary.arn)
     if entry is None or checks.rotation_seen(view, run):
         return []
-    return checks.importable(primary, healing=True) or [Act(proof_of(primary, entry, pending, view, run))]
+    return importable(primary, healing=True) or [Act(proof_of(primary, entry, pending, view, run))]
 
 
 def _others(view: View, run: Run, pending: MaterialId, arn: KeyArn) -> Sequence[Step]:
@@ -99,7 +102,7 @@ def _others(view: View, run: Run, pending: MaterialId, arn: KeyArn) -> Sequence[
     going_on = [e for e in entries if e.name.replaces == name.replaces and e.name != name and not e.discarded_at]
     if going_on or view.primary is None:
         return []
-    return checks.store_behind(view, view.primary) or [_foreign(pending, arn)]
+    return store_behind(view, pending) or [_foreign(pending, arn)]
 
 
 def quiet(view: View, run: Run) -> Sequence[Step]:
@@ -126,9 +129,6 @@ def withdrawn(view: View, run: Run) -> Sequence[Step]:
     if run.memory.deletion_sent is not None:
         message = f"{primary.region} lists the deleted key material {short(pending.material_id)} still"
         return [Wait(Reason.INCONSISTENT, message, primary.region, LAG, look=(primary.region,))]
-    if view.at - primary.seen_at > checks.FRESH:
-        message = "a last look before the deletion"
-        return [Wait(Reason.LOOKING, message, primary.region, LAG, look=(primary.region,))]
     rotation = EntryName(goal.key.identity, view.current.material_id if view.current else goal.replaces)
     return [Act(DeletePendingMaterial(primary.arn, pending.material_id, rotation))]
 
@@ -147,7 +147,7 @@ def _gone_in(view: View, run: Run, region: Region) -> Sequence[Step]:
     streak, looks = run.memory.settled.get(region), run.goal.policy.looks
     count = streak.count if streak else 0
     if region not in view.regions:
-        return [checks.not_seen(view, region)]
+        return [not_seen(view, region)]
     if count >= looks:
         return []
     message = f"{region} confirmed {count} of {looks} times that nothing is pending"
@@ -193,7 +193,7 @@ def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -
     """Pin the attempt to give up: what is pending, or deposited, or was given up and yet rotated in; else Idle."""
     primary, store = view.primary, view.store
     if primary is None or store is None:
-        return [checks.not_seen(view, unseen(view))]
+        return [not_seen(view, unseen(view))]
     if wrong := checks.right_kind(view):
         return wrong
     pending = view.pending.material_id if view.pending else None
@@ -210,8 +210,8 @@ def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -
     if entry := _unfinished(view, store):
         return _goal(view, policy, entry.name)
     if pending is None:
-        return checks.seen_everywhere(view, view.members) or Idle("nothing is begun: there is nothing to abort")
-    return checks.store_behind(view, primary) or [_foreign(pending, primary.arn)]
+        return seen_everywhere(view, view.members) or Idle("nothing is begun: there is nothing to abort")
+    return store_behind(view, pending) or [_foreign(pending, primary.arn)]
 
 
 def _rotated_in(view: View, store: StoreView) -> Entry | None:

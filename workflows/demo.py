@@ -13,6 +13,7 @@ from orchestrator.compose import Engine, assemble
 from orchestrator.errors import MrkError
 from orchestrator.goals import counted
 from orchestrator.kms import KmsFactory, KmsOptions
+from orchestrator.lanes import Lanes
 from orchestrator.model import (
     Action,
     DepositMaterial,
@@ -58,6 +59,7 @@ def show(directory: Path, count: int, say: Say, listener: Callable[..., None]) -
     say(f"a simulated KMS, its own on this machine; a store in {directory}; nothing leaves either")
     simulator = Simulator(lag="small", rotation_seconds=ROTATION_SECONDS)
     with serve(simulator) as served, ThreadPoolExecutor(16) as executor:
+        lanes = Lanes.of_one(executor)
         clock = SystemClock()
         options = KmsOptions(served.endpoint_url, run_id="demo", credentials=(ACCOUNT, "simulated"))
         kms = KmsFactory(options, clock.now, lambda _: None)
@@ -66,8 +68,8 @@ def show(directory: Path, count: int, say: Say, listener: Callable[..., None]) -
         say(f"made the multi-Region key {key.key_id}: primary in {regions[0]}, {counted(count - 1, 'replica')} to come")
         settings = _settings(directory, key, regions, served.endpoint_url)
         _make_store(settings, clock)
-        engine = assemble(settings, kms, listener, clock, executor)
-        quietly = assemble(settings, kms, lambda _: None, clock, executor).runner
+        engine = assemble(settings, kms, listener, clock, lanes)
+        quietly = assemble(settings, kms, lambda _: None, clock, lanes).runner
         material = _first_material(engine, quietly, key, regions)
         say(f"imported its first key material, {material[:8]}, in {count} Regions; here begins what mrk is for")
         name, chosen = next(iter(settings.keys.items()))

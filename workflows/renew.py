@@ -1,30 +1,39 @@
-"""Renew: import the same bytes again with a later ValidTo, well before they expire; nothing is rotated."""
+"""Renew: import the same bytes again with a later ValidTo, well before they expire; nothing is rotated.
+
+Each Region asks for itself and the store, and for nothing else (I11).
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestrator import checks
+from orchestrator import checks, stages
 from orchestrator.durations import render
 from orchestrator.goals import Pinned, as_it_stands
-from orchestrator.model import Act, Block, Goal, Idle, MaterialRow, Policy, Reason, RegionView, Run, Step, View
-from orchestrator.stages import settled
-from workflows.repair import import_again, sound
+from orchestrator.importable import switches
+from orchestrator.looks import seen_everywhere
+from orchestrator.model import Block, Goal, Idle, Policy, Purpose, Reason, RegionView, Run, Step, View
+from workflows.repair import blocked, import_again, odd, possible, wanted_in, where_possible
+
+
+def expiring_in(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
+    """Import every permanent material of one Region again that expires within `renew_before`."""
+    rows = [row for row in seen.permanent if row.usable(view.at) and checks.outlived(row, view.at, run.goal)]
+    return [step for row in rows for step in import_again(view, run, seen, row.material_id, Purpose.RENEW)]
+
+
+def expiring(view: View, run: Run) -> list[Step]:
+    """Import every permanent material again that expires within `renew_before`, in each Region where it does."""
+    return [step for seen in wanted_in(view, run.goal.policy) for step in expiring_in(view, run, seen)]
 
 
 def renewed(view: View, run: Run) -> Sequence[Step]:
-    """Import every permanent material again that expires within `renew_before`, in each Region where it does."""
-    return [
-        step
-        for seen, row in _expiring(view, run.goal)
-        for step in import_again(view, run, seen, row.material_id, "will soon lose")
-    ]
+    """Renew what can be renewed; what cannot is told at the end."""
+    return [*switches(view), *possible(expiring(view, run))]
 
 
-def renewable(view: View, run: Run) -> Sequence[Step]:
-    """Renew what can be, in the midst of an unattended run; what cannot be is told at its end."""
-    if checks.topology(view, run.goal):
-        return []
-    return [step for step in renewed(view, run) if isinstance(step, Act)]
+def sound(view: View, run: Run) -> Sequence[Step]:
+    """Tell what could not be renewed, what is too late to renew, and what is odd elsewhere."""
+    return [*_expired(view, run.goal.policy), *blocked(expiring(view, run)), *odd(view, run)]
 
 
 def whatever_expires(view: View, policy: Policy) -> Pinned:
@@ -32,26 +41,19 @@ def whatever_expires(view: View, policy: Policy) -> Pinned:
     pinned = as_it_stands(view, policy)
     if not isinstance(pinned, Goal):
         return pinned
-    if _expiring(view, pinned):
+    if expiring(view, Run(pinned)) or switches(view):
         return replace(pinned, renewing=True)
-    unseen = checks.seen_everywhere(view, view.members)
+    unseen = seen_everywhere(view, [region for region in view.members if policy.lists(region)])
     idle = Idle(f"nothing expires within {render(policy.renew_before)} that the config gives longer")
     return unseen or _expired(view, policy) or idle
 
 
-def _expired(view: View, policy: Policy) -> Sequence[Step]:
+def _expired(view: View, policy: Policy) -> list[Step]:
     """Name what is too late to renew: it is missing, and for repair."""
     found = checks.materials_usable(view, policy)
     return [step for step in found if isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING]
 
 
-def _expiring(view: View, goal: Goal) -> Sequence[tuple[RegionView, MaterialRow]]:
-    return [
-        (seen, row)
-        for _, seen in sorted(view.regions.items())
-        for row in seen.permanent
-        if row.usable(view.at) and checks.outlived(row, view.at, goal)
-    ]
+settled = where_possible(stages.settled, expiring_in)
 
-
-RENEW = (sound, renewed, settled)
+RENEW = (renewed, settled, sound)

@@ -1,43 +1,38 @@
 """Repair: import again, from the store, whatever material a Region lacks, and make replicas that are missing.
 
-Nothing is rotated.
+Nothing is rotated. What is brought back into a Region asks for that Region and the store, and for nothing else (I11):
+what is odd elsewhere is told at the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from orchestrator import checks
+from orchestrator import checks, stages
 from orchestrator.goals import Pinned, as_it_stands
+from orchestrator.holding import import_of, to_identify
+from orchestrator.importable import importable, off_since, switches
+from orchestrator.looks import seen_everywhere
 from orchestrator.model import (
-    STORE,
     Act,
     Block,
     ImportMaterial,
     ImportType,
-    KeyState,
     MaterialId,
     Policy,
+    Purpose,
     Reason,
+    Region,
     RegionView,
     Run,
+    Stage,
     Step,
     View,
     Wait,
     short,
 )
-from orchestrator.stages import LAG, proven, settled
 from workflows.replicate import foreseen, replicated
 
-
-def sound(view: View, run: Run) -> Sequence[Step]:
-    """Know the store, and the key as of the right kind, with the members that the run began with.
-
-    A Region that cannot be looked at holds up no other one (I10): `settled` tells of it.
-    """
-    goal = run.goal
-    if view.store is None or not view.regions:
-        return [checks.not_seen(view, STORE if view.store is None else goal.primary)]
-    whole = foreseen(view, goal.policy, goal.members)
-    return [*checks.right_kind(whole), *checks.topology(whole, goal)]
+LAG = stages.LAG
 
 
 def whatever_is_broken(view: View, policy: Policy) -> Pinned:
@@ -45,27 +40,17 @@ def whatever_is_broken(view: View, policy: Policy) -> Pinned:
     return as_it_stands(foreseen(view, policy), policy)
 
 
-def restored(view: View, run: Run) -> Sequence[Step]:
-    """Import every permanent material that a Region lacks: the same bytes, by their id."""
-    return [step for _, seen in sorted(view.regions.items()) for step in lacking_in(view, run, seen)]
+# ---- one Region by itself (I11) -----------------------------------------------------------------------------------
+
+
+def wanted_in(view: View, policy: Policy) -> Sequence[RegionView]:
+    """Choose the Regions that were seen and that the owner wants the key in: bytes go nowhere else."""
+    return [seen for region, seen in sorted(view.regions.items()) if policy.lists(region)]
 
 
 def lacking_in(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
     """Import every permanent material that one Region lacks."""
     return [step for material in view.permanent_ids() for step in restored_in(view, run, seen, material)]
-
-
-def not_open_yet(seen: RegionView, view: View) -> Sequence[Step]:
-    """A Region that has all its material again may say for a while that it has not."""
-    if seen.key_state is not KeyState.PENDING_IMPORT or not all(row.usable(view.at) for row in seen.permanent):
-        return []
-    message = f"{seen.region} has all its key material, and is {seen.key_state} still"
-    return [Wait(Reason.INCONSISTENT, message, seen.region, LAG, look=(seen.region,))]
-
-
-def rotating(view: View, run: Run) -> bool:
-    """Whether a rotation may be under way, and its end has not shown."""
-    return checks.rotation_seen(view, run) and not view.past(run.goal.replaces)
 
 
 def restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) -> Sequence[Step]:
@@ -74,24 +59,79 @@ def restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) ->
     if row is None:
         message = f"{seen.region} does not list key material {short(material)} yet"
         return [Wait(Reason.INCONSISTENT, message, seen.region, LAG, look=(seen.region,))]
-    return [] if row.usable(view.at) else import_again(view, run, seen, material, "lacks")
+    return [] if row.usable(view.at) else import_again(view, run, seen, material, Purpose.RESTORE)
 
 
-def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, why: str) -> Sequence[Step]:
+def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, purpose: Purpose) -> Sequence[Step]:
     """Import into one Region what the store holds of one material; blocked where the key or the store is not open."""
-    if closed := checks.importable(seen, healing=True):
-        return closed
-    if view.store is None:
-        return [checks.not_seen(view, STORE)]
-    entry = view.store.holding(material)
-    if entry is None and (behind := checks.store_behind(view, view.primary)):
-        return behind
-    if entry is None or entry.receipt is None:
-        problem = entry.problem if entry else "it never held it, or lost the link"
-        message = f"{seen.region} {why} key material {short(material)}, and the store cannot give it: {problem}"
-        way = f"bring the bytes: mrk adopt NAME FILE --material-id {material}"
-        return [Block(Reason.STORE_LACKS, message, way, seen.region)]
-    return [Act(ImportMaterial(seen.arn, entry.name, ImportType.EXISTING, material, run.goal.valid_to))]
+    off = off_since(view, run.goal.policy, seen.region)
+    closed = importable(seen, healing=True, off=off)
+    return closed or import_of(view, run, seen, material, purpose)
 
 
-REPAIR = (sound, restored, replicated, settled, proven)
+def possible(steps: Iterable[Step]) -> list[Step]:
+    """Leave out what needs a person: that is told at the end, and holds up nothing else (I11)."""
+    return [step for step in steps if not isinstance(step, Block)]
+
+
+def blocked(steps: Iterable[Step]) -> list[Step]:
+    """Choose what needs a person, or another run."""
+    return [step for step in steps if isinstance(step, Block)]
+
+
+# ---- the stages ---------------------------------------------------------------------------------------------------
+
+
+def restored(view: View, run: Run) -> Sequence[Step]:
+    """Import every permanent material that a Region lacks: the same bytes, by their id."""
+    lacking = [step for seen in wanted_in(view, run.goal.policy) for step in lacking_in(view, run, seen)]
+    return [*switches(view), *possible(lacking)]
+
+
+def identified(view: View, run: Run) -> Sequence[Step]:
+    """Let the primary say whose bytes an entry holds, where no link says it of these bytes (P2)."""
+    primary = view.primary
+    if primary is None or importable(primary, healing=True):
+        return []
+    return [
+        Act(
+            ImportMaterial(
+                primary.arn, entry.name, ImportType.EXISTING, row.material_id, row.valid_to, Purpose.IDENTIFY
+            )
+        )
+        for entry, row in to_identify(view, run, primary)
+        if row.usable(view.at)
+    ]
+
+
+def where_possible(stage: Stage, blocks: Callable[[View, Run, RegionView], Sequence[Step]]) -> Stage:
+    """Return a stage that judges the Regions that were seen and can be helped; the others are told at the end."""
+
+    def judged(view: View, run: Run) -> Sequence[Step]:
+        good = {s.region for s in wanted_in(view, run.goal.policy) if not blocked(blocks(view, run, s))}
+        members: frozenset[Region] = run.goal.members & good
+        return stage(view, replace(run, goal=replace(run.goal, members=members)))
+
+    judged.__name__ = stage.__name__
+    judged.__doc__ = stage.__doc__
+    return judged
+
+
+def sound(view: View, run: Run) -> Sequence[Step]:
+    """Tell what stands against the key elsewhere: what a Region lacks and cannot get, and unexpected members."""
+    lacking = [step for seen in wanted_in(view, run.goal.policy) for step in blocked(lacking_in(view, run, seen))]
+    return [*lacking, *odd(view, run)]
+
+
+def odd(view: View, run: Run) -> list[Step]:
+    """Tell what was not seen, and which members are not as they were, or as the config lists them."""
+    goal = run.goal
+    whole = foreseen(view, goal.policy, goal.members)
+    members = [region for region in goal.members if goal.policy.lists(region)]
+    return [*seen_everywhere(whole, members), *checks.right_kind(whole), *checks.topology(whole, goal)]
+
+
+settled = where_possible(stages.settled, lacking_in)
+proven = where_possible(stages.proven, lacking_in)
+
+REPAIR = (restored, identified, replicated, settled, proven, sound)

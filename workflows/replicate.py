@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from orchestrator import checks, effects
 from orchestrator.checks import ROTATION
+from orchestrator.holding import cannot_give, holds, may_hold
+from orchestrator.importable import importable
+from orchestrator.looks import not_seen, seen_everywhere
 from orchestrator.model import (
     Act,
     Block,
@@ -69,7 +72,7 @@ def _not_shown(region: Region, primary: RegionView) -> Step:
 def _make(view: View, primary: RegionView, region: Region) -> Sequence[Step]:
     """Make one replica where KMS says in its Region, too, that there is none."""
     if not _unknown_in(view, region):
-        return [checks.not_seen(view, region)]
+        return [not_seen(view, region)]
     return [Act(ReplicateKey(primary.arn, region))]
 
 
@@ -77,10 +80,9 @@ def _not_now(view: View, run: Run, primary: RegionView) -> Sequence[Step]:
     """Say why nothing can be replicated now; the primary and the store tell, so no other Region holds this up (I10)."""
     whole = foreseen(view, run.goal.policy, run.goal.members)
     return (
-        [*checks.right_kind(view), *checks.topology(whole, run.goal), *checks.importable(primary)]
+        [*checks.right_kind(view), *checks.topology(whole, run.goal), *importable(primary)]
         or _under_way(view, run, primary)
-        or _not_held(view, primary)
-        or checks.seen_lately(view, [primary.region], "a last look before the key is replicated")
+        or _not_held(view, run, primary)
     )
 
 
@@ -100,31 +102,24 @@ def _under_way(view: View, run: Run, primary: RegionView) -> Sequence[Step]:
     return [Block(Reason.REGION_LACKING, message, way, primary.region)]
 
 
-def _not_held(view: View, primary: RegionView) -> Sequence[Step]:
+def _not_held(view: View, run: Run, primary: RegionView) -> Sequence[Step]:
     """A replica needs every permanent material, whatever `missing_old` says: without it, it could never be used."""
     if view.store is None:
-        return checks.seen_everywhere(view, [])
-    found: list[Step] = []
-    for material in view.permanent_ids():
-        entry = view.store.holding(material)
-        if entry is None and (behind := checks.store_behind(view, primary)):
-            return behind
-        if entry is None or entry.receipt is None:
-            problem = entry.problem if entry else "it never held it, or lost the link"
-            message = (
-                f"a replica of {primary.arn} would need key material {short(material)}, and the store cannot give it"
-            )
-            way = f"bring the bytes: mrk adopt NAME FILE --material-id {material}"
-            found.append(Block(Reason.STORE_LACKS, f"{message}: {problem}", way, primary.region))
-    return found
+        return seen_everywhere(view, [])
+    why = f"a replica of {primary.arn} would need"
+    unknown = [m for m in view.permanent_ids() if not holds(view, m) and not may_hold(view, run, primary.arn, m)]
+    return [step for material in unknown for step in cannot_give(view, run, material, why, primary.region)]
 
 
-def unproven_members(view: View) -> frozenset[Region]:
-    """Name the members that came after CURRENT was marked as proven."""
+def unproven_members(view: View, policy: Policy) -> frozenset[Region]:
+    """Name the members that CURRENT was not proven in as thoroughly as is wanted, since it was marked as proven."""
     held = view.store.holding(view.current.material_id) if view.store and view.current else None
-    return held.unproven_in(view.members) if held is not None and held.proven else frozenset()
+    members = [region for region in view.members if policy.lists(region)]
+    return held.unproven_in(members, policy.proof) if held is not None and held.proven else frozenset()
 
 
 def is_new(view: View, run: Run, region: Region) -> bool:
     """Whether a replica was made by this run, or after CURRENT was proven: so it is not that it lost something."""
-    return region in run.goal.policy.regions and (region in run.memory.replicated or region in unproven_members(view))
+    held = view.store.holding(view.current.material_id) if view.store and view.current else None
+    came_later = held is not None and held.proven and region not in held.proofs
+    return region in run.goal.policy.regions and (region in run.memory.replicated or came_later)

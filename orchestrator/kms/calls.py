@@ -1,6 +1,7 @@
 """The calls that the orchestrator makes, each sent once and told to the listener without its parameters."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from orchestrator.errors import KmsError
 from orchestrator.kms.meaning import meaning, unanswered
-from orchestrator.kms.reading import read, region_view, rows, text, time, unreadable
+from orchestrator.kms.reading import clock_skew, read, region_view, rows, text, time, unreadable
 from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Region, RegionView
 from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgorithm
 
@@ -41,7 +42,8 @@ class Kms:
     def describe_key(self, arn: KeyArn, seen_at: datetime) -> RegionView:
         """DescribeKey: the view without its rows."""
         answer = self._call("describe_key", arn, KeyId=str(arn))
-        return read("DescribeKey", lambda: region_view(answer["KeyMetadata"], seen_at))
+        skew = clock_skew(answer, self._now())
+        return read("DescribeKey", lambda: replace(region_view(answer["KeyMetadata"], seen_at), skew=skew))
 
     def resolve(self, arn: str) -> KeyArn:
         """DescribeKey, for the ARN of the key behind the ARN of an alias."""

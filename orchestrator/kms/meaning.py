@@ -104,6 +104,7 @@ def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
         operation=operation,
         region=arn.region if isinstance(arn, KeyArn) else "",
         code=type(error).__name__,
+        unanswered=_plain(error),
     )
 
 

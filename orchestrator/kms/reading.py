@@ -1,7 +1,8 @@
 """Reading of KMS answers into values of ours; an answer that lacks something is an error, never a guess."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from orchestrator.errors import KmsError, Trouble
@@ -38,6 +39,16 @@ def time(value: object) -> datetime:
     return value
 
 
+def clock_skew(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
+    """Tell how far `now` is ahead of the clock that answered, by the header Date (RFC 9110); None where it has none."""
+    said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    try:
+        told = parsedate_to_datetime(said) if said else None
+    except (TypeError, ValueError):
+        return None
+    return now - told if told is not None and told.tzinfo is not None else None
+
+
 def _one_of(value: object, *known: str | None) -> object:
     if value not in known:
         raise ValueError(f"{value!r:.80} is not known")
@@ -60,6 +71,7 @@ def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
         members=frozenset({arn.region, primary, *(Region(region) for region in replicas)}),
         origin=text(metadata["Origin"]),
         key_spec=text(metadata["KeySpec"]),
+        deleted_at=time(metadata["DeletionDate"]) if metadata.get("DeletionDate") is not None else None,
     )
 
 

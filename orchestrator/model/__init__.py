@@ -11,8 +11,10 @@ from .action import (
     ImportType,
     KeepProbe,
     MarkProven,
+    NoteSwitch,
     Outcome,
     ProveRegion,
+    Purpose,
     ReinstateMaterial,
     ReplicateKey,
     Result,
@@ -22,6 +24,7 @@ from .action import (
 )
 from .codec import from_json, to_json
 from .ids import ADOPTED, EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, region_of, short
+from .proof import Proof
 from .run import (
     Act,
     Block,
@@ -31,7 +34,6 @@ from .run import (
     Memory,
     MissingOld,
     Policy,
-    Proof,
     Reason,
     Repair,
     Replicate,
@@ -82,10 +84,12 @@ __all__ = [
     "MaterialState",
     "Memory",
     "MissingOld",
+    "NoteSwitch",
     "Outcome",
     "Policy",
     "Proof",
     "ProveRegion",
+    "Purpose",
     "Reason",
     "Receipt",
     "Region",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from .ids import EntryName, KeyArn, MaterialId, Region
+from .proof import Proof
 
 
 class ImportType(StrEnum):
@@ -88,15 +89,25 @@ class DeletePendingMaterial:
         return self.arn.region
 
 
+class Purpose(StrEnum):
+    """What material is imported for: what a run did is told by this (I13)."""
+
+    ROTATE = "rotate"
+    RESTORE = "restore"
+    RENEW = "renew"
+    IDENTIFY = "identify"
+
+
 @dataclass(frozen=True, slots=True)
 class ImportMaterial:
-    """Import one entry into the key in one Region; on the primary a success also links the entry (P2)."""
+    """Import one entry into the key in one Region; a success also links the entry, as KMS compared the bytes (P2)."""
 
     arn: KeyArn
     entry: EntryName
     import_type: ImportType
     material_id: MaterialId | None
     valid_to: datetime | None
+    purpose: Purpose = Purpose.ROTATE
     kind: Literal["import"] = "import"
 
     @property
@@ -171,12 +182,28 @@ class ProveRegion:
 
 @dataclass(frozen=True, slots=True)
 class MarkProven:
-    """Mark the entry as proven in the store: the rotation is finished."""
+    """Mark the entry as proven in the store: the rotation is finished. `proof` says how that was seen."""
 
     entry: EntryName
     material_id: MaterialId
     regions: tuple[Region, ...]
+    proof: Proof = Proof.IDS_ONLY
     kind: Literal["mark-proven"] = "mark-proven"
+
+    @property
+    def target(self) -> str:
+        """The store keeps the mark."""
+        return STORE
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSwitch:
+    """Note in the store that the key is Disabled in a Region, or Enabled again: expired material hides it (P10)."""
+
+    key: KeyArn
+    off: bool
+    at: datetime
+    kind: Literal["note-switch"] = "note-switch"
 
     @property
     def target(self) -> str:
@@ -196,6 +223,7 @@ Action = (
     | KeepProbe
     | ProveRegion
     | MarkProven
+    | NoteSwitch
 )
 
 STORE = "store"
@@ -205,13 +233,15 @@ def name_of(action: Action) -> str:
     """Name an action so that what came of it is remembered; equal actions have equal names."""
     match action:
         case ImportMaterial():
-            what = f"{action.import_type}:{action.material_id or action.entry.attempt}"
+            what = f"{action.import_type}:{action.material_id or 'new'}.{action.entry.attempt}"
         case RotateOnDemand() | ProveRegion() | MarkProven() | KeepProbe() | DeletePendingMaterial():
             what = action.material_id
         case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial():
             what = str(action.entry.attempt)
         case ReplicateKey():
             what = action.arn.region
+        case NoteSwitch():
+            what = f"{action.key.region}.{'off' if action.off else 'on'}"
     return f"{action.kind}:{action.target}:{what}"
 
 
@@ -235,7 +265,7 @@ class Outcome:
 
     A failure that is not `final` may pass: the world is looked at again, and the action is decided anew. With `doubt`
     it may have had its effect all the same. A failure for a `person` is not mended by running again. `refused` means
-    that KMS said that these bytes are others.
+    that KMS said that these bytes are others. `unsent` means that nothing was sent, as what was seen had become old.
     """
 
     result: Result
@@ -248,3 +278,4 @@ class Outcome:
     person: bool = False
     refused: bool = False
     hint: str = ""
+    unsent: bool = False

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     ACCESS = "cannot-look"
     BUDGET_SPENT = "budget-spent"
     CALL_FAILED = "call-failed"
+    CLOCK = "wrong-clock"
     DISABLED = "disabled"
     DISCARDED = "attempt-discarded"
     EXPIRES_SOON = "expires-soon"
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     INCONSISTENT = "inconsistent"
     KEY_STATE = "key-state"
     LOOKING = "looking"
+    MADE_ELSEWHERE = "made-elsewhere"
     MATERIAL_MISSING = "material-missing"
     NEVER_IMPORTED = "never-imported"
     NOT_APPROVED = "not-approved"
@@ -33,6 +35,7 @@ class Reason(StrEnum):
     NOT_NEW = "not-new"
     NOT_PROVEN = "not-proven"
     NOT_SYMMETRIC = "not-symmetric"
+    OTHER_BYTES = "other-bytes"
     PENDING_VANISHED = "pending-vanished"
     RECENTLY_ROTATED = "recently-rotated"
     REGION_LACKING = "region-lacking"
@@ -44,6 +47,7 @@ class Reason(StrEnum):
     SLOT = "slot-not-listed"
     STORE_LACKS = "store-lacks"
     STORE_UNREADABLE = "store-unreadable"
+    SWITCHED_OFF = "switched-off"
     TOO_LATE = "too-late"
     TOPOLOGY = "topology-changed"
 
@@ -109,7 +113,11 @@ class Replicate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the owner wants for one key. `regions` empty means: whatever members KMS names."""
+    """What the owner wants for one key. `regions` empty means: whatever members KMS names.
+
+    `may_enable` names the Regions that a person allows this run to import into though the key was Disabled there, which
+    enables it; `may_take` allows it new key material of which nobody knows who made it.
+    """
 
     regions: frozenset[Region] = frozenset()
     rotate_every: timedelta = timedelta(days=365)
@@ -123,6 +131,12 @@ class Policy:
     looks: int = 3
     poll: timedelta = timedelta(seconds=5)
     deadline: timedelta = timedelta(minutes=30)
+    may_enable: frozenset[Region] = frozenset()
+    may_take: bool = False
+
+    def lists(self, region: Region) -> bool:
+        """Whether the owner wants the key in a Region: where the config names none, in all that KMS names."""
+        return not self.regions or region in self.regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +224,7 @@ class Memory:
     rotation_seen: datetime | None = None
     deletion_sent: datetime | None = None
     replicated: frozenset[Region] = frozenset()
+    restored: frozenset[Region] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,8 @@ class Entry:
     Without a receipt the bytes could not be read back: `problem` says why. `linked` is the id that KMS gave them.
     `claimed` is the id that a link names which does not fit the bytes, or tells nothing of them: only KMS can say whose
     they are. `proofs` tells how thoroughly each Region was proven. `damage` tells, by the kind of mark, which cannot be
-    read, and how to mend it: that holds up only what needs it. `ours` tells that whoever made the bytes is known; `noted_at` is
-    the latest time that is noted of it.
+    read, and how to mend it: that holds up only what needs it. `ours` tells that whoever made the bytes is known.
+    `noted_at` is the latest time that is noted of it.
     """
 
     name: EntryName
@@ -185,14 +185,15 @@ class StoreView:
     """The entries of one key, each read back at `seen_at`.
 
     `withdrawn_at` is when pending material that was to replace CURRENT was last about to be deleted from KMS;
-    `withdrawn_problem` says why that cannot be told. `switched_off` tells since when each Region is known to be
-    Disabled by its owner, as far as it was not seen Enabled after that.
+    `withdrawn` names what that was, and `withdrawn_problem` says why it cannot be told. `switched_off` tells since when
+    each Region is known to be Disabled by its owner, as far as it was not seen Enabled after that.
     """
 
     seen_at: datetime
     entries: tuple[Entry, ...] = ()
     withdrawn_at: datetime | None = None
     withdrawn_problem: str = ""
+    withdrawn: frozenset[MaterialId] = frozenset()
     switched_off: Mapping[Region, datetime] = field(default_factory=dict)
     switch_problem: str = ""
 
@@ -259,13 +260,24 @@ class View:
 
     @property
     def pending(self) -> MaterialRow | None:
-        """The pending material, as the primary tells it."""
-        return self.primary.pending if self.primary else None
+        """The pending material, as the primary tells it; none that another Region lists as rotated in (I15)."""
+        pending = self.primary.pending if self.primary else None
+        return None if pending is None or pending.material_id in self.permanent_ids() else pending
 
     @property
     def current(self) -> MaterialRow | None:
-        """The CURRENT material, as the primary tells it."""
-        return self.primary.current if self.primary else None
+        """The CURRENT material, whichever Region was seen last: what one of them lists as past is past (I15)."""
+        past = {row.material_id for seen in self.regions.values() for row in seen.permanent if row is not seen.current}
+        listed = [seen.current for seen in self._primary_first() if seen.current]
+        return next((row for row in listed if row.material_id not in past), listed[0] if listed else None)
+
+    def order(self) -> tuple[MaterialId, ...]:
+        """Every listed material in the order in which they came, pending last, by the Region that lists most."""
+        most = max(self._primary_first(), key=lambda seen: len(seen.rows), default=None)
+        return tuple(row.material_id for row in most.rows) if most else ()
+
+    def _primary_first(self) -> list[RegionView]:
+        return sorted(self.regions.values(), key=lambda seen: (not seen.is_primary, seen.region))
 
     def past(self, replaced: MaterialId | None) -> bool:
         """Whether CURRENT is not the replaced material any more; one Region saying so suffices: KMS never goes back."""

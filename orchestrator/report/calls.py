@@ -13,6 +13,7 @@ from orchestrator.model import (
     ImportMaterial,
     KeepProbe,
     MarkProven,
+    NoteSwitch,
     ProveRegion,
     ReinstateMaterial,
     ReplicateKey,
@@ -54,8 +55,6 @@ def _brief(name: str, value: str) -> str:
 def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
     """Name the calls of one action, in order."""
     match action:
-        case DepositMaterial() | AdoptMaterial() | DiscardMaterial() | ReinstateMaterial() | MarkProven():
-            return (_in_store(action),)
         case DeletePendingMaterial():
             named = {"KeyId": str(action.arn), "KeyMaterialId": action.material_id}
             return (PlannedCall(action.target, "DeleteImportedKeyMaterial", named),)
@@ -70,10 +69,12 @@ def calls(action: Action, algorithm: str) -> tuple[PlannedCall, ...]:
         case ProveRegion():
             opened = (_under(action, "Decrypt", probe=material) for material in action.generations)
             return (_under(action, "GenerateDataKeyWithoutPlaintext"), *opened)
+        case _:
+            return (_in_store(action),)
 
 
 def _in_store(
-    action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven,
+    action: DepositMaterial | AdoptMaterial | DiscardMaterial | ReinstateMaterial | MarkProven | NoteSwitch,
 ) -> PlannedCall:
     match action:
         case DepositMaterial():
@@ -85,6 +86,9 @@ def _in_store(
         case MarkProven():
             of = {"material": str(action.material_id), "entry": str(action.entry)}
             return PlannedCall("store", "mark as proven:", of)
+        case NoteSwitch():
+            state = "Disabled" if action.off else "Enabled"
+            return PlannedCall("store", f"note that the key is {state} in {action.key.region}", {})
 
 
 def _entry(action: DepositMaterial | DiscardMaterial | ReinstateMaterial) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
 from orchestrator.simulator.accounts import Identity
@@ -34,8 +35,10 @@ class App:
         self._sts = Sts(simulator.accounts)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer one HTTP request."""
-        return self.respond(Request(environ))(environ, start_response)
+        """Answer one HTTP request, with the time by the simulator's own clock."""
+        response = self.respond(Request(environ))
+        response.headers["Date"] = http_date(self._simulator.clock())
+        return response(environ, start_response)
 
     def respond(self, request: Request) -> Response:
         """Return the answer to any request; ConnectionDropped where none is to be given."""

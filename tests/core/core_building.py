@@ -27,7 +27,9 @@ from orchestrator.model import (
     MaterialRow,
     MaterialState,
     Memory,
+    NoteSwitch,
     Policy,
+    Proof,
     ProveRegion,
     Receipt,
     Region,
@@ -70,12 +72,17 @@ def days(number: float) -> datetime:
 
 def past(letter: str, *, imported: bool = True, valid_to: datetime | None = None, **more: Any) -> MaterialRow:
     """NON_CURRENT material."""
-    return MaterialRow(material(letter), MaterialState.NON_CURRENT, imported, valid_to, **more)
+    return MaterialRow(material(letter), MaterialState.NON_CURRENT, imported, valid_to, **_dated(letter) | more)
 
 
 def current(letter: str, *, imported: bool = True, valid_to: datetime | None = None, **more: Any) -> MaterialRow:
     """CURRENT material."""
-    return MaterialRow(material(letter), MaterialState.CURRENT, imported, valid_to, **more)
+    return MaterialRow(material(letter), MaterialState.CURRENT, imported, valid_to, **_dated(letter) | more)
+
+
+def _dated(letter: str) -> dict[str, Any]:
+    """When it was rotated in: long ago, and never the first, `a`."""
+    return {} if letter == "a" else {"rotated_at": days(-390 + ord(letter) - ord("a"))}
 
 
 def pending(letter: str, *, imported: bool = True, valid_to: datetime | None = None, ready: bool = True) -> MaterialRow:
@@ -133,9 +140,14 @@ def entry(replaces: str | None = "a", linked: str | None = None, *, attempt: int
     return Entry(named, **(usual | more))
 
 
+def marked(*regions: Region, how: Proof = Proof.FULL) -> dict[str, Any]:
+    """What an entry says that was proven in these Regions, in all of the key's unless told otherwise."""
+    return {"proofs": dict.fromkeys(regions or REGIONS, how)}
+
+
 def first(**more: Any) -> Entry:
     """The entry of the key's first material, `a`: linked and proven."""
-    return entry(None, "a", **({"proven": True} | more))
+    return entry(None, "a", **(marked() | more))
 
 
 def a_store(*entries: Entry, seen_at: datetime = NOW) -> StoreView:
@@ -234,6 +246,8 @@ def sentence(action: Action) -> str:
             return f"prove {_letter(action.material_id)} in {action.arn.region}"
         case MarkProven():
             return f"mark {_letter(action.material_id)} proven"
+        case NoteSwitch():
+            return f"note that {action.key.region} is {'off' if action.off else 'on'}"
 
 
 def _about(step: Wait | Block) -> str:

@@ -21,6 +21,7 @@ from core_building import (
     deciding,
     entry,
     first,
+    marked,
     past,
     pending,
     settled_everywhere,
@@ -185,7 +186,7 @@ def pinned(rows: Sequence[MaterialRow], *stored: Entry, material: Any = None, po
 
 
 PINNED: list[tuple[str, Callable[[], Any], Any]] = [
-    ("nothing is begun", lambda: pinned([current("a")], first(proven=True)), "idle"),
+    ("nothing is begun", lambda: pinned([current("a")], first(**marked())), "idle"),
     ("a rotation is over", lambda: pinned(ROTATED_IN, first(), entry("a", "b")), "idle"),
     ("deposited and never imported", lambda: pinned([current("a")], first(), entry("a")), (1, None)),
     ("given up already", lambda: pinned([current("a")], first(), entry("a", discarded_at=days(-1))), "idle"),
@@ -258,7 +259,7 @@ def test_what_is_given_up(claim: str, found: Callable[[], Any], wanted: Any) -> 
 def test_nothing_is_begun_only_where_every_region_was_seen() -> None:
     """P5: what an abort left in a Region that was down may be there still."""
     key = {region: seen for region, seen in a_key([current("a")]).items() if region != EU}
-    found = whatever_is_begun(a_view(key, first(proven=True)), POLICY, None)
+    found = whatever_is_begun(a_view(key, first(**marked())), POLICY, None)
 
     assert isinstance(found, Sequence)
     assert [step.region for step in found if isinstance(step, Wait)] == [EU]

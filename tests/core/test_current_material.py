@@ -25,6 +25,7 @@ from core_building import (
     entry,
     first,
     judged_by,
+    marked,
     past,
     pending,
     settled_everywhere,
@@ -281,22 +282,22 @@ PROVING = [
     Proving("two Regions proved it: the third does", ["prove b in eu-west-1"], proofs={US: B, AP: B}),
     Proving("they proved the material before: they do so again", EVERY_REGION, proofs=dict.fromkeys(REGIONS, A)),
     Proving("every Region proved it: mark it", ["mark b proven"], proofs=dict.fromkeys(REGIONS, B)),
-    Proving("it is marked: done", [], stored=[first(), entry("a", "b", proven=True)]),
+    Proving("it is marked: done", [], stored=[first(), entry("a", "b", **marked())]),
     Proving(
         "it is marked, in two Regions: the one that came later proves it",
         ["prove b in ap-southeast-2"],
-        stored=[first(probe=True), entry("a", "b", probe=True, proven=True, proven_in=frozenset({US, EU}))],
+        stored=[first(probe=True), entry("a", "b", probe=True, **marked(US, EU))],
     ),
     Proving(
         "that one proved it, too: mark it again",
         ["mark b proven"],
-        stored=[first(probe=True), entry("a", "b", probe=True, proven=True, proven_in=frozenset({US, EU}))],
+        stored=[first(probe=True), entry("a", "b", probe=True, **marked(US, EU))],
         proofs={AP: B},
     ),
     Proving(
         "it is marked in every Region, and in one that is no member any more: done",
         [],
-        stored=[first(), entry("a", "b", proven=True, proven_in=frozenset({*REGIONS, Region("sa-east-1")}))],
+        stored=[first(), entry("a", "b", **marked(*REGIONS, Region("sa-east-1")))],
     ),
     Proving("the new material has no probe yet: keep one first", ["keep probe of b"], stored=OURS),
     Proving("ids only: no probe is wanted", EVERY_REGION, Proof.IDS_ONLY, OURS),
@@ -369,14 +370,14 @@ def test_the_primary_and_the_store_must_be_seen_to_prove(missing: str) -> None:
 
 def test_a_finished_rotation_has_nothing_left_to_do() -> None:
     """I6, I8: settled everywhere and marked in the store."""
-    view = a_view(a_key(AFTER), first(), entry("a", "b", proven=True))
+    view = a_view(a_key(AFTER), first(), entry("a", "b", **marked()))
 
     assert told(deciding(view, a_run(settled=settled_everywhere()))) == ["done: finished"]
 
 
 def test_a_rerun_settles_again_before_it_says_so() -> None:
     """I8: success is never reported from memory alone; a new run has seen nothing yet."""
-    view = a_view(a_key(AFTER), first(), entry("a", "b", proven=True))
+    view = a_view(a_key(AFTER), first(), entry("a", "b", **marked()))
 
     assert deciding(view, a_run()).status == "going"
 

@@ -113,7 +113,7 @@ ENDS: list[tuple[str, tuple[Step, ...], list[str]]] = [
     (
         "both: blocked, and both are told",
         (RERUN, PERSON),
-        ["stage: blocked", "fail: cannot-look in ap-southeast-2", "block: disabled in ap-southeast-2"],
+        ["stage: blocked", "block: disabled in ap-southeast-2", "fail: cannot-look in ap-southeast-2"],
     ),
     (
         "something can still be done: go on, and tell",

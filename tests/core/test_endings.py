@@ -78,7 +78,7 @@ GOOD: list[tuple[str, Job, Run | None, str]] = [
         "full proof, and a generation without a probe",
         a_job(),
         a_run(proofs=PROVED, unopened=(A,)),
-        "settled in every Region, and proven: each opens what every generation encrypted; 1 proofs could not be tried",
+        "settled in every Region; proven for every generation but aaaaaaaa (no ciphertext of it is kept to open)",
     ),
     (
         "no proof is wanted",

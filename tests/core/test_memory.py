@@ -24,6 +24,7 @@ from core_building import (
     deciding,
     entry,
     first,
+    marked,
     name,
     past,
     pending,
@@ -336,7 +337,7 @@ POSITIONS: list[tuple[str, Callable[[], Any], dict[str, Any]]] = [
     ("rotated", lambda: a_view(a_key(AFTER), first(), entry("a", "b")), {"settled": settled_everywhere()}),
     (
         "finished",
-        lambda: a_view(a_key(AFTER), first(), entry("a", "b", proven=True)),
+        lambda: a_view(a_key(AFTER), first(), entry("a", "b", **marked())),
         {"settled": settled_everywhere()},
     ),
 ]

@@ -16,6 +16,7 @@ from core_building import (
     NOW,
     REGIONS,
     US,
+    A,
     B,
     a_goal,
     a_key,
@@ -32,7 +33,8 @@ from core_building import (
     pending,
 )
 
-from orchestrator import checks
+from orchestrator import checks, looks
+from orchestrator.importable import importable
 from orchestrator.model import (
     STORE,
     Block,
@@ -50,6 +52,8 @@ from orchestrator.model import (
 MINUTES = timedelta(minutes=1)
 AGAIN = "run again: the next run follows it"
 RUN = a_run()
+ALLOWED = a_run(a_goal(policy=Policy(missing_old=MissingOld.ALLOW)))
+BARE = [current("a", imported=False)]
 EVERYWHERE = frozenset(REGIONS)
 NO_REPLICA = a_key(regions=(US, EU))
 
@@ -63,29 +67,29 @@ def both(reason: Reason, message: str, way: str, **more: Any) -> list[Step]:
 
 SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     "a Region was not seen yet": (
-        lambda: checks.seen_everywhere(a_view(a_key(eu=None)), REGIONS),
+        lambda: looks.seen_everywhere(a_view(a_key(eu=None)), REGIONS),
         [Wait(Reason.LOOKING, "looking at eu-west-1", EU, 3 * MINUTES, look=(EU,))],
     ),
     "a Region cannot be seen for a while": (
-        lambda: checks.seen_everywhere(a_view(a_key(eu=None), failures=[cannot_see(EU)]), REGIONS),
+        lambda: looks.seen_everywhere(a_view(a_key(eu=None), failures=[cannot_see(EU)]), REGIONS),
         [Wait(Reason.ACCESS, f"{EU} cannot be looked at: no answer from {EU}", EU, 5 * MINUTES, look=(EU,))],
     ),
     "a Region cannot be seen, and no hint came": (
-        lambda: checks.seen_everywhere(a_view(a_key(eu=None), failures=[cannot_see(EU, transient=False)]), REGIONS),
+        lambda: looks.seen_everywhere(a_view(a_key(eu=None), failures=[cannot_see(EU, transient=False)]), REGIONS),
         [Block(Reason.ACCESS, f"no answer from {EU}", "mend the cause and run again", EU, person=False)],
     ),
     "the store cannot be seen, and a hint came": (
-        lambda: checks.seen_everywhere(a_view(failures=[cannot_see(STORE, transient=False, hint="mount it")]), REGIONS),
+        lambda: looks.seen_everywhere(a_view(failures=[cannot_see(STORE, transient=False, hint="mount it")]), REGIONS),
         [Block(Reason.ACCESS, "no answer from store", "mount it", None, person=False)],
     ),
     "the key is not there": (
-        lambda: checks.seen_everywhere(
+        lambda: looks.seen_everywhere(
             a_view(a_key(eu=None), failures=[cannot_see(EU, transient=False, not_found=True, hint="look")]), REGIONS
         ),
         [Block(Reason.REGION_LACKING, f"no answer from {EU}", "look", EU)],
     ),
     "the store was not seen in time": (
-        lambda: checks.store_holds(a_view(failures=[cannot_see(STORE)]), Policy()),
+        lambda: checks.store_holds(a_view(failures=[cannot_see(STORE)]), RUN),
         [Wait(Reason.ACCESS, "store cannot be looked at: no answer from store", None, 5 * MINUTES, look=(STORE,))],
     ),
     "the last look is too old": (
@@ -191,18 +195,18 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [
             Block(
                 Reason.REGION_UNLISTED,
-                f"the key has a member in {AP}, which the config lacks",
-                f"add {AP} to `regions`, or leave `regions` out to follow KMS",
+                f"the key has a member in {AP}, which the config lacks: nothing is imported there",
+                f"add {AP} to `regions`, then: mrk repair NAME; or, where nobody needs it there, schedule its deletion",
                 AP,
             )
         ],
     ),
     "the key is made just now": (
-        lambda: checks.importable(a_key(eu={"key_state": KeyState.CREATING})[EU]),
+        lambda: importable(a_key(eu={"key_state": KeyState.CREATING})[EU]),
         [Wait(Reason.KEY_STATE, f"the key in {EU} is Creating", EU, 3 * MINUTES, look=(EU,))],
     ),
     "the key is Disabled": (
-        lambda: checks.importable(a_key(eu={"key_state": KeyState.DISABLED})[EU], healing=True),
+        lambda: importable(a_key(eu={"key_state": KeyState.DISABLED})[EU], healing=True),
         [
             Block(
                 Reason.DISABLED,
@@ -214,7 +218,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "the key lacks material": (
-        lambda: checks.importable(a_key(eu={"key_state": KeyState.PENDING_IMPORT})[EU]),
+        lambda: importable(a_key(BARE, eu={"key_state": KeyState.PENDING_IMPORT})[EU]),
         [
             Block(
                 Reason.MATERIAL_MISSING,
@@ -225,19 +229,19 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "the key is to be deleted": (
-        lambda: checks.importable(a_key(eu={"key_state": KeyState.PENDING_DELETION})[EU], healing=True),
+        lambda: importable(a_key(eu={"key_state": KeyState.PENDING_DELETION})[EU], healing=True),
         [
             Block(
                 Reason.KEY_STATE,
                 f"the key in {EU} is PendingDeletion",
                 f"cancel the deletion (aws kms cancel-key-deletion --region {EU} --key-id {KEY.key_id}), "
-                f"which leaves the key Disabled; or take {EU} out of `regions` once it is gone",
+                f"which leaves the key Disabled; or take {EU} out of `regions`",
                 EU,
             )
         ],
     ),
     "the key is to be deleted, and its primary with it": (
-        lambda: checks.importable(a_key(us={"key_state": KeyState.PENDING_REPLICA_DELETION})[US]),
+        lambda: importable(a_key(us={"key_state": KeyState.PENDING_REPLICA_DELETION})[US]),
         [
             Block(
                 Reason.KEY_STATE,
@@ -346,7 +350,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [
             Block(
                 Reason.MATERIAL_MISSING,
-                f"key material aaaaaaaa is missing in {EU}: the key cannot be used there",
+                f"{EU} cannot be used: key material aaaaaaaa is missing there",
                 f"import it again in {EU} first: mrk repair NAME",
                 EU,
             )
@@ -388,21 +392,22 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "the store lacks old material": (
-        lambda: checks.store_holds(a_view(store=a_store()), Policy()),
+        lambda: checks.store_holds(a_view(store=a_store()), RUN),
         [
             Block(
                 Reason.STORE_LACKS,
-                "the store does not hold key material aaaaaaaa: no copy would be left to repair the key",
-                "adopt it (mrk adopt NAME FILE), or set `missing_old: allow` and keep your own copy safe",
+                "the key needs key material aaaaaaaa, and the store does not hold it",
+                f"bring the bytes: mrk adopt NAME FILE --material-id {A}; or set `missing_old: allow`, and keep your"
+                " own copy safe",
             )
         ],
     ),
     "the store lacks old material, which its owner allows": (
-        lambda: checks.store_holds(a_view(store=a_store()), Policy(missing_old=MissingOld.ALLOW)),
+        lambda: checks.store_holds(a_view(store=a_store()), ALLOWED),
         [],
     ),
     "what was given up is needed": (
-        lambda: checks.store_holds(a_view(None, first(discarded_at=NOW)), Policy(missing_old=MissingOld.ALLOW)),
+        lambda: checks.store_holds(a_view(None, first(discarded_at=NOW)), ALLOWED),
         [
             Block(
                 Reason.DISCARDED,
@@ -412,12 +417,12 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "the store cannot be read": (
-        lambda: checks.store_holds(a_view(None, first(receipt=None, problem="torn")), Policy()),
+        lambda: checks.store_holds(a_view(None, first(receipt=None, problem="torn")), RUN),
         [
             Block(
                 Reason.STORE_UNREADABLE,
-                "the store cannot read key material aaaaaaaa back: torn",
-                "mend that; where it cannot be mended, restore the store from its copy before rotating",
+                "the key needs key material aaaaaaaa, and the store cannot read it: torn",
+                f"restore that from a copy of the store; or mrk adopt NAME FILE --material-id {A}",
             )
         ],
     ),

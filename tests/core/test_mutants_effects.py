@@ -40,6 +40,7 @@ from orchestrator.model import (
     MaterialRow,
     MaterialState,
     Outcome,
+    Proof,
     ProveRegion,
     Region,
     ReinstateMaterial,
@@ -64,7 +65,9 @@ def test_deleted_pending_material_is_gone_in_every_region_and_nothing_else_is() 
 
     after = effects.after(view, DeletePendingMaterial(KEY, B, name()))
 
-    assert after == a_view(a_key(), store=replace(a_store(first(), entry("a", "b")), withdrawn_at=NOW))
+    assert after == a_view(
+        a_key(), store=replace(a_store(first(), entry("a", "b")), withdrawn_at=NOW, withdrawn=frozenset({B}))
+    )
 
 
 def test_a_mark_is_made_and_taken_back() -> None:
@@ -79,12 +82,13 @@ def test_a_mark_is_made_and_taken_back() -> None:
 
 def test_what_is_proven_is_proven_in_these_regions_and_in_those_before() -> None:
     """P14: a Region that became a member later is added."""
-    once = effects.after(a_view(None, first(proven=False)), MarkProven(name(None), A, (US,)))
-    twice = effects.after(once, MarkProven(name(None), A, REGIONS[1:]))
+    once = effects.after(a_view(None, first(proofs={})), MarkProven(name(None), A, (US,), Proof.FULL))
+    twice = effects.after(once, MarkProven(name(None), A, REGIONS, Proof.IDS_ONLY))
 
-    assert [held.proven_in for held in once.store.entries if once.store] == [frozenset({US})]  # type: ignore[union-attr]
+    assert [held.proofs for held in once.store.entries if once.store] == [{US: Proof.FULL}]  # type: ignore[union-attr]
     assert twice.store is not None
-    assert [(held.proven, held.proven_in) for held in twice.store.entries] == [(True, frozenset(REGIONS))]
+    others = dict.fromkeys(REGIONS[1:], Proof.IDS_ONLY)
+    assert [held.proofs for held in twice.store.entries] == [{US: Proof.FULL, **others}]
 
 
 @pytest.mark.parametrize(
@@ -184,12 +188,12 @@ def test_a_region_opens_when_it_has_all_that_it_needs(rows: list[MaterialRow], *
     assert (after.regions[EU].key_state is KeyState.ENABLED) is opens
 
 
-def test_the_primarys_word_links_an_entry_and_a_replicas_does_not() -> None:
-    """P2."""
+def test_the_word_of_kms_links_an_entry_in_whatever_region() -> None:
+    """P2: KMS compares the bytes with the id everywhere."""
     view = a_view(a_key(BEGUN), first(), entry())
     on_a_replica = ImportMaterial(KEY.within(EU), name(), ImportType.EXISTING, B, None)
 
-    assert effects.after(view, on_a_replica).store == view.store
+    assert effects.after(view, on_a_replica).store == a_store(first(), entry("a", "b"))
     assert effects.after(view, replace(on_a_replica, arn=KEY)).store == a_store(first(), entry("a", "b"))
 
 

@@ -22,6 +22,7 @@ from core_building import (
     days,
     entry,
     first,
+    marked,
     material,
     name,
     past,
@@ -32,7 +33,7 @@ from orchestrator import goals
 from orchestrator.goals import Pinned
 from orchestrator.model import STORE, Block, EntryName, Idle, Policy, Reason, View, Wait
 
-PROVEN = (first(), entry("a", "b", proven=True))
+PROVEN = (first(), entry("a", "b", **marked()))
 ROTATED = [past("a"), current("b", rotated_at=days(-100), on_demand=True)]
 LATELY = NOW - timedelta(hours=24) + timedelta(seconds=1)
 LEFT = "rotated 2025-11-22, due 2026-11-22; 24 rotations left: until November 2049 at 365 days"

@@ -15,6 +15,7 @@ from core_building import (
     US,
     A,
     B,
+    C,
     a_goal,
     a_key,
     a_run,
@@ -60,6 +61,7 @@ FULL = Policy(proof=Proof.FULL)
 BEGUN = (current("a"), pending("b"))
 OVER = (past("a"), current("b"))
 LINKED = (first(), entry("a", "b"))
+HELD = (*LINKED, entry("b", "c"))
 NEW = ImportMaterial(KEY, name(), ImportType.NEW, None, None)
 
 
@@ -280,7 +282,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.FOREIGN_CURRENT,
                 "CURRENT is bbbbbbbb, which is not in this store: somebody else rotated this key",
-                "adopt its material: mrk adopt NAME FILE",
+                f"adopt its material: mrk adopt NAME FILE --material-id {B}",
                 US,
             )
         ],
@@ -306,8 +308,19 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         late("CURRENT is still aaaaaaaa"),
     ),
     "a Region with another CURRENT": (
-        lambda: settling(before(*OVER, entries=LINKED, eu=[past("a"), past("b"), current("c")])),
+        lambda: settling(before(*OVER, entries=HELD, eu=[past("a"), past("b"), current("c")])),
         late("the Regions do not agree on CURRENT yet", look=(EU, AP, US)),
+    ),
+    "a Region that another hand rotated since": (
+        lambda: settling(before(*OVER, entries=LINKED, eu=[past("a"), past("b"), current("c")])),
+        [
+            Block(
+                Reason.FOREIGN_CURRENT,
+                "CURRENT is cccccccc, which is not in this store: somebody else rotated this key",
+                f"adopt its material: mrk adopt NAME FILE --material-id {C}",
+                US,
+            )
+        ],
     ),
     "a Region that is still rotating": (
         lambda: settling(before(*OVER, entries=LINKED, eu={"rotation_started_at": NOW})),

@@ -94,7 +94,7 @@ def test_the_deadline_says_how_long_in_which_stage_and_what_was_waited_for() -> 
 
 def test_the_deadline_without_anything_to_wait_for_says_no_more_than_that() -> None:
     """I9: no dangling colon."""
-    turn = turned(Act(IMPORT), after=a_goal().policy.deadline)
+    turn = turned(Act(DepositMaterial(name())), after=a_goal().policy.deadline)
 
     assert [block.message for block in turn.blocks] == ["the deadline of 1800 s passed in stage stage"]
 

@@ -32,6 +32,7 @@ from core_building import (
     settled_everywhere,
 )
 
+from orchestrator.importable import enabled, importable
 from orchestrator.model import (
     STORE,
     Act,
@@ -46,10 +47,10 @@ from orchestrator.model import (
     ImportType,
     KeyState,
     Policy,
+    Purpose,
     Reason,
     RegionView,
     ReinstateMaterial,
-    Repair,
     Replicate,
     Run,
     Step,
@@ -57,7 +58,7 @@ from orchestrator.model import (
     View,
     Wait,
 )
-from workflows import abort, renew, repair, run
+from workflows import abort, renew, repair
 
 LAG, ROTATION = timedelta(minutes=3), timedelta(minutes=15)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -66,6 +67,12 @@ GIVEN_UP = entry("a", "b", discarded_at=NOW - ROTATION)
 QUIET = {"quiet": Streak(3, NOW)}
 RUN = a_run()
 TWO = frozenset({US, EU})
+PENDING_IMPORT = Block(
+    Reason.MATERIAL_MISSING,
+    f"the key in {EU} is PendingImport: it lacks key material and cannot be used there",
+    f"import what is missing in {EU}: mrk repair NAME",
+    EU,
+)
 REPLICATING = Policy(regions=frozenset(REGIONS), replicate=Replicate.AUTO)
 
 
@@ -92,6 +99,11 @@ def closed(**row: Any) -> RegionView:
 
 def waiting(reason: Reason, message: str, at_most: timedelta, *look: str) -> list[Step]:
     return [Wait(reason, message, US, at_most, look=look or (US,))]
+
+
+def repaired(view: View, run: Run) -> Sequence[Step]:
+    """What a repair does where it can, and then tells of what it cannot."""
+    return [*repair.restored(view, run), *repair.sound(view, run)]
 
 
 SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
@@ -230,10 +242,6 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         lambda: abort.withdrawn(seen(), giving_up(deletion_sent=NOW, **QUIET)),
         waiting(Reason.INCONSISTENT, f"{US} lists the deleted key material bbbbbbbb still", LAG),
     ),
-    "the look before the deletion is too old": (
-        lambda: abort.withdrawn(seen(us={"seen_at": NOW - timedelta(seconds=10, milliseconds=1)}), giving_up(**QUIET)),
-        waiting(Reason.LOOKING, "a last look before the deletion", LAG),
-    ),
     "the look before the deletion is just new enough": (
         lambda: abort.withdrawn(seen(us={"seen_at": NOW - timedelta(seconds=10)}), giving_up(**QUIET)),
         [Act(DeletePendingMaterial(KEY, B, name()))],
@@ -294,41 +302,46 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         lambda: repair.restored(
             seen(ROTATED_IN, eu=[past("a", imported=False), current("b")]), a_run(a_goal(valid_to=days(90)))
         ),
-        [Act(ImportMaterial(KEY.within(EU), name(None), ImportType.EXISTING, A, days(90)))],
+        [Act(ImportMaterial(KEY.within(EU), name(None), ImportType.EXISTING, A, days(90), Purpose.RESTORE))],
     ),
     "a Region lacks material that the store does not hold": (
-        lambda: repair.restored(seen([current("c")], (first(),), eu=[current("c", imported=False)]), RUN),
+        lambda: repaired(seen([current("c")], (first(),), eu=[current("c", imported=False)]), RUN),
         [
             Block(
                 Reason.STORE_LACKS,
-                f"{EU} lacks key material cccccccc, and the store cannot give it: it never held it, or lost the link",
+                f"{EU} needs key material cccccccc, and the store does not hold it",
                 f"bring the bytes: mrk adopt NAME FILE --material-id {C}",
                 EU,
             )
         ],
     ),
     "a Region lacks material that the store cannot read": (
-        lambda: repair.restored(
+        lambda: repaired(
             seen([current("a")], (first(receipt=None, problem="torn"),), eu=[current("a", imported=False)]), RUN
         ),
         [
             Block(
-                Reason.STORE_LACKS,
-                f"{EU} lacks key material aaaaaaaa, and the store cannot give it: torn",
-                f"bring the bytes: mrk adopt NAME FILE --material-id {A}",
+                Reason.STORE_UNREADABLE,
+                f"{EU} needs key material aaaaaaaa, and the store cannot read it: torn",
+                f"restore that from a copy of the store; or mrk adopt NAME FILE --material-id {A}",
                 EU,
             )
         ],
     ),
     "a Region will lack material that the store cannot read": (
-        lambda: renew.renewed(
-            seen([current("a")], (first(receipt=None, problem="torn"),), eu=[current("a", valid_to=days(30))]), RUN
-        ),
+        lambda: [
+            *renew.renewed(
+                seen([current("a")], (first(receipt=None, problem="torn"),), eu=[current("a", valid_to=days(30))]), RUN
+            ),
+            *renew.sound(
+                seen([current("a")], (first(receipt=None, problem="torn"),), eu=[current("a", valid_to=days(30))]), RUN
+            ),
+        ],
         [
             Block(
-                Reason.STORE_LACKS,
-                f"{EU} will soon lose key material aaaaaaaa, and the store cannot give it: torn",
-                f"bring the bytes: mrk adopt NAME FILE --material-id {A}",
+                Reason.STORE_UNREADABLE,
+                f"{EU} needs key material aaaaaaaa, and the store cannot read it: torn",
+                f"restore that from a copy of the store; or mrk adopt NAME FILE --material-id {A}",
                 EU,
             )
         ],
@@ -339,7 +352,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     ),
     "repair has seen no Region": (
         lambda: repair.sound(a_view({}), RUN),
-        [Wait(Reason.LOOKING, f"looking at {US}", US, look=(US,))],
+        [Wait(Reason.LOOKING, f"looking at {region}", region, look=(region,)) for region in (AP, EU, US)],
     ),
     "repair makes no replica but those that the run began with": (
         lambda: repair.sound(a_view(a_key(regions=(US, EU))), a_run(a_goal(policy=REPLICATING, members=TWO))),
@@ -352,28 +365,26 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             )
         ],
     ),
-    "a Region that has everything until it expires says PendingImport": (
-        lambda: repair.not_open_yet(closed(valid_to=days(1)), seen()),
-        [Wait(Reason.INCONSISTENT, f"{EU} has all its key material, and is PendingImport still", EU, LAG, look=(EU,))],
-    ),
-    "a Region whose material has expired says PendingImport": (
-        lambda: repair.not_open_yet(closed(valid_to=NOW), seen()),
-        [],
-    ),
-    "a Region that has everything says PendingImport": (
-        lambda: run.repaired(
-            seen([current("a")], (first(),), eu={"key_state": KeyState.PENDING_IMPORT}),
-            a_run(a_goal(policy=Policy(repair=Repair.AUTO))),
-        ),
+    "a Region that this run brought everything back to says PendingImport": (
+        lambda: enabled(a_view({EU: closed(valid_to=days(1))}), a_run(restored=frozenset({EU}))),
         [
             Wait(
-                Reason.INCONSISTENT,
+                Reason.KEY_STATE,
                 f"{EU} has all its key material, and is PendingImport still",
                 EU,
                 LAG,
                 look=(EU,),
+                over=PENDING_IMPORT,
             )
         ],
+    ),
+    "a Region that has everything, and was not touched, says PendingImport": (
+        lambda: enabled(a_view({EU: closed(valid_to=days(1))}), RUN),
+        [PENDING_IMPORT],
+    ),
+    "a Region whose material has expired says PendingImport": (
+        lambda: importable(closed(valid_to=NOW)),
+        [PENDING_IMPORT],
     ),
 }
 

@@ -28,6 +28,7 @@ from core_building import (
     entry,
     first,
     judged_by,
+    marked,
     past,
     pending,
     told,
@@ -158,32 +159,32 @@ OWNERSHIP = [
         "pending, our entry has no link, and KMS said that the bytes are others: foreign",
         ["healthy: blocked", "block: foreign-pending in us-east-1"],
         rows=[current("a"), pending("b")],
-        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED}},
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}.1": REFUSED}},
     ),
     Case(
         "pending, our entry has no link, and KMS refused the bytes once: it may have been gone then, so ask again",
         ["primary_imported: going", "import EXISTING b into us-east-1"],
         rows=[current("a"), pending("b")],
-        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED_ONCE}},
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}.1": REFUSED_ONCE}},
     ),
     Case(
         "pending, and KMS said that the bytes are not those of pending material before: ask about this one",
         ["primary_imported: going", "import EXISTING b into us-east-1"],
         rows=[current("a"), pending("b")],
-        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{C}": REFUSED}},
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{C}.1": REFUSED}},
     ),
     Case(
         "nothing pending, and KMS said that it has the bytes already: a lost reply, which will show",
         ["primary_imported: going", "wait: slot-not-listed in us-east-1"],
         rows=[current("a")],
-        memory={"failed": {"import:us-east-1:NEW_KEY_MATERIAL:1": REFUSED_ONCE}},
+        memory={"failed": {"import:us-east-1:NEW_KEY_MATERIAL:new.1": REFUSED_ONCE}},
     ),
     Case(
         "nothing pending for long, and KMS said that it has the bytes already: they are no new material",
         ["primary_imported: blocked", "block: not-new in us-east-1"],
         rows=[current("a")],
         memory={
-            "failed": {"import:us-east-1:NEW_KEY_MATERIAL:1": REFUSED_ONCE},
+            "failed": {"import:us-east-1:NEW_KEY_MATERIAL:new.1": REFUSED_ONCE},
             "waiting": {"primary_imported:us-east-1:slot-not-listed": NOW - timedelta(minutes=3)},
         },
     ),
@@ -217,7 +218,7 @@ OWNERSHIP = [
         ["settled: blocked", "block: foreign-current in us-east-1"],
         rows=[current("b")],
         stored=[first(), entry("a")],
-        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED}},
+        memory={"failed": {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}.1": REFUSED}},
     ),
     Case(
         "CURRENT moved on, and nothing of ours is there: somebody else rotated",
@@ -586,7 +587,7 @@ def test_the_proof_is_tried_on_current_material_before_anything_is_deposited(
 @pytest.mark.parametrize("proof", [Proof.IDS_ONLY, Proof.FULL])
 def test_what_is_tried_first_is_what_will_be_proven_afterwards(proof: Proof) -> None:
     """P7, P14: the same calls under the same context: every Region, and with full proof every generation."""
-    stored = (first(probe=True), entry("a", "b", probe=True, proven=True))
+    stored = (first(probe=True), entry("a", "b", probe=True, **marked()))
     goal = a_goal("b", policy=Policy(proof=proof))
     turn = judged_by(deposited, a_view(a_key([past("a"), current("b")]), *stored), a_run(goal))
 

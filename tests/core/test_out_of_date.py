@@ -11,6 +11,7 @@ from core_building import (
     NOW,
     REGIONS,
     US,
+    B,
     a_goal,
     a_key,
     a_run,
@@ -27,9 +28,10 @@ from core_building import (
 )
 
 from orchestrator import checks
+from orchestrator.holding import store_behind
 from orchestrator.model import STORE, Failed, MissingOld, Policy, Region, Replicate, Streak, View, name_of
 from orchestrator.stages import primary_imported, proof_of, settled
-from workflows.repair import restored
+from workflows.repair import restored, sound
 from workflows.replicate import replicated
 
 ROTATED = [past("a"), current("b")]
@@ -50,15 +52,16 @@ def test_a_repair_looks_at_the_store_again_before_it_says_that_the_store_lacks_m
 
     assert told(turn) == ["restored: going", *LOOK_AT_THE_STORE]
     assert turn.look == (STORE,)
-    assert told(judged_by(restored, view, a_run(a_goal(None)))) == ["restored: blocked", f"block: store-lacks in {EU}"]
+    assert told(judged_by(sound, view, a_run(a_goal(None)))) == ["sound: blocked", f"block: store-lacks in {EU}"]
 
 
 def test_a_rotation_looks_at_the_store_again_before_it_says_that_the_store_lacks_material() -> None:
     view = a_view(a_key(ROTATED), first())
 
-    assert [step.look for step in checks.store_holds(overtaken(view), Policy())] == [(STORE,)]  # type: ignore[union-attr]
-    assert [str(step.reason) for step in checks.store_holds(view, Policy())] == ["store-lacks"]  # type: ignore[union-attr]
-    assert not checks.store_holds(overtaken(view), Policy(missing_old=MissingOld.ALLOW))
+    assert [step.look for step in checks.store_holds(overtaken(view), a_run())] == [(STORE,)]  # type: ignore[union-attr]
+    assert [str(step.reason) for step in checks.store_holds(view, a_run())] == ["store-lacks"]  # type: ignore[union-attr]
+    allowed = a_run(a_goal(policy=Policy(missing_old=MissingOld.ALLOW)))
+    assert not checks.store_holds(overtaken(view), allowed)
 
 
 def test_a_replication_looks_at_the_store_again_before_it_says_that_the_store_lacks_material() -> None:
@@ -70,12 +73,20 @@ def test_a_replication_looks_at_the_store_again_before_it_says_that_the_store_la
     assert told(judged_by(replicated, view, a_run(goal))) == ["replicated: blocked", f"block: store-lacks in {US}"]
 
 
-def test_where_the_store_or_the_primary_was_not_seen_nothing_is_behind() -> None:
+def test_where_the_store_or_no_region_was_seen_nothing_is_behind() -> None:
     view = overtaken(a_view(a_key(ROTATED), first()))
 
-    assert checks.store_behind(view, view.primary)
-    assert not checks.store_behind(view, None)
-    assert not checks.store_behind(replace(view, store=None), view.primary)
+    assert store_behind(view, B)
+    assert not store_behind(replace(view, regions={}), B)
+    assert not store_behind(replace(view, store=None), B)
+
+
+def test_the_store_is_behind_whichever_region_told_of_the_material() -> None:
+    """I15: a replica may show it before the primary does, and be looked at after the store."""
+    view = overtaken(a_view(a_key([current("a")], eu=ROTATED), first()))
+
+    assert store_behind(view, B)
+    assert not store_behind(replace(view, regions={US: view.regions[US]}), B)
 
 
 def test_the_region_that_lists_the_old_current_is_looked_at_again_though_it_confirmed_that_often_enough() -> None:

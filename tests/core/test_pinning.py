@@ -24,6 +24,7 @@ from core_building import (
     deciding,
     entry,
     first,
+    marked,
     material,
     name,
     past,
@@ -65,7 +66,7 @@ from orchestrator.model import (
 YEARLY = Policy(rotate_every=timedelta(days=365))
 NOT_DUE = Policy(rotate_every=timedelta(days=500))
 ROTATED = [past("a"), current("b", rotated_at=days(-100), on_demand=True)]
-FINISHED = (first(), entry("a", "b", proven=True))
+FINISHED = (first(), entry("a", "b", **marked()))
 
 
 def said(pinned: Pinned) -> list[str]:
@@ -150,7 +151,7 @@ class Asked:
 JUST_NOW = [past("a"), current("b", rotated_at=NOW - timedelta(hours=23), on_demand=True)]
 A_DAY_AGO = [past("a"), current("b", rotated_at=NOW - timedelta(hours=24), on_demand=True)]
 FOUR = [past("a"), past("b"), current("c")]
-FOUR_STORED = (*FINISHED, entry("b", "c", proven=True))
+FOUR_STORED = (*FINISHED, entry("b", "c", **marked()))
 
 ASKED = [
     Asked("a healthy key: replace CURRENT", ["replace a, attempt 1"]),
@@ -390,7 +391,10 @@ class Cron:
 
 SPENT = [
     past("a"),
-    *(replace(past("a"), material_id=material(f"{i:02}"), on_demand=True) for i in range(24)),
+    *(
+        replace(past("a"), material_id=material(f"{i:02}"), rotated_at=days(-300 + i), on_demand=True)
+        for i in range(24)
+    ),
     current("b", rotated_at=days(-100), on_demand=True),
 ]
 
@@ -443,11 +447,11 @@ CRON = [
         key={"eu": {"rows": [current("a")]}},
     ),
     Cron("the store lacks CURRENT", ["block: store-lacks"], stored=(first(),)),
-    Cron("the store lacks old material", ["block: store-lacks"], stored=(entry("a", "b", proven=True),)),
+    Cron("the store lacks old material", ["block: store-lacks"], stored=(entry("a", "b", **marked()),)),
     Cron(
         "the store lacks old material, and the owner allows it",
         ["idle"],
-        stored=(entry("a", "b", proven=True),),
+        stored=(entry("a", "b", **marked()),),
         policy=Policy(missing_old=MissingOld.ALLOW),
     ),
     Cron(

@@ -16,6 +16,7 @@ from core_building import (
     entry,
     first,
     judged_by,
+    marked,
     past,
     pending,
     told,
@@ -27,11 +28,11 @@ from orchestrator.plan import predict
 from orchestrator.progress import Report
 from orchestrator.settings import KeySettings
 from workflows import jobs
-from workflows.renew import renewed, whatever_expires
+from workflows.renew import renewed, sound, whatever_expires
 from worlds import REGIONS, World
 
 BOTH = [past("a"), current("b")]
-STORED = (first(), entry("a", "b", proven=True))
+STORED = (first(), entry("a", "b", **marked()))
 STANDING = a_goal("a")
 
 SOON: list[tuple[str, datetime, datetime | None, bool]] = [
@@ -66,7 +67,7 @@ STANDS: list[tuple[str, dict[str, object], list[str]]] = [
     (
         "a Disabled key: an import would enable it",
         {"rows": [BOTH[0], current("b", valid_to=days(3))], "key_state": KeyState.DISABLED},
-        ["block: disabled in eu-west-1"],
+        ["note that eu-west-1 is off"],
     ),
     (
         "a key that lacks another material",
@@ -87,10 +88,9 @@ def test_what_is_renewed_and_what_is_not(claim: str, eu: dict[str, object], says
 
 def test_what_the_store_cannot_give_is_told() -> None:
     view = a_view(a_key([past("a", valid_to=days(9)), BOTH[1]]), STORED[1])
-    turn = judged_by(renewed, view, a_run(STANDING))
+    turn = judged_by(sound, view, a_run(STANDING))
 
     assert {block.reason for block in turn.blocks} == {"store-lacks"}
-    assert "will soon lose key material" in turn.blocks[0].message
     assert "mrk adopt NAME FILE --material-id" in turn.blocks[0].way_out
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from core_building import (
+    AP,
     EU,
     NOW,
     US,
@@ -23,6 +24,7 @@ from core_building import (
     entry,
     first,
     judged_by,
+    marked,
     material,
     name,
     past,
@@ -47,12 +49,12 @@ from orchestrator.model import (
     Policy,
 )
 from workflows.adopt import accepted, adopt, pinned, stages
-from workflows.repair import REPAIR, restored
+from workflows.repair import REPAIR, restored, sound
 from worlds import World
 
 STANDING = a_goal("a")
 BOTH = [past("a"), current("b")]
-STORED = (first(), entry("a", "b", proven=True))
+STORED = (first(), entry("a", "b", **marked()))
 LACKS = {"key_state": KeyState.PENDING_IMPORT}
 
 # ---- P10: what is missing, and what repair does of it -----------------------------------------------------------
@@ -81,7 +83,7 @@ BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "material of a Disabled key: an import would enable it",
         {"rows": [past("a", imported=False), BOTH[1]], "key_state": KeyState.DISABLED},
-        ["block: disabled in eu-west-1"],
+        ["note that eu-west-1 is off", "block: disabled in eu-west-1"],
     ),
     (
         "material of a key that is to be deleted",
@@ -94,26 +96,26 @@ BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("lost", "eu", "says"), BROKEN, ids=[row[0] for row in BROKEN])
 def test_repair_imports_what_a_region_lacks_and_nothing_else(lost: str, eu: dict[str, Any], says: list[str]) -> None:
     """P10, I3: missing is PENDING_IMPORT, or a ValidTo that is not in the future."""
-    turn = judged_by(restored, a_view(a_key(BOTH, eu=eu), *STORED), a_run(STANDING))
+    view, run = a_view(a_key(BOTH, eu=eu), *STORED), a_run(STANDING)
+    done, blocks = told(judged_by(restored, view, run))[1:], told(judged_by(sound, view, run))[1:]
 
-    assert told(turn)[1:] == says, lost
+    assert [*done, *blocks] == says, lost
 
 
 LOST = [
-    ("the store never held it", (entry("a", "b", proven=True),), "it never held it, or lost the link"),
-    ("the store cannot read it back", (first(receipt=None, problem="torn"), STORED[1]), "torn"),
+    ("the store never held it", (entry("a", "b", **marked()),), "store-lacks"),
+    ("the store cannot read it back", (first(receipt=None, problem="torn"), STORED[1]), "store-unreadable"),
 ]
 
 
-@pytest.mark.parametrize(("why", "stored", "said"), LOST, ids=[row[0] for row in LOST])
-def test_repair_without_the_bytes_asks_for_them_by_id(why: str, stored: tuple[Any, ...], said: str) -> None:
+@pytest.mark.parametrize(("why", "stored", "reason"), LOST, ids=[row[0] for row in LOST])
+def test_repair_without_the_bytes_asks_for_them_by_id(why: str, stored: tuple[Any, ...], reason: str) -> None:
     """I9: the whole id, as adopt wants it."""
     view = a_view(a_key(BOTH, eu={"rows": [past("a", imported=False), BOTH[1]]} | LACKS), *stored)
 
-    [block] = judged_by(restored, view, a_run(STANDING)).blocks
+    [block] = judged_by(sound, view, a_run(STANDING)).blocks
 
-    assert block.reason == "store-lacks", why
-    assert said in block.message
+    assert block.reason == reason, why
     assert f"mrk adopt NAME FILE --material-id {material('a')}" in block.way_out
 
 
@@ -129,7 +131,9 @@ def test_repair_looks_everywhere_and_ends_settled_and_proven() -> None:
     """I8, P13: a Region that cannot be seen is not left out."""
     unseen = deciding(a_view(a_key(BOTH, eu=None), *STORED, failures=[cannot_see(EU)]), a_run(STANDING), REPAIR)
     assert told(unseen)[0] == "settled: going"
-    assert "wait: cannot-look in eu-west-1" in told(unseen)
+    rest = a_run(STANDING, settled=settled_everywhere(regions=[US, AP]))
+    waits = deciding(a_view(a_key(BOTH, eu=None), *STORED, failures=[cannot_see(EU)]), rest, REPAIR)
+    assert told(waits) == ["sound: going", "wait: cannot-look in eu-west-1"]
 
     done = deciding(a_view(a_key(BOTH), *STORED), a_run(STANDING, settled=settled_everywhere()), REPAIR)
     assert told(done) == ["done: finished"]
@@ -187,11 +191,50 @@ def test_adopt_asks_which_where_the_store_lacks_several() -> None:
 
 
 def test_adopt_of_what_the_store_holds_is_nothing_to_do() -> None:
-    """I6, I9: a rerun after success says so, and that this file was not looked into."""
-    idle = chosen(BOTH, *STORED)
+    """I6, I12: a rerun after success says so: the file's bytes were compared with the entry's."""
+    idle = pinned(a_view(a_key(BOTH), *STORED), Policy(), None, name("a"))
 
     assert isinstance(idle, Idle)
-    assert "the file was not read" in idle.message
+    assert "opened and compared" in idle.message
+
+
+OTHERS: list[tuple[str, tuple[Any, ...], EntryName | None, str | None]] = [
+    ("no entry has its bytes", STORED, None, None),
+    ("it is of other material than was named", STORED, name("a"), "a"),
+    ("what was named is held, and the file is of nothing", STORED, None, "b"),
+    ("an entry that KMS refused has its bytes", (*STORED, entry("a", attempt=ADOPTED)), name("a", ADOPTED), None),
+    ("it is of material that KMS has forgotten", (*STORED, entry("b", "x")), name("b"), None),
+]
+
+
+@pytest.mark.parametrize(("file", "stored", "same_as", "wanted"), OTHERS, ids=[row[0] for row in OTHERS])
+def test_a_file_that_is_none_of_the_keys_is_never_called_held(
+    file: str, stored: tuple[Any, ...], same_as: EntryName | None, wanted: str | None
+) -> None:
+    """I12: somebody would destroy it. The store holds all of this key's material, and nothing is to be adopted."""
+    named = material(wanted) if wanted else None
+
+    [block] = pinned(a_view(a_key(BOTH), *stored), Policy(), named, same_as)
+
+    assert (block.reason, block.person) == ("other-bytes", True), file
+    assert block.way_out.startswith("keep the file")
+
+
+def test_what_the_store_cannot_read_is_adopted_anew() -> None:
+    """I12: a link beside bytes that do not open holds nothing; of several entries any good one counts."""
+    torn = entry("a", "b", receipt=None, problem="torn")
+
+    assert chosen(BOTH, first(), torn, wanted="b").entry == name("a", ADOPTED)
+    assert chosen(BOTH, first(), torn).entry == name("a", ADOPTED)
+    good = entry("a", "b", attempt=ADOPTED)
+    assert pinned(a_view(a_key(BOTH), first(), torn, good), Policy(), None, good.name).entry == good.name
+
+
+def test_an_adoption_that_broke_off_goes_on_in_its_own_attempt() -> None:
+    """I6: the file's bytes are in the store, and no link says of what they are."""
+    kept = entry("a", attempt=ADOPTED)
+
+    assert pinned(a_view(a_key(BOTH), first(), kept), Policy(), None, kept.name).entry == kept.name
 
 
 def test_adopt_completes_a_shortened_id() -> None:
@@ -273,12 +316,12 @@ def test_nothing_is_called_adopted_that_the_primary_does_not_list() -> None:
 
 def test_adopted_bytes_that_kms_refuses_are_set_aside_before_anything_is_told() -> None:
     """P2, P9: else the next rotation would take a wrong file for its new key material."""
-    failed = {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}": REFUSED}
+    failed = {f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}.1": REFUSED}
 
     assert adopting(FOREIGN, first(), entry("a"), failed=failed) == ["accepted: going", "discard a.1"]
     assert adopting(FOREIGN, first(), entry("a", discarded_at=NOW), failed=failed) == [
         "accepted: blocked",
-        "block: foreign-pending in us-east-1",
+        "block: other-bytes in us-east-1",
     ]
 
 
@@ -288,7 +331,7 @@ def test_adopted_current_material_is_settled_and_proven_too() -> None:
 
     assert adopting(rows, first(), entry("a", "b"))[0] == "current_settled: going"
     assert adopting(rows, first(), entry("a", "b"), settled=settled_everywhere())[0] == "current_proven: going"
-    proven = entry("a", "b", proven=True)
+    proven = entry("a", "b", **marked())
     assert adopting(rows, first(), proven, settled=settled_everywhere()) == ["done: finished"]
 
 

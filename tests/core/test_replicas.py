@@ -121,7 +121,7 @@ def test_one_region_that_cannot_be_looked_at_never_stops_the_others() -> None:
 def test_one_region_that_refuses_for_good_never_stops_the_others_and_is_not_hidden() -> None:
     """I10: the run goes on until only the bad Region is left, then it fails and names it."""
     refused = Failed(1, "AccessDeniedException in eu-west-1", "grant kms:ImportKeyMaterial", NOW, final=True)
-    run = a_run(failed={f"import:eu-west-1:EXISTING_KEY_MATERIAL:{B}": refused})
+    run = a_run(failed={f"import:eu-west-1:EXISTING_KEY_MATERIAL:{B}.1": refused})
 
     going = deciding(a_view(a_key(LACKING, us=HELD), *OURS), run)
     assert told(going) == [

@@ -22,6 +22,7 @@ from core_building import (
     entry,
     first,
     judged_by,
+    marked,
     past,
     pending,
     settled_everywhere,
@@ -48,15 +49,16 @@ from orchestrator.model import (
     View,
     touched,
 )
-from orchestrator.stages import LAG
+from orchestrator.stages import LAG, healthy
 from workflows.repair import REPAIR, whatever_is_broken
 from workflows.replicate import foreseen, replicated
-from workflows.run import RUN, filled, whatever_is_wanted
+from workflows.run import RUN, kept_alive, whatever_is_wanted
 
 SA, CA = Region("sa-east-1"), Region("ca-central-1")
 AUTO = Policy(regions=frozenset({*REGIONS, SA}), replicate=Replicate.AUTO)
 ASK = replace(AUTO, replicate=Replicate.ASK)
 GOAL = a_goal(None, policy=AUTO, members=AUTO.regions)
+DUE = a_goal("a", policy=AUTO, members=AUTO.regions)
 NOWHERE = cannot_see(SA, transient=False, not_found=True)
 BOTH = [past("a"), current("b")]
 
@@ -122,7 +124,9 @@ CASES = [
         policy=replace(AUTO, missing_old=MissingOld.ALLOW),
     ),
     Case(
-        "the store cannot read it back", ["block: store-lacks in us-east-1"], stored=(first(receipt=None, problem="?"),)
+        "the store cannot read it back",
+        ["block: store-unreadable in us-east-1"],
+        stored=(first(receipt=None, problem="?"),),
     ),
     Case(
         "it holds one of two generations",
@@ -130,7 +134,7 @@ CASES = [
         stored=(entry("a", "b"),),
         rows=BOTH,
     ),
-    Case("the primary was seen long ago", ["wait: looking"], {"us": {"seen_at": days(-1)}}),
+    Case("the primary was seen long ago", ["wait: looking in sa-east-1"], {"us": {"seen_at": days(-1)}}),
     Case(
         "it was made by this run, and does not show",
         ["wait: inconsistent in sa-east-1"],
@@ -193,13 +197,12 @@ def test_the_order_of_work() -> None:
     assert told(deciding(made, a_run(GOAL), REPAIR)) == ["restored: going", "import EXISTING a into sa-east-1"]
 
 
-MARKED = first(proven_in=frozenset(REGIONS))
+MARKED = first(**marked())
 NEW: list[tuple[str, tuple[Any, ...], dict[str, Any], bool]] = [
     ("made by this run", (first(),), {"replicated": frozenset({SA})}, True),
     ("CURRENT was proven before it was a member", (MARKED,), {}, True),
-    ("the marks do not tell where CURRENT was proven", (first(),), {}, False),
-    ("CURRENT was proven there: it lost what it had", (first(proven_in=AUTO.regions),), {}, False),
-    ("CURRENT is not proven anywhere", (first(proven=False),), {}, False),
+    ("CURRENT was proven there: it lost what it had", (first(**marked(*AUTO.regions)),), {}, False),
+    ("CURRENT is not proven anywhere", (first(proofs={}),), {}, False),
 ]
 
 
@@ -210,7 +213,7 @@ def test_a_new_replica_is_filled_and_what_an_old_one_lost_is_not(
     """P10: whatever `repair` says, which is about what was lost."""
     view = a_view(a_replica(), *stored)
 
-    says = told(judged_by(filled, view, a_run(GOAL, **remembered)))[1:]
+    says = told(judged_by(kept_alive, view, a_run(GOAL, **remembered)))[1:]
 
     assert says == (["import EXISTING a into sa-east-1"] if new else []), claim
 
@@ -218,8 +221,8 @@ def test_a_new_replica_is_filled_and_what_an_old_one_lost_is_not(
 def test_a_new_replica_that_has_everything_may_say_for_a_while_that_it_has_not() -> None:
     view = a_view(a_replica(rows=(current("a"),)), MARKED)
 
-    assert told(judged_by(filled, view, a_run(GOAL)))[1:] == ["wait: inconsistent in sa-east-1"]
-    assert told(judged_by(filled, view, a_run(replace(GOAL, policy=ASK))))[1:] == []
+    assert told(judged_by(healthy, view, a_run(DUE, restored=frozenset({SA}))))[1:] == ["wait: key-state in sa-east-1"]
+    assert told(judged_by(healthy, view, a_run(DUE)))[1:] == ["block: material-missing in sa-east-1"]
 
 
 def pinned(view: View, policy: Policy = AUTO) -> Any:
@@ -291,4 +294,4 @@ def test_a_repaired_key_with_a_new_member_is_proven_in_that_member_alone() -> No
     run = a_run(GOAL, settled=settled_everywhere(regions=AUTO.regions))
 
     assert told(deciding(a_view(key, MARKED), run, REPAIR)) == ["proven: going", "prove a in sa-east-1"]
-    assert AP in MARKED.proven_in
+    assert AP in MARKED.proofs

@@ -17,6 +17,7 @@ from core_building import (
     a_goal,
     a_key,
     a_run,
+    a_store,
     a_view,
     cannot_see,
     current,
@@ -25,6 +26,7 @@ from core_building import (
     entry,
     first,
     judged_by,
+    marked,
     material,
     name,
     past,
@@ -48,12 +50,12 @@ from orchestrator.model import (
     Step,
     Wait,
 )
-from workflows.renew import renewable, whatever_expires
+from workflows.renew import whatever_expires
 from workflows.rotate import replaced_at_the_end
-from workflows.run import RUN, clean, filled, repaired, whatever_is_wanted
+from workflows.run import RUN, clean, kept_alive, whatever_is_wanted
 
 BOTH = [past("a"), current("b")]
-STORED = (first(), entry("a", "b", proven=True))
+STORED = (first(), entry("a", "b", **marked()))
 NOT_DUE = Policy(rotate_every=timedelta(days=1000), expires=timedelta(days=300), renew_before=timedelta(days=30))
 MENDING = replace(NOT_DUE, repair=Repair.AUTO)
 REPLICATING = replace(NOT_DUE, regions=frozenset(REGIONS), replicate=Replicate.AUTO)
@@ -109,9 +111,10 @@ def test_a_key_that_never_had_material_is_told_as_such() -> None:
 
 def test_what_the_owner_lets_be_repaired_is_material_and_nothing_else() -> None:
     """P10: a Disabled key lacks nothing; somebody may have disabled it on purpose."""
-    assert reasons(whatever_is_wanted(a_view(key(eu={"key_state": KeyState.DISABLED}), *STORED), MENDING)) == [
-        "disabled"
-    ]
+    noted = replace(a_store(*STORED), switched_off={EU: NOW})
+    view = a_view(key(eu={"key_state": KeyState.DISABLED}), store=noted)
+
+    assert reasons(whatever_is_wanted(view, MENDING)) == ["disabled"]
 
 
 def test_what_a_region_lacks_is_pinned_also_where_key_material_expires() -> None:
@@ -133,7 +136,7 @@ def test_a_region_that_the_config_lists_is_replicated_where_nothing_else_is_due(
 
 def test_a_new_replica_is_filled_where_nothing_else_is_due() -> None:
     """P11: it came after CURRENT was proven, so it has lost nothing; that is no repair."""
-    held = entry("a", "b", proven=True, proven_in=frozenset({US, EU}))
+    held = entry("a", "b", **marked(US, EU))
     empty = {"rows": [past("a", imported=False), current("b", imported=False)], "key_state": KeyState.PENDING_IMPORT}
 
     pinned = whatever_is_wanted(a_view(key(ap=empty), first(), held), REPLICATING)
@@ -144,7 +147,7 @@ def test_a_new_replica_is_filled_where_nothing_else_is_due() -> None:
 
 def test_a_member_that_came_after_the_proof_is_proven_where_nothing_else_is_due() -> None:
     """P14: CURRENT was proven in two Regions, and there are three."""
-    held = entry("a", "b", proven=True, proven_in=frozenset({US, EU}))
+    held = entry("a", "b", **marked(US, EU))
 
     pinned = whatever_is_wanted(a_view(key(), first(), held), NOT_DUE)
 
@@ -158,7 +161,7 @@ def test_a_member_that_came_after_the_proof_is_proven_where_nothing_else_is_due(
 def mended(view_of: dict[Region, RegionView], policy: Policy = MENDING, **goal: Any) -> list[str]:
     """What the stage says."""
     run = a_run(a_goal("b", policy=policy, **goal))
-    return told(judged_by(repaired, a_view(view_of, *STORED), run))[1:]
+    return told(judged_by(kept_alive, a_view(view_of, *STORED), run))[1:]
 
 
 def test_repair_is_the_owners_switch() -> None:
@@ -166,18 +169,54 @@ def test_repair_is_the_owners_switch() -> None:
     assert mended(key(eu=LACKS_B), NOT_DUE) == []
 
 
-def test_nothing_is_mended_while_a_rotation_is_under_way() -> None:
-    assert mended(key(eu=LACKS_B, us={"rotation_started_at": NOW})) == []
+def test_what_a_region_lacks_is_brought_back_whatever_is_odd_elsewhere() -> None:
+    """I11: a rotation under way, members that changed in mid-run, a primary that is not seen, one on its way out."""
+    restored = ["import EXISTING b into eu-west-1"]
+
+    assert mended(key(eu=LACKS_B, us={"rotation_started_at": NOW})) == restored
+    assert mended(key(eu=LACKS_B), members=frozenset({US, EU})) == restored
+    assert mended(key(eu=LACKS_B, us=None)) == restored
+    assert mended(key(eu=LACKS_B, ap={"key_state": KeyState.PENDING_DELETION})) == restored
 
 
-def test_nothing_is_mended_where_the_members_changed_in_mid_run() -> None:
-    """P13."""
-    assert mended(key(eu=LACKS_B), members=frozenset({US, EU})) == []
+def test_nothing_is_brought_back_into_a_region_that_the_owner_does_not_list() -> None:
+    """I11, P12: somebody made a replica by hand; the bytes go where they are wanted, and nowhere else."""
+    elsewhere = replace(MENDING, regions=frozenset({US, AP}))
+
+    assert mended(key(eu=LACKS_B), elsewhere) == []
 
 
-def test_a_region_that_has_all_again_is_waited_for_until_it_opens() -> None:
-    assert mended(key(eu={"key_state": KeyState.PENDING_IMPORT})) == ["wait: inconsistent in eu-west-1"]
-    assert mended(key()) == []
+def test_what_was_disabled_before_it_lost_its_material_is_not_enabled_unattended() -> None:
+    """P10, I3: KMS tells no more that it was Disabled once the material has expired; the store does."""
+    run = a_run(a_goal("b", policy=MENDING))
+    view = a_view(key(eu=LACKS_B), store=replace(a_store(*STORED), switched_off={EU: days(-3)}))
+    allowed = a_run(a_goal("b", policy=replace(MENDING, may_enable=frozenset({EU}))))
+
+    assert told(judged_by(kept_alive, view, run)) == ["done: finished"]
+    assert told(judged_by(kept_alive, view, allowed))[1:] == ["import EXISTING b into eu-west-1"]
+
+
+def test_what_the_owner_switched_off_or_on_is_noted() -> None:
+    """P10: before its key material expires, which hides it."""
+    off = key(eu={"key_state": KeyState.DISABLED})
+    noted = replace(a_store(*STORED), switched_off={EU: days(-3)})
+
+    assert mended(off) == ["note that eu-west-1 is off"]
+    assert told(judged_by(kept_alive, a_view(off, store=noted), a_run(a_goal("b")))) == ["done: finished"]
+    assert told(judged_by(kept_alive, a_view(key(), store=noted), a_run(a_goal("b"))))[1:] == [
+        "note that eu-west-1 is on"
+    ]
+    assert isinstance(whatever_is_wanted(a_view(off, *STORED), NOT_DUE), Goal)
+
+
+def test_what_our_own_deletion_took_is_brought_back_though_repairs_are_asked_for() -> None:
+    """P9: it crossed a rotation; nobody deleted that on purpose."""
+    lacking = key([past("a"), current("b", imported=False)])
+    ours = replace(a_store(*STORED), withdrawn=frozenset({B}))
+
+    assert told(judged_by(kept_alive, a_view(lacking, store=ours), a_run(a_goal("b", policy=NOT_DUE))))[1:] == [
+        f"import EXISTING b into {region}" for region in sorted(REGIONS)
+    ]
 
 
 def test_a_store_that_cannot_be_seen_for_a_moment_is_waited_for_and_not_said_to_lack_anything() -> None:
@@ -244,7 +283,7 @@ def test_a_replica_that_this_run_made_is_filled_when_the_store_answers_again() -
     view = a_view(key(ap=empty), failures=[cannot_see(STORE)])
     made = a_run(a_goal("b", policy=REPLICATING), replicated=frozenset({AP}))
 
-    assert set(told(judged_by(filled, view, made))[1:]) == {"wait: cannot-look"}
+    assert set(told(deciding(view, made, RUN))[1:]) == {"wait: cannot-look"}
 
 
 def test_what_expires_soon_and_the_config_gives_no_longer_is_nothing_to_renew() -> None:
@@ -262,16 +301,16 @@ def test_nothing_is_called_renewed_before_every_region_was_seen() -> None:
     ]
 
 
-def test_what_is_renewed_in_mid_run_is_what_can_be_in_the_members_that_the_run_knows() -> None:
-    """P13; what cannot be is told at the end of the run."""
+def test_what_is_renewed_in_mid_run_is_whatever_can_be() -> None:
+    """I11: whatever members the run knows; what cannot be is told at the end of the run."""
     run = a_run(a_goal("b", policy=NOT_DUE, valid_to=days(300)))
     others = a_run(a_goal("b", policy=NOT_DUE, valid_to=days(300), members=frozenset({US, EU})))
     view = a_view(key(eu=ENDS_SOON), *STORED)
     lacking = a_view(key(eu=[past("a", valid_to=days(3)), current("b", valid_to=days(3))]), STORED[1])
 
-    assert told(judged_by(renewable, view, run))[1:] == ["import EXISTING b into eu-west-1"]
-    assert renewable(view, others) == []
-    assert told(judged_by(renewable, lacking, run))[1:] == ["import EXISTING b into eu-west-1"]
+    assert told(judged_by(kept_alive, view, run))[1:] == ["import EXISTING b into eu-west-1"]
+    assert told(judged_by(kept_alive, view, others))[1:] == ["import EXISTING b into eu-west-1"]
+    assert told(judged_by(kept_alive, lacking, run))[1:] == ["import EXISTING b into eu-west-1"]
 
 
 # ---- rotate --replaces --------------------------------------------------------------------------------------------

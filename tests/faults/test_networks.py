@@ -15,6 +15,7 @@ from fault_table import TIMES, Case, network_cases
 from strikes import Met, Strikes
 
 from orchestrator.kms import KmsFactory, KmsOptions
+from orchestrator.lanes import Lanes
 from orchestrator.model import KeyArn, Region
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
@@ -96,7 +97,7 @@ def rotate(world: World, arn: KeyArn, clients: Callable[[Region], Any]) -> Repor
         Perform(clients, world.store, parameters, retry),
         parameters,
         world.clock,
-        world.executor,
+        Lanes.of_one(world.executor),
         world.events.append,
     )
     return runner.run([world.job(arn, policy=policy)])[0]

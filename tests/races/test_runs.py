@@ -11,6 +11,7 @@ import yaml
 from race_kit import CALLS, Between, all_raced, at_call
 
 from crash.crash_kit import Scene, Workflow, scene
+from orchestrator.lanes import Lanes
 from orchestrator.model import EntryName, KeyArn
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
@@ -34,7 +35,7 @@ def runner(world: World, store: MaterialStore) -> Runner:
         Perform(kms, store, parameters, retry),
         parameters,
         world.clock,
-        ThreadPoolExecutor(4),
+        Lanes.of_one(ThreadPoolExecutor(4)),
         world.events.append,
     )
 

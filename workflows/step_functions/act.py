@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from functools import wraps
 
 from orchestrator import memory
-from orchestrator.compose import Carrying, Engine
+from orchestrator.compose import Engine
 from orchestrator.decide import decide
 from orchestrator.model import (
     STORE,
@@ -26,6 +26,7 @@ from orchestrator.model import (
     View,
     name_of,
 )
+from orchestrator.perform import Carrying, Timely
 from orchestrator.progress import Job, Progress
 from workflows.step_functions import seeing
 from workflows.step_functions.errors import TooLittleTime
@@ -69,12 +70,19 @@ def act(
     if problems := [problem for action in actions if (problem := _too_little(action, remaining()))]:
         raise TooLittleTime("; ".join(problems), "give the function a longer timeout")
     groups = [[action for action in actions if action.target == one] for one in sorted({a.target for a in actions})]
-    done = executor.map(lambda group: _in_order(engine.perform, group, remaining), groups)
+
+    def perform(action: Action) -> Outcome:
+        by = progress.good_until(action, now)
+        return engine.perform(action, lambda: now <= engine.clock.now() <= by)
+
+    done = executor.map(lambda group: _in_order(perform, group, remaining), groups)
     outcomes = {action: outcome for group in done for action, outcome in group.items()}
     return _note(run.memory, _after(run, outcomes, engine).memory, outcomes, len(state.turn.get("act", ())))
 
 
-def _in_order(perform: Carrying, actions: Sequence[Action], remaining: Callable[[], float]) -> dict[Action, Outcome]:
+def _in_order(
+    perform: Callable[[Action], Outcome], actions: Sequence[Action], remaining: Callable[[], float]
+) -> dict[Action, Outcome]:
     """Carry out what one target misses, one after the other, up to the first that fails, or while there is time."""
     outcomes: dict[Action, Outcome] = {}
     for action in actions:
@@ -119,9 +127,9 @@ def _note(before: Memory, after: Memory, outcomes: Mapping[Action, Outcome], amo
 def in_time(perform: Carrying, remaining: Callable[[], float]) -> Carrying:
     """Fail, for now, what cannot be taken back where less time, in seconds, remains than it may take."""
 
-    def carried_out(action: Action) -> Outcome:
+    def carried_out(action: Action, timely: Timely = lambda: True) -> Outcome:
         problem = _too_little(action, remaining())
-        return Outcome(Result.FAILED, problem) if problem else perform(action)
+        return Outcome(Result.FAILED, problem) if problem else perform(action, timely)
 
     return carried_out
 

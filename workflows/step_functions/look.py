@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator import goals, memory
 from orchestrator.compose import Engine
 from orchestrator.decide import decide, judge
+from orchestrator.looks import wrong_clock
 from orchestrator.model import (
     Action,
     Block,
@@ -45,7 +46,7 @@ def look(engine: Engine, job: Job, state: State, executor: Executor, retried: in
     seeing.everything(engine, progress, executor)
     now = engine.clock.now()
     view = progress.view(now)
-    pinned = progress.run.goal if progress.run else job.pin(view)
+    pinned = progress.run.goal if progress.run else (wrong_clock(view) or job.pin(view))
     if isinstance(pinned, Idle):
         report = Report(job, "idle", "located", pinned.message, view=view)
         return replace(state, begun=begun, turn=_last(report)), report

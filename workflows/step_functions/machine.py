@@ -19,7 +19,7 @@ Json = dict[str, Any]
 JUDGE_ONLY = ("healthy", "ready", "settled", "sound", "clean")
 """Stages that never act: their states are waits."""
 
-EVERYWHERE = ("replicas_imported", "proven", "repaired", "restored", "renewed", "renewable", "filled")
+EVERYWHERE = ("replicas_imported", "proven", "kept_alive", "restored", "renewed")
 """Stages that act on each Region alone: their states are maps over Regions."""
 
 ONCE = "rotated"

@@ -18,6 +18,7 @@ from orchestrator.compose import Engine, assemble, kms_factory, new_run_id
 from orchestrator.errors import KmsError, MrkError, Trouble, UsageError
 from orchestrator.hardening import offer_no_core_dump
 from orchestrator.kms import KmsFactory
+from orchestrator.lanes import Lanes
 from orchestrator.model import Reason, is_alias, region_of
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
@@ -191,7 +192,7 @@ def _call(
     offer_no_core_dump()
     with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
         guard = partial(in_time, remaining=partial(_remaining, context))
-        engine = assemble(settings, kms, listener, clock, executor, guard=guard)
+        engine = assemble(settings, kms, listener, clock, Lanes.of_one(executor), guard=guard)
         yield Call(engine, executor, job, listener)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from concurrent.futures import Executor
 
-from orchestrator.checks import FRESH
 from orchestrator.compose import Engine
+from orchestrator.looks import FRESH
 from orchestrator.model import STORE, LookFailure, Region, RegionView, StoreView
 from orchestrator.progress import Progress
 

@@ -1,0 +1,122 @@
+"""What was looked at: what is not seen, how old looks may be, and whether this machine's clock is right. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from orchestrator.model import (
+    STORE,
+    Act,
+    Action,
+    Block,
+    DeletePendingMaterial,
+    Goal,
+    ImportMaterial,
+    Reason,
+    Region,
+    ReplicateKey,
+    RotateOnDemand,
+    Step,
+    View,
+    Wait,
+)
+
+FRESH = timedelta(seconds=10)
+"""How old a look may be when something is sent that stands on it (I3)."""
+
+SKEWED = timedelta(minutes=5)
+"""How far this machine's clock may be from AWS's, which refuses signatures that are further off (Signature V4)."""
+
+_PATIENCE = timedelta(minutes=3)
+
+
+def seen_everywhere(view: View, members: Iterable[Region]) -> list[Step]:
+    """Every Region, and the store, was seen."""
+    missing: list[Step] = [not_seen(view, region) for region in sorted(members) if region not in view.regions]
+    return missing if view.store is not None else [*missing, not_seen(view, STORE)]
+
+
+def not_seen(view: View, target: str) -> Step:
+    """Say why a Region or the store is not in the view: not yet, or it could not be looked at."""
+    failure = view.failures.get(target)
+    region = None if target == STORE else Region(target)
+    if failure is None:
+        return Wait(Reason.LOOKING, f"looking at {target}", region, look=(target,))
+    if failure.not_found:
+        return Block(Reason.REGION_LACKING, failure.message, failure.hint, region)
+    if failure.transient:
+        message = f"{target} cannot be looked at: {failure.message}"
+        return Wait(Reason.ACCESS, message, region, timedelta(minutes=5), look=(target,))
+    return Block(Reason.ACCESS, failure.message, failure.hint or "mend the cause and run again", region, person=False)
+
+
+def stands_on(action: Action, view: View, goal: Goal) -> frozenset[str]:
+    """Name what must have been seen within the last 10 s when an action is sent; nothing for what KMS never regrets.
+
+    What only restores or prolongs stands on its own Region alone (I11); everything of a rotation on the primary, too.
+    """
+    match action:
+        case RotateOnDemand():
+            return frozenset({*goal.members, STORE})
+        case ImportMaterial():
+            restores = action.material_id in view.permanent_ids()
+            return frozenset({action.target} if restores else {action.target, goal.primary})
+        case DeletePendingMaterial() | ReplicateKey():
+            return frozenset({action.arn.region})
+        case _:
+            return frozenset()
+
+
+def seen_at(view: View) -> Mapping[str, datetime]:
+    """Tell when each Region, and the store, was seen."""
+    seen: dict[str, datetime] = {region: one.seen_at for region, one in view.regions.items()}
+    return seen if view.store is None else seen | {STORE: view.store.seen_at}
+
+
+def stale(view: View, targets: Iterable[str], limit: timedelta = FRESH) -> tuple[str, ...]:
+    """Name those of some targets that were not seen lately; a look from the future is none."""
+    seen = seen_at(view)
+    return tuple(sorted(one for one in targets if one not in seen or not timedelta() <= view.at - seen[one] <= limit))
+
+
+def last_look(view: View, targets: frozenset[str], why: str, region: Region | None = None) -> list[Step]:
+    """Look again at whatever is too old, and at what soon will be, so that all of it is fresh together."""
+    if not stale(view, targets):
+        return []
+    look = stale(view, targets, FRESH / 2)
+    return [Wait(Reason.LOOKING, f"{why}: {', '.join(look)}", region, _PATIENCE, look=look)]
+
+
+def or_look(step: Step, view: View, goal: Goal) -> Step:
+    """Return a step, or, in the place of an action that stands on old looks, the wait for new ones."""
+    if not isinstance(step, Act):
+        return step
+    action = step.action
+    region = None if action.target == STORE else Region(action.target)
+    looks = last_look(view, stands_on(action, view, goal), f"a last look before the {action.kind}", region)
+    return looks[0] if looks else step
+
+
+def wrong_clock(view: View) -> list[Step]:
+    """Say that this machine's clock is wrong: by AWS's, or, where no answer told the time, by what the store notes."""
+    skews = {region: seen.skew for region, seen in sorted(view.regions.items()) if seen.skew is not None}
+    wrong = {region: skew for region, skew in skews.items() if abs(skew) > SKEWED}
+    if wrong:
+        region, skew = max(wrong.items(), key=lambda one: abs(one[1]))
+        which = "ahead of" if skew > timedelta() else "behind"
+        message = f"this machine's clock is {_rendered(abs(skew))} {which} KMS's in {region}: nothing is done by it"
+        return [Block(Reason.CLOCK, message, _SET, region, person=False)]
+    noted = view.store.noted_at if view.store else None
+    if not skews and noted is not None and noted - view.at > SKEWED:
+        message = f"the store notes {noted:%Y-%m-%d %H:%M} UTC, which is still to come by this machine's clock"
+        return [Block(Reason.CLOCK, f"{message}: nothing is done by it", _SET, person=False)]
+    return []
+
+
+_SET = "set the clock (timedatectl shows whether it is synchronized), then run again"
+
+
+def _rendered(time: timedelta) -> str:
+    if time >= timedelta(days=2):
+        return f"{time.days} days"
+    hours, minutes = divmod(round(time.total_seconds() / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
