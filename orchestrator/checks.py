@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from orchestrator.holding import cannot_give, holds, refused, store_behind
-from orchestrator.importable import DELETING, enabled
+from orchestrator.importable import DELETING, enabled, off_since, switched_off
 from orchestrator.looks import last_look, not_seen, seen_everywhere
 from orchestrator.model import (
     STORE,
     Block,
     Entry,
     Goal,
+    KeyState,
     MaterialId,
     MaterialRow,
     MissingOld,
@@ -94,14 +95,14 @@ def undated(view: View) -> list[Step]:
     return found
 
 
-def unusable(view: View) -> list[Step]:
-    """Every Region that was seen and cannot be used now: the worst news stands first."""
+def unusable(view: View, policy: Policy) -> list[Step]:
+    """Every Region that was seen, is wanted and cannot be used now: the worst news stands first."""
     return [
         step
-        for _, seen in sorted(view.regions.items())
-        for material in view.permanent_ids()
-        for step in material_usable(seen, material, view.at, timedelta())
-        if isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING
+        for region, seen in sorted(view.regions.items())
+        if policy.lists(region)
+        for step in _usable_in(view, policy, seen)
+        if isinstance(step, Block) and step.reason in {Reason.MATERIAL_MISSING, Reason.SWITCHED_OFF}
     ]
 
 
@@ -251,12 +252,17 @@ def long_over(since: datetime, at: datetime, goal: Goal) -> bool:
 
 def materials_usable(view: View, policy: Policy) -> list[Step]:
     """Every permanent material is in every Region, and nothing expires within the safety window."""
-    return [
-        step
-        for _, seen in sorted(view.regions.items())
-        for material in view.permanent_ids()
-        for step in material_usable(seen, material, view.at, policy.safety_window)
-    ]
+    return [step for _, seen in sorted(view.regions.items()) for step in _usable_in(view, policy, seen)]
+
+
+def _usable_in(view: View, policy: Policy, seen: RegionView) -> list[Step]:
+    """Judge what one Region needs; what its owner had switched off before it was lost, only he may want back."""
+    found: list[Step] = []
+    for material in view.permanent_ids():
+        found += material_usable(seen, material, view.at, policy.safety_window)
+    off = off_since(view, policy, seen.region)
+    missing = any(isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING for step in found)
+    return [switched_off(seen, off)] if off and missing and seen.key_state is KeyState.PENDING_IMPORT else found
 
 
 def material_usable(seen: RegionView, material: MaterialId, at: datetime, window: timedelta) -> list[Step]:

@@ -84,9 +84,9 @@ def _not_finished(view: View, name: EntryName) -> list[Step]:
 def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
     """Name the entry that the next, or the unfinished, rotation is about."""
     if view.primary is None or view.store is None:
-        return [*checks.unusable(view), not_seen(view, unseen(view))]
+        return [*checks.unusable(view, policy), not_seen(view, unseen(view))]
     if wrong := [*checks.right_kind(view), *checks.listed(view, policy), *checks.undated(view)]:
-        return [*checks.unusable(view), *wrong]
+        return [*checks.unusable(view, policy), *wrong]
     if view.current is None:
         return [_never_imported(view)]
     return _started(view, view.store, view.current) or next_entry(view)

@@ -50,7 +50,7 @@ def importable(seen: RegionView, *, healing: bool = False, off: datetime | None 
     if state is KeyState.ENABLED:
         return []
     if state is KeyState.PENDING_IMPORT and healing:
-        return [_switched_off(seen, off)] if off else []
+        return [switched_off(seen, off)] if off else []
     if state in _PASSING:
         return [Wait(Reason.KEY_STATE, f"the key in {region} is {state}", region, look=(region,))]
     return [_closed(seen)]
@@ -73,7 +73,8 @@ def _closed(seen: RegionView) -> Block:
     return Block(Reason.KEY_STATE, f"the key in {region} is {state}", way, region)
 
 
-def _switched_off(seen: RegionView, off: datetime) -> Block:
+def switched_off(seen: RegionView, off: datetime) -> Block:
+    """Say that bringing back what a Region lacks enables what its owner had switched off."""
     region = seen.region
     message = f"the key in {region} lacks key material, and was Disabled on {off:%Y-%m-%d}: an import enables it"
     way = f"if its owner wants it back: mrk repair NAME --enable {region}; else leave it alone"
@@ -89,9 +90,11 @@ def switches(view: View) -> list[Step]:
     """Note what the owner has switched off, or on again: once the key material expires, KMS tells it no more (P10)."""
     if view.store is None or view.store.switch_problem:
         return []
-    off = view.store.switched_off
-    told = {region: seen.key_state for region, seen in sorted(view.regions.items())}
-    news = [region for region, state in told.items() if (state is KeyState.DISABLED) is not (region in off)]
-    said = [region for region in news if told[region] in {KeyState.DISABLED, KeyState.ENABLED}]
-    key = view.key
-    return [Act(NoteSwitch(key.within(region), told[region] is KeyState.DISABLED, view.at)) for region in said]
+    noted, found = view.store.switched_off, []
+    for region, seen in sorted(view.regions.items()):
+        off = noted.get(region)
+        if seen.key_state is KeyState.DISABLED and off is None:
+            found.append(NoteSwitch(seen.arn, off=True, at=view.at))
+        elif seen.key_state is KeyState.ENABLED and off is not None and seen.seen_at > off:
+            found.append(NoteSwitch(seen.arn, off=False, at=view.at))
+    return [Act(action) for action in found]

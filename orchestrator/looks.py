@@ -93,7 +93,19 @@ def or_look(step: Step, view: View, goal: Goal) -> Step:
     action = step.action
     region = None if action.target == STORE else Region(action.target)
     looks = last_look(view, stands_on(action, view, goal), f"a last look before the {action.kind}", region)
+    if isinstance(action, ImportMaterial) and region is not None:
+        looks += _before_it_was_switched_off(view, region)
     return looks[0] if looks else step
+
+
+def _before_it_was_switched_off(view: View, region: Region) -> list[Step]:
+    """Look again at a Region that was Disabled by what the store notes, and was looked at before that (I15)."""
+    off = view.store.switched_off.get(region) if view.store else None
+    seen = view.regions.get(region)
+    if off is None or seen is None or seen.seen_at > off:
+        return []
+    message = f"looking again: the store notes that the key in {region} was Disabled since"
+    return [Wait(Reason.LOOKING, message, region, _PATIENCE, look=(region,))]
 
 
 def wrong_clock(view: View) -> list[Step]:

@@ -11,7 +11,7 @@ from orchestrator.durations import render
 from orchestrator.goals import Pinned, as_it_stands
 from orchestrator.importable import switches
 from orchestrator.looks import seen_everywhere
-from orchestrator.model import Block, Goal, Idle, Policy, Purpose, Reason, RegionView, Run, Step, View
+from orchestrator.model import Goal, Idle, Policy, Purpose, RegionView, Run, Step, View
 from workflows.repair import blocked, import_again, odd, possible, wanted_in, where_possible
 
 
@@ -50,8 +50,7 @@ def whatever_expires(view: View, policy: Policy) -> Pinned:
 
 def _expired(view: View, policy: Policy) -> list[Step]:
     """Name what is too late to renew: it is missing, and for repair."""
-    found = checks.materials_usable(view, policy)
-    return [step for step in found if isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING]
+    return checks.unusable(view, policy)
 
 
 settled = where_possible(stages.settled, expiring_in)

@@ -13,10 +13,12 @@ from orchestrator.holding import import_of, to_identify
 from orchestrator.importable import importable, off_since, switches
 from orchestrator.looks import seen_everywhere
 from orchestrator.model import (
+    STORE,
     Act,
     Block,
     ImportMaterial,
     ImportType,
+    KeyState,
     MaterialId,
     Policy,
     Purpose,
@@ -64,9 +66,25 @@ def restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) ->
 
 def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, purpose: Purpose) -> Sequence[Step]:
     """Import into one Region what the store holds of one material; blocked where the key or the store is not open."""
+    if unclear := _switch_unclear(view, seen):
+        return unclear
     off = off_since(view, run.goal.policy, seen.region)
     closed = importable(seen, healing=True, off=off)
     return closed or import_of(view, run, seen, material, purpose)
+
+
+def _switch_unclear(view: View, seen: RegionView) -> Sequence[Step]:
+    """Know, by a store looked at since, whether a Region without material was Disabled before: KMS says no more."""
+    store, told_at = view.store, seen.told_at or seen.seen_at
+    if seen.key_state is not KeyState.PENDING_IMPORT or store is None:
+        return []
+    if store.switch_problem:
+        message = f"the store cannot tell whether the key in {seen.region} was Disabled: {store.switch_problem}"
+        return [Block(Reason.STORE_UNREADABLE, message, "mend that mark, then run again", seen.region)]
+    if store.seen_at >= told_at:
+        return []
+    message = f"looking whether the key in {seen.region} was Disabled before it lost its material"
+    return [Wait(Reason.LOOKING, message, seen.region, look=(STORE,))]
 
 
 def possible(steps: Iterable[Step]) -> list[Step]:

@@ -13,6 +13,7 @@ from orchestrator.model import (
     Goal,
     MaterialId,
     Policy,
+    Reason,
     Region,
     RegionView,
     Repair,
@@ -20,6 +21,7 @@ from orchestrator.model import (
     Run,
     Step,
     View,
+    Wait,
 )
 from workflows.renew import expiring, expiring_in
 from workflows.repair import identified, possible, restored_in, wanted_in
@@ -53,7 +55,12 @@ def kept_alive(view: View, run: Run) -> Sequence[Step]:
     """
     policy = run.goal.policy
     steps = [step for seen in wanted_in(view, policy) for step in _in_one_region(view, run, seen)]
-    return [*switches(view), *(step for step in possible(steps) if isinstance(step, Act))]
+    return [*switches(view), *(step for step in possible(steps) if _soon(step))]
+
+
+def _soon(step: Step) -> bool:
+    """Whether a step is done, or decided, at once; what only time brings holds up nothing else."""
+    return isinstance(step, Act) or (isinstance(step, Wait) and step.reason is Reason.LOOKING)
 
 
 def _in_one_region(view: View, run: Run, seen: RegionView) -> Iterable[Step]:

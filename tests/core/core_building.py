@@ -240,10 +240,16 @@ def sentence(action: Action) -> str:
             return f"rotate {_letter(action.material_id)} in {action.arn.region}"
         case ReplicateKey():
             return f"replicate to {action.region}"
-        case KeepProbe():
-            return f"keep probe of {_letter(action.material_id)}"
         case ProveRegion():
             return f"prove {_letter(action.material_id)} in {action.arn.region}"
+        case _:
+            return _noted(action)
+
+
+def _noted(action: KeepProbe | MarkProven | NoteSwitch) -> str:
+    match action:
+        case KeepProbe():
+            return f"keep probe of {_letter(action.material_id)}"
         case MarkProven():
             return f"mark {_letter(action.material_id)} proven"
         case NoteSwitch():

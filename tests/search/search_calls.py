@@ -18,6 +18,7 @@ from search_world import (
     import_existing,
     import_new,
     keep,
+    note_switch,
     note_withdrawal,
     rotate,
     withdrawn,
@@ -34,6 +35,7 @@ from orchestrator.model import (
     KeepProbe,
     MarkProven,
     MaterialId,
+    NoteSwitch,
     Outcome,
     ProveRegion,
     Region,
@@ -105,6 +107,8 @@ def carry_out(truth: Truth, call: Call, store: int, rules: Rules) -> Came:
             return Came(deposit(truth, store, name.replaces, name.attempt), DONE)
         case KeepProbe() | MarkProven() | DiscardMaterial() | ReinstateMaterial():
             return _marked(truth, call.action, store, rules)
+        case NoteSwitch(key=arn, off=off):
+            return Came(note_switch(truth, store, REGIONS.index(arn.region), off=off), DONE)
         case ImportMaterial(import_type=ImportType.NEW) if call.step == "check":
             return Came(truth, _checked(truth, call, call.action, store, rules))
         case ImportMaterial() if call.step == "send":
@@ -193,6 +197,19 @@ def _imported(truth: Truth, call: Call, action: ImportMaterial, store: int, rule
     return Came(after, DONE if entry.linked else call._replace(step="link"))
 
 
+def check_begun(action: Action, store: object, newer: frozenset[int]) -> None:
+    """Nothing is begun to be imported into a Region that by the store its owner has switched off, and not on again.
+
+    `newer` are the Regions that were looked at since the store was; what a person allows is not searched.
+    """
+    if not isinstance(action, ImportMaterial) or not isinstance(store, tuple):
+        return
+    region = REGIONS.index(action.arn.region)
+    off = any(isinstance(kept, Kept) and kept.attempt == -1 - region and kept.discarded for kept in store)
+    if off and region not in newer:
+        raise WrongError(f"an import into Region {region}, which its owner has switched off, as is noted (I3, P10)")
+
+
 def _noted_new(truth: Truth, store: int, entry: Kept, call: Call) -> Truth:
     if truth.rotating and call.rotation_ran:
         raise WrongError("NEW was imported while an accepted rotation runs, which will rotate it in (I3, P6)")
@@ -257,6 +274,23 @@ def check_healed(kind: str, end: str, truth: Truth, store: int, rules: Rules) ->
         raise WrongError(f"success was claimed, but {ending} is about to expire (I8, P10)")
 
 
+def check_kept_alive(kind: str, truth: Truth, store: int, listed: int, *, repairs: bool) -> None:
+    """However a run ends that nothing goes wrong with: each Region by itself has what the store can give it (I11).
+
+    `listed` tells how many Regions the owner wants the key in; what he has switched off, and what is silent, is his.
+    """
+    if kind not in {"run", "repair", "renew"}:
+        return
+    for region in range(min(len(truth.held), listed)):
+        if truth.disabled[region] or region in truth.silent | truth.deleting:
+            continue
+        held = [m for m in truth.permanent if (entry := truth.holding(store, m)) is not None and entry.linked]
+        lost = [m for m in held if not truth.usable(region, m)] if repairs and kind != "renew" else []
+        ending = [m for m in held if truth.ends(region, m) and truth.usable(region, m)] if kind != "repair" else []
+        if lost or ending:
+            raise WrongError(f"Region {region} was let die: it lacks {lost}, and will soon lack {ending} (I11)")
+
+
 def check_success(truth: Truth, store: int, rules: Rules) -> None:
     """Success is claimed only where it is true: of CURRENT, of every Region and of the store (I8)."""
     entry = truth.holding(store, truth.current)
@@ -279,7 +313,7 @@ def check_withdrawn(truth: Truth, store: int, rules: Rules) -> None:
 
 def material_of(truth: Truth, call: Call, store: int) -> MaterialId | None:
     """Tell which material an action was about, as its outcome would."""
-    if isinstance(call.action, DepositMaterial | DiscardMaterial | ReinstateMaterial):
+    if isinstance(call.action, DepositMaterial | DiscardMaterial | ReinstateMaterial | NoteSwitch):
         return None
     if isinstance(call.action, ImportMaterial):
         entry = truth.kept(store, call.action.entry.replaces, call.action.entry.attempt)

@@ -1,11 +1,11 @@
 """Where a run comes to when nothing goes wrong any more: every run must come to an end."""
 
-from search_calls import NOT_NOW, check_rotations
+from search_calls import NOT_NOW, check_kept_alive, check_rotations
 from search_moves import Moves, came, told
 from search_run import Mind
 from search_world import Truth, WrongError, look, old, rotation_ends
 
-from orchestrator.model import name_of
+from orchestrator.model import Repair, name_of
 
 MOST_STEPS = 200
 
@@ -38,6 +38,10 @@ class Alone:
         if not mind.end:
             raise WrongError(f"the run comes to no end: {self.told()}")
         self._moves.judge(mind, truth, self._who)
+        scenario, policy = self._moves.scenario, self._runs.policy
+        listed, repairs = len(policy.regions) or len(truth.held), policy.repair is Repair.AUTO
+        kind = scenario.kinds[self._who]
+        check_kept_alive(kind, truth, scenario.stores[self._who], listed, repairs=repairs or kind == "repair")
         return mind
 
     def told(self) -> str:

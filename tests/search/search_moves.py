@@ -54,7 +54,8 @@ class Scenario:
     """What is searched: how things stand at first, who runs, what may go wrong, and what is expected of it.
 
     `kinds` tells which workflow each run is, and `stores` which store it has; `blocks` are the reasons for which a run
-    may call a person; `named` is the foreign material that an abort is to withdraw; `more` members may come;
+    may call a person, and `fails` those for which a fresh run may fail; `named` is the foreign material that an abort
+    is to withdraw; `more` members may come;
     `every_run` asks that from every state every run comes to an end, not only a fresh one.
     """
 
@@ -71,6 +72,7 @@ class Scenario:
     stages: Sequence[Stage] = ROTATE
     more: int = 0
     named: str | None = None
+    fails: frozenset[str] = frozenset()
 
     def runs(self, who: int) -> Runs:
         """How one of the runs goes."""
@@ -240,7 +242,7 @@ class Moves:
 
     def _slow_looks(self, who: int, at: Next, mind: Mind) -> Iterator[Next]:
         """A look at the primary takes so long that one at the store overtakes it: it shows what is newer than that."""
-        if 0 in self.runs[who].wants_to_look(mind) and mind.goal is not None and mind.store_seen != "before":
+        if 0 in self.runs[who].wants_to_look(mind) and mind.goal is not None and 0 not in mind.newer:
             found = self.shown(at.truth)[0]
             move = Move(who, 0, f"looks at {{where}}, and began before it looked at the store: {told(found)}")
             slow = self.budgets.values[at.budget].slow

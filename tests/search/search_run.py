@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from search_calls import REGIONS, Call, begun
-from search_world import JUST_NOW, NO_KEY, NOT, Seen, Store, aged
+from search_calls import REGIONS, Call, begun, check_begun
+from search_world import JUST_NOW, NO_KEY, NOT, SILENT, Seen, Store, aged
 from search_world import LONG_AGO as GIVEN_UP
 
 from orchestrator import memory
-from orchestrator.decide import decide
+from orchestrator.decide import decide, judge
 from orchestrator.goals import Pinned, rotate_now
 from orchestrator.model import (
     STORE,
@@ -35,6 +35,7 @@ from orchestrator.model import (
     Memory,
     Outcome,
     Policy,
+    Proof,
     Receipt,
     Region,
     RegionView,
@@ -114,7 +115,7 @@ class Mind(NamedTuple):
 
     seen: tuple[Snapshot | None, ...]
     recent: tuple[bool, ...]
-    store_seen: Literal["after", "during", "before"] = "after"  # the last look at the primary
+    newer: frozenset[int] = frozenset()  # the Regions that were looked at since the store was, where that matters
     dirty: frozenset[int] = frozenset()
     looking: frozenset[int] = frozenset()
     acting: tuple[Call, ...] = ()
@@ -167,7 +168,8 @@ class Runs:
 
     def known(self, mind: Mind) -> int:
         """Tell of how many members it knows."""
-        return max((found.members for found in mind.seen if isinstance(found, Seen)), default=1)
+        told = max((found.members for found in mind.seen if isinstance(found, Seen)), default=1)
+        return max(told, len(self.policy.regions), 1)
 
     def index(self, target: str) -> int:
         """Number a target."""
@@ -182,16 +184,14 @@ class Runs:
     def looked(self, mind: Mind, target: int, found: Snapshot, *, slow: bool = False) -> Mind:
         """Take in a look. `slow` tells that it began before the other one of primary and store was looked at."""
         store = target == self.regions
-        order: Literal["after", "during", "before"] = mind.store_seen
-        if store:
-            order = "before" if slow else "after"
-        elif target == 0:
-            order = "during" if slow and mind.store_seen == "after" else "before"
+        every = frozenset(at for at, one in enumerate(mind.seen[:-1]) if one is not None)
+        newer = (every if slow else frozenset[int]()) if store else mind.newer | {target}
         recent = mind.recent[0] if store and slow else True
+        seen = _put(mind.seen, target, found)
         mind = mind._replace(
-            seen=_put(mind.seen, target, found),
+            seen=seen,
             recent=_put(mind.recent, target, recent),
-            store_seen=order,
+            newer=frozenset(at for at in newer if _may_be_behind(at, seen[at], seen[-1])),
             looking=mind.looking - {target},
         )
         if mind.goal is not None and not store:
@@ -246,6 +246,7 @@ class Runs:
             return mind if mind.acting or mind.looking else self._ended(mind, turn)
         for action in turn.act:
             if self._free(mind, action):
+                check_begun(action, mind.seen[-1], mind.newer)
                 sending = memory.sending(self.run(mind), action, NOW)
                 notes = self.noted(sending.memory)
                 calls = sorted((*mind.acting, begun(action)), key=lambda call: self.target(call.action))
@@ -272,9 +273,13 @@ class Runs:
             return mind._replace(goal=pinned, notes=self.noted(memory.begin(pinned, self.view(mind)).memory))
         if isinstance(pinned, Idle):
             return _over(mind, "idle", ())
-        if again := [self.index(name) for step in pinned if isinstance(step, Wait) for name in step.look]:
+        waits = [self.index(name) for step in pinned if isinstance(step, Wait) for name in step.look]
+        if waits and all(mind.seen[at] == SILENT for at in waits):
+            return _over(mind, "failed", [str(step.reason) for step in pinned if isinstance(step, Wait)])
+        if again := [at for at in waits if mind.seen[at] != SILENT]:
             return mind._replace(seen=tuple(None if at in again else found for at, found in enumerate(mind.seen)))
-        return _over(mind, "blocked", [str(getattr(step, "reason", "")) for step in pinned])
+        turn = judge(pinned, Run(a_stand_in(self.policy), Memory()), NOW)
+        return _over(mind, turn.status, [str(block.reason) for block in turn.blocks])
 
     def _free(self, mind: Mind, action: Action) -> bool:
         """Whether an action may begin: its target is as it was seen; before a rotation, everything is."""
@@ -306,20 +311,31 @@ class Runs:
                 self.regions,
                 found,
                 RECENTLY if mind.recent[target] else A_WHILE_AGO,
-                mind.store_seen,
+                target in mind.newer,
                 self.lasts,
             )
             for target, found in enumerate(mind.seen[:-1])
-            if isinstance(found, Seen) and found != NO_KEY
+            if isinstance(found, Seen) and found not in (NO_KEY, SILENT)
         }
-        gone = [REGIONS[target] for target, found in enumerate(mind.seen[:-1]) if found == NO_KEY]
-        failures = {r: LookFailure(r, RECENTLY, NO_KEY.key_state, transient=False, not_found=True) for r in gone}
+        failures: dict[str, LookFailure] = {
+            REGIONS[target]: LookFailure(
+                REGIONS[target], RECENTLY, found.key_state, transient=found == SILENT, not_found=found == NO_KEY
+            )
+            for target, found in enumerate(mind.seen[:-1])
+            if found in (NO_KEY, SILENT) and isinstance(found, Seen)
+        }
         view = View(KEY, NOW, regions, failures=failures)
         found = mind.seen[-1]
         if found is None or isinstance(found, Seen):
             return view
         at = RECENTLY if mind.recent[-1] else A_WHILE_AGO
-        return replace(view, store=_store(found, at - A_MOMENT if mind.store_seen == "before" else at))
+        return replace(view, store=_store(found, at))
+
+
+@cache
+def a_stand_in(policy: Policy) -> Goal:
+    """A goal for what is said before any is pinned."""
+    return Goal(KEY, EntryName(KEY.identity, None), KEY.region, frozenset(), None, NOW + policy.deadline, policy)
 
 
 def _over(mind: Mind, end: str, reasons: Sequence[str]) -> Mind:
@@ -328,23 +344,34 @@ def _over(mind: Mind, end: str, reasons: Sequence[str]) -> Mind:
     return Mind((None,) * targets, (False,) * targets, end=end, reasons=frozenset(reasons))
 
 
+def _may_be_behind(region: int, seen: Snapshot | None, store: Snapshot | None) -> bool:
+    """Whether it matters that the store was looked at before a Region: it may say more of what that lists by now."""
+    if not isinstance(seen, Seen) or store is None or isinstance(store, Seen):
+        return seen is not None
+    if any(kept.attempt == -1 - region and kept.discarded for kept in store):
+        return True
+    known = {kept.material for kept in store if kept.linked}
+    return seen.key_state == "PendingImport" or any(row.material not in known for row in seen.rows)
+
+
 def _put(items: tuple, index: int, new: object) -> tuple:
     return (*items[:index], new, *items[index + 1 :])
 
 
 @cache
-def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str, lasts: datetime | None) -> RegionView:
+def _region(region: int, regions: int, seen: Seen, at: datetime, newer: bool, lasts: datetime | None) -> RegionView:
     rows = tuple(
         MaterialRow(
             MaterialId(row.material),
             MaterialState(row.state),
             row.imported,
             valid_to=LONG_AGO if row.expired else SOON if row.ending else lasts,
-            rotated_at=NOW - timedelta(minutes=5) if row.rotated_in and row.material not in "za" else None,
+            rotated_at=(LONG_AGO if row.material in "za" else NOW - timedelta(minutes=5)) if row.rotated_in else None,
             on_demand=row.rotated_in,
         )
         for row in seen.rows
     )
+    at = at + A_MOMENT if newer else at
     return RegionView(
         KEY.within(REGIONS[region]),
         at,
@@ -355,7 +382,7 @@ def _region(region: int, regions: int, seen: Seen, at: datetime, store_seen: str
         members=frozenset(REGIONS[: seen.members]),
         rows=rows,
         rotation_started_at=NOW - timedelta(minutes=1) if seen.rotation_shows else None,
-        told_at=at + A_MOMENT if store_seen == "during" else at,
+        told_at=at,
     )
 
 
@@ -364,13 +391,28 @@ _WHEN = {NOT: None, JUST_NOW: NOW, GIVEN_UP: NOW - QUARTER}
 
 @cache
 def _store(store: Store, at: datetime) -> StoreView:
-    entries, withdrawn_at = [], None
+    entries, withdrawn_at, off = [], None, {}
     for kept in store:
+        if kept.attempt < 0 and kept.discarded:
+            off[REGIONS[-1 - kept.attempt]] = at + A_MOMENT / 2
         if kept.attempt == 0:
             withdrawn_at = _WHEN[kept.discarded]
+        if kept.attempt <= 0:
             continue
         name = EntryName(KEY.identity, MaterialId(kept.replaces) if kept.replaces else None, kept.attempt)
         linked = MaterialId(kept.material) if kept.linked else None
         given_up = _WHEN[kept.discarded]
-        entries.append(Entry(name, Receipt(name, at), "", linked, kept.proven, kept.probe, given_up))
-    return StoreView(at, tuple(entries), withdrawn_at)
+        proofs = dict.fromkeys(REGIONS, Proof.FULL) if kept.proven else {}
+        claimed = MaterialId(kept.claim) if kept.claim and not linked else None
+        entries.append(
+            Entry(
+                name,
+                Receipt(name, at),
+                linked=linked,
+                claimed=claimed,
+                proofs=proofs,
+                probe=kept.probe,
+                discarded_at=given_up,
+            )
+        )
+    return StoreView(at, tuple(entries), withdrawn_at, switched_off=off)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from search_calls import Rules
 from search_moves import Budget, Hand, Kind, Scenario
-from search_world import Answers, Kept, Truth, a_key, import_new, keep, pending_deleted, rotate
+from search_world import Answers, Kept, Truth, a_key, import_new, keep, merged, pending_deleted, rotate
 
-from orchestrator.model import Policy, Proof, Repair
+from orchestrator.model import MissingOld, Policy, Proof, Region, Repair
 
 
 def a_policy(looks: int = 1, proof: Proof = Proof.OFF) -> Policy:
@@ -100,7 +101,38 @@ def loses_a_member(truth: Truth) -> Truth | None:
     return truth._replace(held=truth.held[:-1], expired=truth.expired[:-1], disabled=truth.disabled[:-1])
 
 
+def replicates(truth: Truth) -> Truth | None:
+    """Somebody makes one more replica by hand: it has no key material, and the owner does not list it."""
+    if truth.key_state(truth.primary) != "Enabled" or len(truth.held) > 2:
+        return None
+    nothing: frozenset[str] = frozenset()
+    return truth._replace(
+        held=(*truth.held, nothing),
+        expired=(*truth.expired, nothing),
+        disabled=(*truth.disabled, False),
+        ending=(*truth.ending, nothing) if truth.ending else (),
+    )
+
+
+def expires(truth: Truth) -> Truth | None:
+    """What was soon to expire in the last member does."""
+    last = len(truth.held) - 1
+    if not truth.ending or not truth.ending[last]:
+        return None
+    gone = expired(truth, last, next(iter(sorted(truth.ending[last]))))
+    return gone._replace(ending=(*truth.ending[:last], frozenset()))
+
+
+def merges(truth: Truth) -> Truth | None:
+    """Somebody completes the second store from a copy of the first one, where files are missing."""
+    after = merged(truth, 1, 0)
+    return None if after == truth else after
+
+
 BY_HAND = ("somebody rotates by hand", rotates)
+REPLICATED = ("somebody replicates by hand", replicates)
+EXPIRES = ("material expires in the last member", expires)
+MERGED = ("somebody completes a store from a copy of another", merges)
 DELETED = ("somebody deletes the pending material", deletes_pending)
 FOREIGN = ("somebody imports other new material", imports_foreign)
 MOVED = ("somebody makes the replica the primary", moves_the_primary)
@@ -286,6 +318,83 @@ def healing(budget: Budget) -> list[Scenario]:
     ]
 
 
+SILENCE = frozenset({"cannot-look"})
+LISTED = (Region("us-east-1"), Region("eu-west-1"), Region("eu-west-2"))
+
+
+def alive(
+    name: str, truth: Truth, budget: Budget, *hands: tuple[str, Hand], listed: int = 2, blocks: str = "", **how: Any
+) -> Scenario:
+    """What cron calls, beside a renewal or a repair: each Region that the owner lists is kept alive by itself (I11)."""
+    lasting = replace(
+        a_policy(),
+        repair=Repair.AUTO,
+        expires=timedelta(days=300),
+        renew_before=timedelta(days=30),
+        regions=frozenset(LISTED[:listed]),
+    )
+    budget = budget._replace(hands=len(hands))
+    rules, reasons = Rules(heals=True, hands_off=not hands), frozenset({"recently-rotated", *blocks.split()})
+    kinds: tuple[Kind, ...] = how.pop("kinds", ("run", "renew"))
+    return Scenario(name, truth, budget, lasting, rules, hands, kinds=kinds, blocks=reasons, **how)
+
+
+def odd_elsewhere(budget: Budget) -> list[Scenario]:
+    """Something is not as the config says in one place, or does not answer, and material ends or lacks in another."""
+    soon, old = ending(a_key(1), "a"), a_key(1, past="z")
+    leaving = ending(a_key(2), "a")._replace(deleting=frozenset({2}))
+    return [
+        alive(REPLICATED[0], soon, budget, REPLICATED, blocks="region-unlisted", more=1),
+        alive("a listed Region that KMS lacks", soon, budget, listed=3, blocks="region-lacking", more=1),
+        alive("a Region that leaves early", leaving, budget, fails=frozenset({"region-unlisted"})),
+        alive("foreign material is pending", ending(foreign_everywhere(), "a"), budget, blocks="foreign-pending"),
+        alive("a replica does not answer", soon._replace(silent=frozenset({1})), budget, fails=SILENCE),
+        alive("the primary does not answer", soon._replace(silent=frozenset({0})), budget, fails=SILENCE),
+        alive(
+            "the primary does not answer, and a replica lacks material",
+            lacking(old, 1, "z")._replace(silent=frozenset({0})),
+            budget,
+            kinds=("run", "repair"),
+            fails=SILENCE,
+        ),
+        alive(
+            "a replica does not answer, and the primary lacks material",
+            lacking(old, 0, "a")._replace(silent=frozenset({1})),
+            budget,
+            kinds=("run", "repair"),
+            fails=SILENCE,
+        ),
+        alive(
+            "the owner disables a member, and its material expires",
+            soon,
+            budget,
+            DISABLED,
+            EXPIRES,
+            kinds=("run", "run"),
+            blocks="disabled material-missing switched-off",
+        ),
+    ]
+
+
+def unheld(proof: Proof, repair: Repair, budget: Budget, replicas: int = 1) -> Scenario:
+    """The store lacks what the key had before, as its owner allows; the primary may lag behind its replicas (I15)."""
+    truth = a_key(replicas)._replace(stores=((),))
+    policy = replace(a_policy(1, proof), missing_old=MissingOld.ALLOW, repair=repair)
+    faults = ", ".join(f"{count} {name}" for name, count in budget._asdict().items() if count)
+    return Scenario(f"unheld, proof {proof}, repair {repair}: {faults}", truth, budget, policy)
+
+
+def copies(budget: Budget) -> Scenario:
+    """Two copies of a store, and somebody merges them: what one says of bytes is not true of the other's (I12)."""
+    reasons = "recently-rotated foreign-pending foreign-current store-lacks other-bytes"
+    rules = Rules(hands_off=False)
+    truth = a_key(1, stores=2)
+    budget = budget._replace(hands=1)
+    return Scenario(
+        MERGED[0], truth, budget, a_policy(), rules, (MERGED,), stores=(0, 1), blocks=frozenset(reasons.split())
+    )
+
+
 NO_FAULT = Budget(0, 0, 0, 0)
 EVERYTHING = Budget()
 ONE_CRASH, ONE_LOST, ONE_LATE = Budget(1, 0, 0, 0), Budget(0, 1, 0, 0), Budget(0, 0, 1, 0)
@@ -315,6 +424,9 @@ QUICK: Mapping[Scenario, int] = {
     **dict.fromkeys(withdrawals(NO_FAULT), 200),
     **dict.fromkeys(lost(NO_FAULT)[1:2], 5_000),
     **dict.fromkeys(healing(NO_FAULT)[:-1], 500),
+    **dict.fromkeys([*odd_elsewhere(NO_FAULT)[:-1], *by_one(odd_elsewhere(NO_FAULT)[-1:])], 90),
+    **dict.fromkeys(by_one([unheld(proof, repair, ONE_LATE) for proof in Proof for repair in Repair]), 100),
+    copies(NO_FAULT): 500,
 }
 """What every test run searches, in half a minute on one core, and how many states that are at the least."""
 
@@ -357,5 +469,12 @@ DEEP: Mapping[Scenario, int] = {
     **dict.fromkeys(healing(ONE_LATE), 1_000),
     **dict.fromkeys(answered(Budget(1, 0, 0, 0)), 10),
     **dict.fromkeys(answered(Budget(0, 1, 0, 0)), 10),
+    odd_elsewhere(NO_FAULT)[-1]: 500_000,
+    **dict.fromkeys(odd_elsewhere(Budget(1, 0, 0, 0))[:-1], 200),
+    **dict.fromkeys(odd_elsewhere(ONE_LATE)[:-1], 200),
+    **dict.fromkeys([unheld(proof, repair, ONE_LATE) for proof in Proof for repair in Repair], 1_000),
+    **dict.fromkeys([unheld(proof, Repair.AUTO, Budget(1, 0, 1, 1), 0) for proof in Proof], 1_000),
+    copies(Budget(1, 0, 0, 0)): 1_000,
+    copies(ONE_LATE): 1_000,
 }
 """What `bench/search.py` searches, two at once, each with up to 4 GB of memory."""

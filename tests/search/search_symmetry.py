@@ -25,7 +25,8 @@ class Symmetry:
         self.like = tuple(like.index(one) for one in like)  # a run is exchanged only with one that is like it
         self._places = tuple(range(len(like)))
         assert list(self.like) == sorted(self.like), "runs that are alike stand beside each other"
-        self._two_replicas = moves.regions > 2 and not scenario.hands  # a hand may tell them apart
+        alike = not (scenario.hands or any(scenario.truth.disabled) or scenario.truth.silent or scenario.more)
+        self._two_replicas = moves.regions > 2 and alike  # a hand, and what is noted of one, may tell them apart
         self._truth = _Mirror(moves.truths, _mirrored_truth)
         self._before = _Mirror(moves.befores, lambda shown: swapped(shown, 1, 2) if shown else ())
         self._mind = _Mirror(moves.minds, mirrored_mind)

@@ -26,7 +26,9 @@ class WrongError(AssertionError):
 class Kept(NamedTuple):
     """One entry of a store. KMS derives a material's id from its bytes, so that one letter stands for both.
 
-    Attempt 0 is no entry, but the note that pending material was withdrawn from KMS; `discarded` tells when.
+    `claim` is the material that a link beside it names which is of other bytes: somebody merged copies of a store.
+    Attempt 0 is no entry, but the note that pending material was withdrawn from KMS; `discarded` tells when. Attempts
+    below it are none either, but tell of Regions that their owner was seen to have switched off, while `discarded`.
     """
 
     replaces: str | None
@@ -36,6 +38,7 @@ class Kept(NamedTuple):
     probe: bool = False
     attempt: int = 1
     discarded: int = NOT
+    claim: str = ""
 
 
 class Row(NamedTuple):
@@ -62,6 +65,9 @@ class Seen(NamedTuple):
 NO_KEY = Seen("there is no such key", (), rotation_shows=False, members=0)
 """What a look shows where the key has no member, or has it no more."""
 
+SILENT = Seen("no answer", (), rotation_shows=False, members=0)
+"""What a look shows of a Region that does not answer."""
+
 Store = tuple[Kept, ...]
 
 
@@ -77,7 +83,8 @@ class Answers(NamedTuple):
 class Truth(NamedTuple):
     """How things really stand: the set's materials, each Region's bytes, a rotation under way, and the stores.
 
-    `ending` is what expires soon in each Region, and is usable until then; where nothing does, it is empty.
+    `ending` is what expires soon in each Region, and is usable until then; where nothing does, it is empty. A Region
+    that is `silent` answers nobody, and one that is `deleting` takes no import any more.
     """
 
     held: tuple[frozenset[str], ...]
@@ -94,6 +101,8 @@ class Truth(NamedTuple):
     primary: int = 0
     answers: Answers = Answers()
     ending: tuple[frozenset[str], ...] = ()
+    silent: frozenset[int] = frozenset()
+    deleting: frozenset[int] = frozenset()
 
     @property
     def permanent(self) -> tuple[str, ...]:
@@ -117,6 +126,8 @@ class Truth(NamedTuple):
         """Missing permanent material outranks Disabled; a member that is gone has no state."""
         if region >= len(self.held):
             return NO_KEY.key_state
+        if region in self.deleting:
+            return "PendingDeletion"
         if not all(self.usable(region, material) for material in self.permanent):
             return "PendingImport"
         return "Disabled" if self.disabled[region] else "Enabled"
@@ -157,6 +168,8 @@ def a_key(replicas: int, *, stores: int = 1, past: str = "", pending: str | None
 def look(truth: Truth, region: int) -> Seen:
     """DescribeKey, ListKeyRotations and GetKeyRotationStatus of one Region; the start date shows on the primary."""
     members = len(truth.held)
+    if region in truth.silent:
+        return SILENT
     if region >= members:
         return NO_KEY
     states = dict.fromkeys(truth.past, "NON_CURRENT") | {truth.current: "CURRENT"}
@@ -188,7 +201,7 @@ def import_new(truth: Truth, region: int, material: str) -> tuple[Truth, Said]:
 
 def import_existing(truth: Truth, region: int, material: str, named: str | None) -> tuple[Truth, Said]:
     """EXISTING: accepted for bytes that the key knows, and only if they are the ones named."""
-    if region >= len(truth.held):
+    if region >= len(truth.held) or region in truth.silent | truth.deleting:
         return truth, "no"
     if material != named or material not in (*truth.permanent, truth.pending):
         return truth, "other bytes"
@@ -251,6 +264,21 @@ def deposit(truth: Truth, store: int, replaces: str | None, attempt: int) -> Tru
 def note_withdrawal(truth: Truth, store: int) -> Truth:
     """Note that what is pending is about to be deleted."""
     return keep(truth, store, Kept(truth.current, "withdrawn", attempt=0, discarded=JUST_NOW))
+
+
+def note_switch(truth: Truth, store: int, region: int, *, off: bool) -> Truth:
+    """Note that the owner was seen to have switched a Region off, or on again."""
+    return keep(truth, store, Kept(None, "switch", attempt=-1 - region, discarded=JUST_NOW if off else NOT))
+
+
+def merged(truth: Truth, into: int, source: int) -> Truth:
+    """Somebody completes a store from another one's copy, where files are missing: marks come beside other bytes."""
+    for entry in truth.stores[into]:
+        copied = truth.kept(source, entry.replaces, entry.attempt)
+        other = copied is not None and copied.material != entry.material and copied.linked and not entry.linked
+        if copied is not None and other and entry.attempt > 0:
+            truth = keep(truth, into, entry._replace(claim=copied.material, discarded=copied.discarded))
+    return truth
 
 
 def withdrawn(truth: Truth, store: int) -> int:
