@@ -2,18 +2,19 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from secrets import token_hex
 
 from orchestrator.clock import SystemClock
-from orchestrator.errors import UsageError
+from orchestrator.errors import KmsError, UsageError
 from orchestrator.kms import KmsFactory, KmsOptions, check_endpoint, check_regions, endpoint_class
 from orchestrator.lanes import Lanes
-from orchestrator.model import Region, region_of
+from orchestrator.model import KeyArn, KeyIdentity, Region, is_alias, region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Carrying, Perform
@@ -97,16 +98,7 @@ def check(settings: Settings) -> None:
     regions = [region for key in settings.keys.values() for region in (region_of(key.arn), *key.regions)]
     check_regions(partition, (*regions, *store.replica_regions))
     check_endpoint(aws.endpoint_url, fips=aws.fips, dual_stack=aws.dual_stack)
-    check_store(
-        store.uri,
-        Wanted(
-            SystemClock().now,
-            recipients=store.recipients,
-            identity=store.identity,
-            kms_key=store.kms_key,
-            replica_regions=tuple(Region(region) for region in store.replica_regions),
-        ),
-    )
+    check_store(store.uri, _wanted(settings, SystemClock(), store.recipients))
 
 
 def place(settings: Settings, kms: KmsFactory) -> Place:
@@ -134,19 +126,58 @@ def make_store(settings: Settings, recipients: Sequence[str], *, change: bool = 
     return init_store(settings.store.uri, where, replace(wanted, change=change))
 
 
+def open_alone(settings: Settings, identity: Path | None = None) -> MaterialStore:
+    """Open the store by itself, to look at it: on trial with another identity than the config's, if one is given."""
+    clock = SystemClock()
+    kms = kms_factory(settings, "", lambda _: None, clock)
+    wanted = wanted_store(settings, kms, Retry(time.sleep), clock, settings.store.recipients)
+    if identity is not None:
+        wanted = replace(wanted, identity=identity, trial=True)
+    return open_store(settings.store.uri, place(settings, kms), wanted)
+
+
+def stranger(settings: Settings, identity: Path) -> str:
+    """Say why an identity that can be read opens nothing new; nothing where it is a recipient's."""
+    wanted = replace(_wanted(settings, SystemClock(), settings.store.recipients), identity=identity)
+    try:
+        check_store(settings.store.uri, wanted)
+    except UsageError as error:
+        return error.message
+    return ""
+
+
+def key_names(settings: Settings) -> Mapping[KeyIdentity, str]:
+    """Name the keys as the config does; an alias that leads nowhere now names none."""
+    kms, found = kms_factory(settings, "", lambda _: None, SystemClock()), dict[KeyIdentity, str]()
+    for name, key in settings.keys.items():
+        try:
+            arn = kms(region_of(key.arn)).resolve(key.arn) if is_alias(key.arn) else KeyArn.parse(key.arn)
+        except KmsError:
+            continue
+        found[arn.identity] = name
+    return found
+
+
 def wanted_store(settings: Settings, kms: KmsFactory, retry: Retry, clock: Clock, recipients: Sequence[str]) -> Wanted:
     """Tell the stores what is wanted, and how AWS is reached."""
+    cloud = Cloud(
+        secrets=partial(kms.client, "secretsmanager"),
+        key_origin=lambda region, key: kms(region).origin(key),
+        macs=kms,
+        endpoint_class=endpoint_class,
+        retry=retry,
+    )
+    return replace(_wanted(settings, clock, recipients), cloud=cloud)
+
+
+def _wanted(settings: Settings, clock: Clock, recipients: Sequence[str]) -> Wanted:
     store = settings.store
     return Wanted(
         clock.now,
         recipients=tuple(recipients),
         identity=store.identity,
         kms_key=store.kms_key,
+        mac_key=store.mac_key,
         replica_regions=tuple(Region(region) for region in store.replica_regions),
-        cloud=Cloud(
-            secrets=partial(kms.client, "secretsmanager"),
-            key_origin=lambda region, key: kms(region).origin(key),
-            endpoint_class=endpoint_class,
-            retry=retry,
-        ),
+        volatile=store.volatile == "allow",
     )

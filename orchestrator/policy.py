@@ -15,6 +15,7 @@ from orchestrator.model import KeyArn, Proof, Region
 Conditions = Mapping[str, Mapping[str, Any]]
 Document = dict[str, Any]
 
+MAC_ALGORITHM = "HMAC_SHA_256"
 MANAGED_POLICY_LIMIT = 6144
 """Characters that AWS allows in a managed policy, white space not counted."""
 
@@ -36,8 +37,11 @@ NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "KeepProbe": _PROVING,
     "BreakGlassAbort": ("abort",),
     "StoreRead": (*_LOOKING, "store"),
+    "StoreBatch": (*_LOOKING, "store"),
     "StoreWrite": (*_IMPORTING, "store"),
-    "StoreList": ("store",),
+    "StoreList": ("adopt", "store"),
+    "StoreMacVerify": (*_LOOKING, "store"),
+    "StoreMacGenerate": (*_IMPORTING, "store"),
     "StoreKeyCheck": (*_LOOKING, "store"),
     "StoreKeyUse": (*_LOOKING, "store"),
 }
@@ -204,6 +208,8 @@ class Secrets:
     accounts: tuple[str, ...]
     keys: Mapping[Region, str] = field(default_factory=dict)
     replicated: bool = False
+    mac_key: str | None = None
+    """The key that tells who made an entry, in the store's own Region."""
 
 
 def store_statements(secrets: Secrets, commands: Sequence[str] = ()) -> tuple[Statement, ...]:
@@ -212,6 +218,7 @@ def store_statements(secrets: Secrets, commands: Sequence[str] = ()) -> tuple[St
     found = list(_secrets(secrets))
     for region, key in secrets.keys.items():
         found += _store_key(secrets, region, key)
+    found += _mac_key(secrets, secrets.mac_key) if secrets.mac_key else ()
     return tuple(one for one in found if wanted & set(one.needed_by))
 
 
@@ -220,6 +227,9 @@ def _secrets(secrets: Secrets) -> Iterable[Statement]:
     arns = tuple(f"{place}:{account}:secret:{secrets.prefix}/*" for account in secrets.accounts)
     reading = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
     yield Statement("StoreRead", "", "read the store: the secrets below its prefix", reading, (), resources=arns)
+    batch = ("secretsmanager:BatchGetSecretValue",)
+    why = "read many secrets at once; without StoreRead it reads none, and IAM knows no narrower way"
+    yield Statement("StoreBatch", "", why, batch, (), resources=("*",))
     writing = ("secretsmanager:CreateSecret", "secretsmanager:ReplicateSecretToRegions")
     why = "add to the store; nothing allows to change or delete what is there"
     yield Statement("StoreWrite", "", why, writing if secrets.replicated else writing[:1], (), resources=arns)
@@ -229,18 +239,35 @@ def _secrets(secrets: Secrets) -> Iterable[Statement]:
 
 def _store_key(secrets: Secrets, region: Region, key: str) -> Iterable[Statement]:
     """Allow to see whether a key has imported material, and its use through Secrets Manager alone."""
-    place, variant = f"arn:{secrets.partition}:kms:{region}", "In" + "".join(filter(str.isalnum, region.title()))
-    alias = key.partition(":alias/")[2] or key.removeprefix("alias/") if "alias/" in key else ""
-    key_id = "*" if alias else key.rpartition("/")[2]
-    own = (key,) if key.startswith("arn:") and not alias else ()
-    arns = own or tuple(f"{place}:{account}:key/{key_id}" for account in secrets.accounts)
-    of_alias: Conditions = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{alias}"}} if alias else {}
+    variant = "In" + "".join(filter(str.isalnum, region.title()))
+    arns, of_alias = _key_named(secrets, region, key)
     why = "see that the store's own key has no imported key material"
     yield Statement("StoreKeyCheck", variant, why, ("kms:DescribeKey",), (), of_alias, arns)
     using = ("kms:GenerateDataKey", "kms:Decrypt", *(("kms:Encrypt",) if secrets.replicated else ()))
     services = [f"secretsmanager.{one}.{_suffix(secrets.partition)}" for one in sorted({region, secrets.region})]
     through = {"StringEquals": {"kms:ViaService": services}, **of_alias}
     yield Statement("StoreKeyUse", variant, "use it, through Secrets Manager alone", using, (), through, arns)
+
+
+def _mac_key(secrets: Secrets, key: str) -> Iterable[Statement]:
+    """Allow to tell who made an entry, and, to those who add to the store, to say that it was they."""
+    arns, of_alias = _key_named(secrets, secrets.region, key)
+    only: Conditions = {"StringEquals": {"kms:MacAlgorithm": MAC_ALGORITHM}, **of_alias}
+    why = "see that the key in store.mac_key has no imported key material"
+    yield Statement("StoreKeyCheck", "OfMaker", why, ("kms:DescribeKey",), (), of_alias, arns)
+    yield Statement("StoreMacVerify", "", "tell who made an entry", ("kms:VerifyMac",), (), only, arns)
+    why = "say of an entry that mrk made it: whoever may do this can have his own key material taken for mrk's"
+    yield Statement("StoreMacGenerate", "", why, ("kms:GenerateMac",), (), only, arns)
+
+
+def _key_named(secrets: Secrets, region: Region, key: str) -> tuple[tuple[str, ...], Conditions]:
+    """Return the ARNs of a key that is given by its id, its ARN or an alias, and the condition that names an alias."""
+    place = f"arn:{secrets.partition}:kms:{region}"
+    alias = key.partition(":alias/")[2] or key.removeprefix("alias/") if "alias/" in key else ""
+    key_id = "*" if alias else key.rpartition("/")[2]
+    own = (key,) if key.startswith("arn:") and not alias else ()
+    arns = own or tuple(f"{place}:{account}:key/{key_id}" for account in secrets.accounts)
+    return arns, {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{alias}"}} if alias else {}
 
 
 def _suffix(partition: str) -> str:

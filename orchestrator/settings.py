@@ -119,10 +119,14 @@ class StoreSettings(_Strict):
 
     uri: str = Field(description="file:/an/absolute/path, or secretsmanager:REGION/PREFIX; made by `mrk store init`")
     recipients: tuple[str, ...] = Field(default=(), description="Who can open an entry of a store file:; two at least")
-    identity: Path | None = Field(
-        default=None, description="The age identity file; without it, entries are written, never read"
+    identity: Path | None = Field(default=None, description="The file of the age identity that opens a store file:")
+    volatile: Literal["refuse", "allow"] = Field(
+        default="refuse", description="allow: a store file: for a trial, where a restart loses it"
     )
     kms_key: str | None = Field(default=None, description="Encrypts a store secretsmanager:; unset: AWS's own key")
+    mac_key: str | None = Field(
+        default=None, description="A KMS key (HMAC_256) that tells who made an entry of a store secretsmanager:"
+    )
     replica_regions: tuple[RegionName, ...] = Field(
         default=(), description="Where a store secretsmanager: is kept as well"
     )

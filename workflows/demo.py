@@ -95,6 +95,7 @@ def _settings(directory: Path, key: KeyArn, regions: Sequence[Region], endpoint_
                 "uri": f"file:{directory / 'store'}",
                 "recipients": [str(ours.to_public()), str(recovery.to_public())],
                 "identity": identity,
+                "volatile": "allow",
             },
             "defaults": {"proof": "full"},
             "keys": {"demo": {"arn": str(key), "regions": list(regions)}},
@@ -107,7 +108,7 @@ def _settings(directory: Path, key: KeyArn, regions: Sequence[Region], endpoint_
 def _make_store(settings: Settings, clock: SystemClock) -> None:
     store = settings.store
     where = Place("aws", "other")
-    init_store(store.uri, where, Wanted(clock.now, recipients=store.recipients, identity=store.identity))
+    init_store(store.uri, where, Wanted(clock.now, recipients=store.recipients, identity=store.identity, volatile=True))
 
 
 def _first_material(engine: Engine, quietly: Runner, key: KeyArn, regions: Sequence[Region]) -> MaterialId:

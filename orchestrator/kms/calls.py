@@ -16,6 +16,7 @@ from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Regi
 from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgorithm
 
 WRAPPING_KEY_SPEC = "RSA_4096"
+MAC_ALGORITHM = "HMAC_SHA_256"
 
 
 _MOST_PAGES = 100
@@ -54,6 +55,11 @@ class Kms:
         """DescribeKey, for where the key material of any key comes from; takes an id, an ARN or an alias."""
         answer = self._call("describe_key", key, KeyId=key)
         return read("DescribeKey", lambda: str(answer["KeyMetadata"]["Origin"]))
+
+    def mac_algorithms(self, key: str) -> tuple[str, ...]:
+        """DescribeKey, for the MAC algorithms of any key: none, where it is of another usage."""
+        answer = self._call("describe_key", key, KeyId=key)
+        return read("DescribeKey", lambda: tuple(map(text, answer["KeyMetadata"].get("MacAlgorithms", ()))))
 
     def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
         """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
@@ -146,6 +152,21 @@ class Kms:
             EncryptionContext=dict(context),
         )
         return read("GenerateDataKeyWithoutPlaintext", lambda: MaterialId(text(answer["KeyMaterialId"])))
+
+    def generate_mac(self, key: str, message: bytes) -> bytes:
+        """GenerateMac with HMAC_SHA_256; takes an id, an ARN or an alias."""
+        answer = self._call("generate_mac", key, KeyId=key, Message=message, MacAlgorithm=MAC_ALGORITHM)
+        return read("GenerateMac", lambda: bytes(answer["Mac"]))
+
+    def verify_mac(self, key: str, message: bytes, mac: bytes) -> bool:
+        """VerifyMac; a MAC of another message or key is no error here."""
+        try:
+            answer = self._call("verify_mac", key, KeyId=key, Message=message, Mac=mac, MacAlgorithm=MAC_ALGORITHM)
+        except KmsError as error:
+            if error.code == "KMSInvalidMacException":
+                return False
+            raise
+        return read("VerifyMac", lambda: answer["MacValid"] is True)
 
     def create_key(self, policy: str, description: str) -> KeyArn:
         """CreateKey: a multi-Region primary key for imported material; always with a policy (P11)."""

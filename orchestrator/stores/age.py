@@ -1,8 +1,7 @@
 """Sealing to several recipients, and opening with an identity, in the age format."""
 
-import os
-import stat
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,37 +9,38 @@ import pyrage  # type: ignore[import-untyped]
 
 from orchestrator.errors import EntryError, UsageError
 
-from .guard import check_file, os_errors, read_all
+from .header import unsealed_for
+from .identity import Identity, identities
+from .maker import IdentityMaker
+from .recipients import NEW_IDENTITY, recipients
 
-FEWEST_RECIPIENTS = 2
-_NEW_IDENTITY = "make one with: age-keygen -o identity.txt"
-_LOST_IDENTITY = (
-    "restore it from its copy, or name the recovery identity: a new one opens nothing that is stored already;"
-    " only for a new store, make one with: age-keygen -o identity.txt"
-)
 _GREETING = b"can this identity open what these recipients get?"
 
 
 class AgeBox:
-    """The recipients that every entry is sealed to, and the identities that this machine opens entries with, if any."""
+    """The recipients that every entry is sealed to, and the identities that this machine opens entries with."""
 
-    def __init__(self, names: frozenset[str], keys: Sequence[Any], identities: Sequence[Any]) -> None:
-        self.names = names
-        self._keys = tuple(keys)
-        self._identities = tuple(identities)
+    def __init__(self, keys: Mapping[str, Any], path: Path, found: Sequence[Identity]) -> None:
+        self.names = frozenset(keys)
+        self.maker = IdentityMaker([identity.secret for identity in found])
+        self._keys = keys
+        self._path = path
+        self._identities = [identity.key for identity in found]
 
     @classmethod
-    def build(cls, recipients: Sequence[str], identity: Path | None) -> Self:
-        """Read recipients and identity file, and check that they belong together; raises UsageError."""
-        keys = {_normal(text, key): key for text, key in ((text, _recipient(text)) for text in recipients)}
-        if len(keys) < FEWEST_RECIPIENTS:
+    def build(cls, names: Sequence[str], identity: Path | None, *, trial: bool = False) -> Self:
+        """Read recipients and identity file, and check that they belong together; raises UsageError.
+
+        On `trial`, to see what an identity opens, it may belong to none of them.
+        """
+        keys = recipients(names)
+        if identity is None:
             raise UsageError(
-                f"store.recipients has {len(keys)} different recipient(s); a store needs at least {FEWEST_RECIPIENTS}:"
-                " one is not a backup, because with its identity every key material would be lost",
-                "add the recipient of an identity that is kept offline to store.recipients; " + _NEW_IDENTITY,
+                "store.identity is not set: without an identity this machine could never read back what it stores",
+                "name the file of one whose recipient is in store.recipients; " + NEW_IDENTITY,
             )
-        box = cls(frozenset(keys), tuple(keys.values()), _identities(identity) if identity else ())
-        if identity and not box._opens_own():
+        box = cls(keys, identity, identities(identity))
+        if not (trial or box.opens_own):
             raise UsageError(
                 f"the identity in {identity} (store.identity) opens nothing that is sealed to store.recipients:"
                 " it belongs to none of them",
@@ -49,13 +49,13 @@ class AgeBox:
         return box
 
     @property
-    def can_open(self) -> bool:
-        """Whether this machine may read entries; without an identity it only writes them."""
-        return bool(self._identities)
+    def opens_own(self) -> bool:
+        """Whether this machine can open what it seals."""
+        return self._try_open(self.seal(_GREETING))[0] == _GREETING
 
     def seal(self, plaintext: bytes) -> bytes:
         """Encrypt to every recipient."""
-        sealed: bytes = pyrage.encrypt(plaintext, list(self._keys))
+        sealed: bytes = pyrage.encrypt(plaintext, list(self._keys.values()))
         return sealed
 
     def open(self, sealed: bytes, where: str) -> bytes:
@@ -67,21 +67,30 @@ class AgeBox:
             raise EntryError(
                 f"{where} does not open: {problem}",
                 "if other entries open, this file is damaged: put it back from a backup;"
-                " if none does, store.identity is not the one that this store was written for",
+                f" if none does, {self._path} is not the identity that this store was written for",
             )
         return plaintext
 
+    def lacks(self, sealed: bytes) -> str:
+        """Say which recipients cannot open a file that this machine opens; nothing where, as it seems, all can."""
+        missing = unsealed_for(sealed, self._keys)
+        return f"it is not sealed to {'; '.join(missing)} (store.recipients)" if missing else ""
+
+    def reseal(self, where: str) -> str:
+        """Tell how a file that opens is sealed to every recipient."""
+        file, new = shlex.quote(where), shlex.quote(f"{where}.new")
+        to = " ".join(f"-r {shlex.quote(name)}" for name in self._keys)
+        opening = f"age -d -i {shlex.quote(str(self._path))} {file}"
+        return f"seal it again: (umask 077; {opening} | age {to} -o {new} && mv {new} {file})"
+
     def _try_open(self, sealed: bytes) -> tuple[bytes | None, str]:
         try:
-            return pyrage.decrypt(sealed, list(self._identities)), ""
+            return pyrage.decrypt(sealed, self._identities), ""
         except pyrage.DecryptError as error:
             return None, _PROBLEMS.get(str(error), str(error))
 
-    def _opens_own(self) -> bool:
-        return self._try_open(self.seal(_GREETING))[0] == _GREETING
-
     def __repr__(self) -> str:
-        return f"AgeBox({len(self._keys)} recipients, {'can' if self.can_open else 'cannot'} open)"
+        return f"AgeBox({len(self._keys)} recipients)"
 
 
 _PROBLEMS = {
@@ -91,78 +100,3 @@ _PROBLEMS = {
     "Header MAC is invalid": "its header was changed",
     "decryption error": "its content was changed or cut short",
 }
-
-
-def _recipient(text: str) -> Any:
-    kind = pyrage.ssh.Recipient if text.startswith("ssh-") else pyrage.x25519.Recipient
-    try:
-        return kind.from_str(text)
-    except pyrage.RecipientError as error:
-        raise UsageError(
-            f"{text!r} in store.recipients is not a recipient: {error}",
-            "a recipient is the public half of an identity: age1... (printed by age-keygen), or an ssh-ed25519 or"
-            " ssh-rsa public key",
-        ) from error
-
-
-def _normal(text: str, key: Any) -> str:
-    """Name a recipient in one way only: age's own spelling, and SSH keys without their comment."""
-    return " ".join(text.split()[:2]) if text.startswith("ssh-") else str(key)
-
-
-def _identities(path: Path) -> tuple[Any, ...]:
-    found, bad_line = _parse(_identity_file(path))
-    if bad_line:
-        raise UsageError(
-            f"the identity file {path} holds no usable identity in line {bad_line}",
-            "it holds AGE-SECRET-KEY-1... lines, or one SSH private key, without a passphrase; " + _NEW_IDENTITY,
-        )
-    if not found:
-        raise UsageError(f"the identity file {path} holds no identity", _NEW_IDENTITY)
-    return found
-
-
-def _parse(content: bytes) -> tuple[tuple[Any, ...], int]:
-    """Read every identity, or tell the first bad line. Never raises: the frames of an error hold what they read."""
-    found = []
-    lines = [content] if content.startswith(b"-----BEGIN") else content.splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith(b"#"):
-            continue
-        try:
-            found.append(_identity(line))
-        except pyrage.IdentityError:
-            return (), number
-    return tuple(found), 0
-
-
-def _identity(text: bytes) -> Any:
-    if text.startswith(b"-----BEGIN"):
-        return pyrage.ssh.Identity.from_buffer(text)
-    return pyrage.x25519.Identity.from_str(text.decode(errors="replace").strip())
-
-
-def _identity_file(path: Path) -> bytes:
-    """Read the identity file. Unlike a store's own files it may be a link, and root's: secrets are often mounted so."""
-    with os_errors("read the identity file", path):
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise UsageError(f"there is no identity file {path} (store.identity)", _LOST_IDENTITY) from None
-    try:
-        found = os.fstat(handle)
-        if stat.S_ISDIR(found.st_mode):
-            raise UsageError(f"store.identity {path} is a directory, not a file", "name the identity's own file")
-        if not handed_over(found):
-            check_file(path, found, (os.geteuid(), 0))
-        return read_all(handle, path)
-    finally:
-        os.close(handle)
-
-
-def handed_over(found: os.stat_result) -> bool:
-    """Whether this may be a credential from systemd: root's, with an access list that lets its service read, too.
-
-    The mode shows such a list as a right of the group's, which here is root's.
-    """
-    return found.st_mode == stat.S_IFREG | 0o440 and found.st_uid == found.st_gid == 0

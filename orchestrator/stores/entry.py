@@ -11,16 +11,18 @@ from typing import Any
 from orchestrator.errors import EntryError
 from orchestrator.model import EntryName, KeyIdentity, MaterialId
 
-from .fields import read_object, write_object
+from .commitment import commitment
+from .fields import read_object, shown, write_object
+from .maker import Maker, made_by, signed
 from .material import KeyMaterial
 
 FORMAT = "mrk-key-material"
 VERSION = 1
 
 
-def encode(name: EntryName, material: KeyMaterial, created_at: datetime) -> bytes:
+def encode(name: EntryName, material: KeyMaterial, created_at: datetime, maker: Maker) -> bytes:
     """Write the payload of an entry: one field per line, so that even sed can take it apart."""
-    payload = {
+    said = {
         "format": FORMAT,
         "version": VERSION,
         "partition": name.key.partition,
@@ -29,9 +31,10 @@ def encode(name: EntryName, material: KeyMaterial, created_at: datetime) -> byte
         "replaces": name.replaces,
         "attempt": name.attempt,
         "created_at": created_at.isoformat(),
-        "key_material": base64.b64encode(material.reveal()).decode(),
     }
-    return write_object(payload)
+    tag = signed(said, commitment(material, name.key), maker)
+    more = {"maker": tag} if tag else {}
+    return write_object({**said, **more, "key_material": base64.b64encode(material.reveal()).decode()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,15 @@ class Content:
 
     fields: dict[str, Any] | None
     material: KeyMaterial | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An entry that was opened and is what its name says; `ours` tells that its maker is known."""
+
+    commitment: str
+    made_at: datetime | None
+    ours: bool
 
 
 def parse(payload: bytes) -> Content:
@@ -70,7 +82,7 @@ def checked(name: EntryName, content: Content, where: str, advice: str) -> KeyMa
         )
     if fields.get("version") != VERSION:
         raise EntryError(
-            f"{where} is of format version {fields.get('version')}; this program reads version {VERSION}",
+            f"{where} is of format version {shown(fields.get('version'))}; this program reads version {VERSION}",
             "use a newer release of mrk",
         )
     _check_binding(name, fields, where)
@@ -79,11 +91,18 @@ def checked(name: EntryName, content: Content, where: str, advice: str) -> KeyMa
     return content.material
 
 
+def opened(name: EntryName, content: Content, material: KeyMaterial, maker: Maker) -> Opened:
+    """Tell what a payload says of itself, beside the key material that `checked` returned."""
+    fields = content.fields or {}
+    bound = commitment(material, name.key)
+    return Opened(bound, _time(fields.get("created_at")), made_by(fields, bound, fields.get("maker"), maker))
+
+
 def _check_binding(name: EntryName, fields: dict[str, Any], where: str) -> None:
     claimed = _claimed(fields)
     if claimed != name:
         raise EntryError(
-            f"{where} stands in the place of {name}, but says that it is {claimed or 'of no entry at all'}",
+            f"{where} stands in the place of {name}, but says that it is {shown(claimed or 'of no entry at all')}",
             "somebody copied or moved it: put each file back under its own name, from a backup if in doubt",
         )
 
@@ -96,6 +115,14 @@ def _claimed(fields: dict[str, Any]) -> EntryName | None:
     if not isinstance(replaces, str | None):
         return None
     return EntryName(KeyIdentity(*map(str, texts)), MaterialId(replaces) if replaces else None, attempt)
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def _material(text: object) -> KeyMaterial | None:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+_LONGEST = 300
+
 
 def read_object(content: bytes) -> dict[str, Any] | None:
     """Read a JSON object, or return None where it is none. Never raises: JSON errors carry the whole text with them."""
@@ -16,3 +18,8 @@ def read_object(content: bytes) -> dict[str, Any] | None:
 def write_object(fields: dict[str, Any]) -> bytes:
     """Write a JSON object, one field per line; times, ids and Regions write themselves as text."""
     return json.dumps(fields, indent=2, default=str).encode() + b"\n"
+
+
+def shown(value: object) -> str:
+    """Quote what a file says: shortened, and with nothing that moves a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:_LONGEST])

@@ -1,14 +1,16 @@
 """The shelf of a store `file:`: one directory (docs/store.md)."""
 
 import os
+import shlex
 from collections.abc import Callable
 from datetime import datetime
 
 from orchestrator.model import EntryName, KeyIdentity
 
 from .guard import os_errors
-from .layout import Kind, path_of
+from .layout import path_of
 from .listing import entry_names
+from .marks import ahead
 from .place import Place
 from .publish import PublishedFiles
 from .shelf import Slot
@@ -28,6 +30,9 @@ class FileShelf:
     def __repr__(self) -> str:
         return f"FileShelf({str(self.files.root)!r})"
 
+    def __str__(self) -> str:
+        return f"file:{self.files.root}"
+
     def init(self, now: Callable[[], datetime]) -> None:
         """Make the store's directory and its stamp, or find them as they are wanted; raises StoreError."""
         self.files.make_root()
@@ -41,6 +46,11 @@ class FileShelf:
     def where(self, slot: Slot) -> str:
         """Name the file of a slot."""
         return str(path_of(self.files.root, slot.name, slot.kind, slot.turn))
+
+    def take_away(self, slot: Slot) -> str:
+        """Tell how a damaged mark is taken out of the store."""
+        path = self.where(slot)
+        return f"mv {shlex.quote(path)} {shlex.quote(path + '.damaged')}"
 
     def publish(self, slot: Slot, content: bytes) -> bool:
         """Publish a file that cannot overwrite another."""
@@ -60,9 +70,9 @@ class FileShelf:
                 return False
         return True
 
-    def marked(self, name: EntryName) -> bool:
-        """Tell whether there is any mark of an entry; what was withdrawn from KMS need not have been one of ours."""
-        return any(self.holds(Slot(name, kind)) for kind in Kind if kind is not Kind.WITHDRAWN)
+    def shows(self, name: EntryName) -> bool:
+        """Tell whether there is any file of an entry; a note of the key, or of KMS, need not be of one of ours."""
+        return self.holds(Slot(name)) or any(self.holds(slot) for slot in ahead(name))
 
     def names(self, key: KeyIdentity | None) -> tuple[EntryName, ...]:
         """List the names of which there is any file."""

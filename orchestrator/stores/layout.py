@@ -14,7 +14,7 @@ _PARTS = 3
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FILE = re.compile(
     r"(?P<replaces>[A-Za-z0-9][A-Za-z0-9_-]*)\.(?P<attempt>[1-9][0-9]{0,8})"
-    r"\.(age|(link|probe)\.json|(proven|discarded|reinstated|withdrawn)(\.([2-9]|[1-9][0-9]{1,5}))?\.json)"
+    r"\.(age|(link|probe|proven|discarded|reinstated|withdrawn|switch)(\.([2-9]|[1-9][0-9]{1,5}))?\.json)"
 )
 
 
@@ -28,6 +28,7 @@ class Kind(StrEnum):
     DISCARDED = "discarded.json"
     REINSTATED = "reinstated.json"
     WITHDRAWN = "withdrawn.json"
+    SWITCH = "switch.json"
 
     @property
     def label(self) -> str:
@@ -35,7 +36,7 @@ class Kind(StrEnum):
         return self.removesuffix(".json")
 
     def ending(self, turn: int) -> str:
-        """End a file's name; linking and probing have no second turn."""
+        """End a file's name; key material has no second turn."""
         return self if turn == 1 else f"{self.label}.{turn}.json"
 
 

@@ -1,26 +1,242 @@
-"""The marks beside an entry: small JSON objects, published once, each of which names the entry it belongs to."""
+"""The marks beside an entry: small JSON objects, published once, each of which names the entry it belongs to.
+
+Link, probe and proven mark also carry the commitment to the bytes that they are about: beside other bytes they say
+nothing. A mark has turns, link, link.2, link.3 ...: what was noted stays, and what is noted after it stands beside it.
+"""
 
 import base64
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from orchestrator.errors import EntryError
-from orchestrator.model import EntryName, MaterialId, Region
+from orchestrator.errors import EntryError, StoreError
+from orchestrator.model import EntryName, MaterialId, Proof, Region
 
-from .fields import read_object, write_object
+from .commitment import fits
+from .fields import read_object, shown, write_object
 from .layout import Kind
-from .shelf import Shelf, Slot
+from .shelf import Desk, Shelf, Slot
 
 _VERSION = 1
+_AHEAD = 2
+"""So far is looked for the next turn: one that was damaged, and one that was taken away, hides none behind it."""
+_COMMITMENT = re.compile(r"[0-9a-f]{64}")
+_BOUND = (Kind.LINK, Kind.PROBE, Kind.PROVEN)
+_AFTER = {
+    Kind.LINK: "mrk then asks KMS whose the bytes are",
+    Kind.PROBE: "a new one is made while the material is CURRENT, and after that its proof is skipped",
+    Kind.PROVEN: "the next run then proves it again",
+    Kind.DISCARDED: "the attempt then counts as not given up: mrk abort gives it up again",
+    Kind.REINSTATED: "the attempt then counts as given up, and its bytes stay",
+    Kind.WITHDRAWN: "15 minutes after the last mrk abort of this key at the earliest",
+    Kind.SWITCH: "then disabled Regions of this key are not remembered until they are seen again",
+}
+"""What comes of it when a damaged mark is taken away."""
 _T = TypeVar("_T")
 
 
-def _regions(evidence: Mapping[str, Any]) -> tuple[Region, ...]:
-    regions = dict(evidence).get("regions", ())
-    if not all(isinstance(region, str) for region in regions):
-        raise TypeError("regions are words")
-    return tuple(Region(region) for region in regions)
+@dataclass(frozen=True, slots=True)
+class Mark(Generic[_T]):
+    """One mark that can be read."""
+
+    value: _T
+    at: datetime
+    commitment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turns(Generic[_T]):
+    """The marks of one kind, oldest first; the next free turn; and what is wrong with those that cannot be read."""
+
+    marks: tuple[Mark[_T], ...] = ()
+    next: int = 1
+    damage: tuple[StoreError, ...] = ()
+
+    def fitting(self, commitment: str) -> list[_T]:
+        """Return what was noted of these bytes, oldest first."""
+        return [mark.value for mark in self.marks if fits(mark.commitment, commitment)]
+
+    @property
+    def times(self) -> Iterable[datetime]:
+        """When the marks were made."""
+        return (mark.at for mark in self.marks)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Whether an attempt is given up: `at` tells since when, and the `turn` is the one that the next mark goes to.
+
+    `unknown` tells that a damaged mark leaves it open.
+    """
+
+    turn: int = 1
+    at: datetime | None = None
+    unknown: bool = False
+    damage: Mapping[Kind, StoreError] = field(default_factory=dict)
+    times: tuple[datetime, ...] = ()
+
+
+class Marks:
+    """Reads, for one look, and publishes marks. A mark that cannot be read is told, and hides no other."""
+
+    def __init__(self, shelf: Shelf, desk: Desk) -> None:
+        self._shelf = shelf
+        self._desk = desk
+
+    def links(self, name: EntryName) -> Turns[MaterialId]:
+        """Read the ids that KMS gave these bytes."""
+        return self._turns(name, Kind.LINK, lambda mark: MaterialId(_text(mark["key_material_id"])))
+
+    def probes(self, name: EntryName) -> Turns[bytes]:
+        """Read the probe ciphertexts."""
+        return self._turns(name, Kind.PROBE, lambda mark: base64.b64decode(mark["ciphertext"], validate=True))
+
+    def proofs(self, name: EntryName) -> Turns[Mapping[Region, Proof]]:
+        """Read where, and how thoroughly, the entry was proven."""
+        return self._turns(name, Kind.PROVEN, lambda mark: proofs_of(dict(mark["evidence"])))
+
+    def withdrawals(self, name: EntryName) -> Turns[MaterialId]:
+        """Read which pending material was about to be deleted, and when; a mark from before names none."""
+        return self._turns(name, Kind.WITHDRAWN, lambda mark: MaterialId(_text(mark.get("key_material_id", ""))))
+
+    def switches(self, name: EntryName) -> Turns[tuple[Region, bool]]:
+        """Read what was seen of the owner's switches: the Region, and whether it was off."""
+        return self._turns(name, Kind.SWITCH, lambda mark: (Region(_text(mark["region"])), _OFF[mark["state"]]))
+
+    def given_up(self, name: EntryName) -> GivenUp:
+        """Follow discarded, reinstated, discarded.2, reinstated.2 ... to the last.
+
+        A mark of the next turn can follow only one that stands, so two processes never write past each other.
+        """
+        found = GivenUp()
+        while True:
+            given, back = (self._at(name, kind, found.turn) for kind in (Kind.DISCARDED, Kind.REINSTATED))
+            if given is None and back is None:
+                return found
+            found = _followed(found, given, back)
+            if back is None or (isinstance(given, StoreError) and isinstance(back, StoreError)):
+                return found
+
+    def publish(self, slot: Slot, **fields: Any) -> bool:
+        """Publish a mark; returns False where one is there already."""
+        mark = {"mark": slot.kind.label, "version": _VERSION, "entry": str(slot.name), "turn": slot.turn, **fields}
+        return self._shelf.publish(slot, write_object(mark))
+
+    def _turns(self, name: EntryName, kind: Kind, parse: Callable[[dict[str, Any]], _T]) -> Turns[_T]:
+        """Read every turn; where many fail in a row, as on a bad disk, the rest is not tried."""
+        marks: list[Mark[_T]] = []
+        damage: list[StoreError] = []
+        last_readable, last, turn = 0, 0, 1
+        while turn <= last_readable + _AHEAD:
+            try:
+                mark = self._mark(Slot(name, kind, turn), parse)
+            except StoreError as error:
+                damage.append(error)
+                last = turn
+            else:
+                if mark is not None:
+                    marks.append(mark)
+                    last_readable = last = turn
+            turn += 1
+        return Turns(tuple(marks), last + 1, tuple(damage))
+
+    def _at(self, name: EntryName, kind: Kind, turn: int) -> datetime | StoreError | None:
+        """Tell when a mark was made, or what is wrong with it."""
+        try:
+            mark = self._mark(Slot(name, kind, turn), lambda _mark: None)
+        except StoreError as error:
+            return error
+        return mark.at if mark else None
+
+    def _mark(self, slot: Slot, parse: Callable[[dict[str, Any]], _T]) -> Mark[_T] | None:
+        content = self._desk.read(slot)
+        if content is None:
+            return None
+        mark = self._object(slot, content)
+        try:
+            value = parse(mark)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(slot, f"has no proper field {_FIELD[slot.kind]!r}") from error
+        try:
+            at = _time(mark["at"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(slot, "has no proper field 'at'") from error
+        bound = mark.get("commitment")
+        if bound is not None and not (isinstance(bound, str) and _COMMITMENT.fullmatch(bound)):
+            raise self._damaged(slot, "has no proper field 'commitment'")
+        return Mark(value, at, bound)
+
+    def _object(self, slot: Slot, content: bytes) -> dict[str, Any]:
+        mark = read_object(content)
+        if mark is None or (mark.get("mark"), mark.get("version")) != (slot.kind.label, _VERSION):
+            raise self._damaged(slot, f"is not a mark {slot.kind.label!r} of version {_VERSION}")
+        if mark.get("turn", 1) != slot.turn:
+            raise self._damaged(slot, f"says that it is of turn {shown(mark.get('turn', 1))}: somebody copied it")
+        if mark.get("entry") != str(slot.name):
+            said = f"stands beside {slot.name}, but says that it belongs to {shown(mark.get('entry'))}"
+            raise self._damaged(slot, f"{said}: somebody copied or moved it")
+        return mark
+
+    def _damaged(self, slot: Slot, what: str) -> EntryError:
+        way = f"{self._shelf.advice}; where there is none, take it away: {self._shelf.take_away(slot)}"
+        return EntryError(f"{self._shelf.where(slot)} {what}", f"{way} ({_AFTER[slot.kind]})")
+
+
+def ahead(name: EntryName) -> Iterable[Slot]:
+    """Name the marks that are most likely there, or asked for to see that they are not."""
+    for kind in _BOUND:
+        yield from (Slot(name, kind, turn) for turn in range(1, _AHEAD + 1))
+    yield from (Slot(name, kind) for kind in (Kind.DISCARDED, Kind.REINSTATED))
+
+
+def proofs_of(evidence: Mapping[str, Any]) -> Mapping[Region, Proof]:
+    """Read how thoroughly each Region was proven; evidence that does not tell proves nothing that was tried.
+
+    Raises TypeError or ValueError where it is not as it should be.
+    """
+    how, regions = Proof(evidence.get("proof", Proof.OFF)), evidence.get("regions", ())
+    if not isinstance(regions, list | tuple):
+        raise TypeError("a list of Regions is wanted")
+    return {Region(_text(region)): how for region in regions}
+
+
+def state_of(*, off: bool) -> str:
+    """Name the state of a switch, as KMS does."""
+    return "Disabled" if off else "Enabled"
+
+
+_OFF = {state_of(off=off): off for off in (True, False)}
+_FIELD = {
+    Kind.LINK: "key_material_id",
+    Kind.PROBE: "ciphertext",
+    Kind.PROVEN: "evidence",
+    Kind.SWITCH: "region",
+}
+
+
+_Mark = datetime | StoreError | None
+
+
+def _followed(found: GivenUp, given: _Mark, back: _Mark) -> GivenUp:
+    """Add a turn: a discard that stands is the last word, a reinstatement leads to the next turn."""
+    last = given if back is None else back
+    marks = {Kind.DISCARDED: given, Kind.REINSTATED: back}
+    damage = {kind: mark for kind, mark in marks.items() if isinstance(mark, StoreError)}
+    return GivenUp(
+        turn=found.turn if back is None else found.turn + 1,
+        at=given if back is None and isinstance(given, datetime) else None,
+        unknown=isinstance(last, StoreError),
+        damage={**found.damage, **damage},
+        times=(*found.times, *(mark for mark in marks.values() if isinstance(mark, datetime))),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text is wanted")
+    return value
 
 
 def _time(text: str) -> datetime:
@@ -28,117 +244,3 @@ def _time(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError("a time without its zone")
     return at
-
-
-class Marks:
-    """Read and publish marks.
-
-    Every reader returns None where there is no such mark, and raises EntryError for a bad one.
-    """
-
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
-
-    def keep(self, name: EntryName, kind: Kind, fields: Mapping[str, Any], turn: int = 1) -> None:
-        """Publish a mark; where it is there already, the first one stays."""
-        slot = Slot(name, kind, turn)
-        if self._shelf.read(slot) is None:
-            mark = {"mark": kind.label, "version": _VERSION, "entry": str(name), "turn": turn, **fields}
-            self._shelf.publish(slot, write_object(mark))
-        self._read(slot)
-
-    def discard(self, name: EntryName, at: datetime) -> None:
-        """Note that the attempt is given up, unless it is."""
-        turn, discarded_at = self._turn(name)
-        if discarded_at is None:
-            self.keep(name, Kind.DISCARDED, {"at": at.isoformat()}, turn)
-
-    def reinstate(self, name: EntryName, at: datetime) -> None:
-        """Note that the attempt is not given up any more, if it is."""
-        turn, discarded_at = self._turn(name)
-        if discarded_at is not None:
-            self.keep(name, Kind.REINSTATED, {"at": at.isoformat()}, turn)
-
-    def withdraw(self, name: EntryName, at: datetime) -> None:
-        """Note once more that pending material is about to be deleted."""
-        self.keep(name, Kind.WITHDRAWN, {"at": at.isoformat()}, len(self._withdrawals(name)) + 1)
-
-    def withdrawn_at(self, name: EntryName) -> datetime | None:
-        """Tell when pending material was last about to be deleted."""
-        return max(self._withdrawals(name), default=None)
-
-    def _withdrawals(self, name: EntryName) -> list[datetime]:
-        """Follow withdrawn, withdrawn.2, withdrawn.3 ... to the last."""
-        found: list[datetime] = []
-        while (at := self._at(name, Kind.WITHDRAWN, len(found) + 1)) is not None:
-            found.append(at)
-        return found
-
-    def linked(self, name: EntryName) -> MaterialId | None:
-        """Tell the id that KMS gave these bytes."""
-        return self._field(name, Kind.LINK, "key_material_id", MaterialId)
-
-    def probe(self, name: EntryName) -> bytes | None:
-        """Return the probe ciphertext."""
-        return self._field(name, Kind.PROBE, "ciphertext", lambda text: base64.b64decode(text, validate=True))
-
-    def prove(self, name: EntryName, at: datetime, evidence: Mapping[str, Any]) -> None:
-        """Note that the entry is proven, unless it is, in every Region that the evidence names."""
-        proofs = self._proofs(name)
-        if not proofs or set(_regions(evidence)) - set().union(*proofs):
-            self.keep(name, Kind.PROVEN, {"at": at.isoformat(), "evidence": dict(evidence)}, len(proofs) + 1)
-
-    def proven(self, name: EntryName) -> frozenset[Region] | None:
-        """Tell where the entry was proven: the Regions that its marks name, which may be none."""
-        proofs = self._proofs(name)
-        return frozenset().union(*proofs) if proofs else None
-
-    def _proofs(self, name: EntryName) -> list[tuple[Region, ...]]:
-        """Follow proven, proven.2, proven.3 ... to the last; a Region that came later is in a later one."""
-        found: list[tuple[Region, ...]] = []
-        while (more := self._field(name, Kind.PROVEN, "evidence", _regions, len(found) + 1)) is not None:
-            found.append(more)
-        return found
-
-    def discarded_at(self, name: EntryName) -> datetime | None:
-        """Tell when the attempt was given up, where that stands."""
-        return self._turn(name)[1]
-
-    def _turn(self, name: EntryName) -> tuple[int, datetime | None]:
-        """Follow discarded, reinstated, discarded.2, reinstated.2 ... to the last: the turn, and when it was discarded.
-
-        A mark of the next turn can follow only one that stands, so two processes never write past each other.
-        """
-        turn = 1
-        while (discarded_at := self._at(name, Kind.DISCARDED, turn)) and self._at(name, Kind.REINSTATED, turn):
-            turn += 1
-        return turn, discarded_at
-
-    def _at(self, name: EntryName, kind: Kind, turn: int = 1) -> datetime | None:
-        return self._field(name, kind, "at", _time, turn)
-
-    def _field(self, name: EntryName, kind: Kind, field: str, parse: Callable[[Any], _T], turn: int = 1) -> _T | None:
-        slot = Slot(name, kind, turn)
-        mark = self._read(slot)
-        if mark is None:
-            return None
-        try:
-            return parse(mark[field])
-        except (KeyError, TypeError, ValueError) as error:
-            raise EntryError(f"{self._shelf.where(slot)} has no proper field {field!r}", self._shelf.advice) from error
-
-    def _read(self, slot: Slot) -> dict[str, Any] | None:
-        content = self._shelf.read(slot)
-        if content is None:
-            return None
-        mark, where, advice = read_object(content), self._shelf.where(slot), self._shelf.advice
-        if mark is None or (mark.get("mark"), mark.get("version")) != (slot.kind.label, _VERSION):
-            raise EntryError(f"{where} is not a mark {slot.kind.label!r} of version {_VERSION}", advice)
-        if mark.get("turn", 1) != slot.turn:
-            raise EntryError(f"{where} says that it is of turn {mark.get('turn', 1)}: somebody copied it", advice)
-        if mark.get("entry") != str(slot.name):
-            raise EntryError(
-                f"{where} stands beside {slot.name}, but says that it belongs to {mark.get('entry')}",
-                f"somebody copied or moved it: {advice}",
-            )
-        return mark

@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.errors import UsageError
 
 from .age import AgeBox
+from .durable import check_durable
 from .file import FileShelf
 from .place import Place
 from .publish import PublishedFiles
@@ -33,7 +34,7 @@ def init_file_store(
 
 
 def check_file_store(location: str, wanted: Wanted) -> None:
-    """Judge the settings, and read the identity; raises UsageError, and StoreError for the identity's file."""
+    """Judge the settings, read the identity, and see where the store would be; raises UsageError or StoreError."""
     _settings(location, wanted)
 
 
@@ -45,9 +46,9 @@ def _parts(
 
 
 def _settings(location: str, wanted: Wanted) -> tuple[Path, AgeBox]:
-    if wanted.kms_key or wanted.replica_regions:
+    if wanted.kms_key or wanted.mac_key or wanted.replica_regions:
         raise UsageError(
-            "store.kms_key and store.replica_regions are settings of a store secretsmanager:",
+            "store.kms_key, store.mac_key and store.replica_regions are settings of a store secretsmanager:",
             "leave them out: a store file: is encrypted to store.recipients",
         )
     if wanted.change:
@@ -55,7 +56,10 @@ def _settings(location: str, wanted: Wanted) -> tuple[Path, AgeBox]:
             "--change is for a store secretsmanager:",
             "recipients of a store file: are changed as docs/store.md says, 'Changing recipients'",
         )
-    return _root(location), AgeBox.build(wanted.recipients, wanted.identity)
+    root, box = _root(location), AgeBox.build(wanted.recipients, wanted.identity, trial=wanted.trial)
+    if not wanted.volatile:
+        check_durable(root)
+    return root, box
 
 
 def _store(shelf: FileShelf, box: AgeBox, place: Place, wanted: Wanted) -> Store:

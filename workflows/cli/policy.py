@@ -190,6 +190,7 @@ def _store(settings: Settings, subjects: Sequence[Subject], commands: Sequence[s
         tuple(sorted({one.arn.account for one in subjects})),
         {region: key for region in regions if (key := key_in(store.kms_key, region))},
         replicated=bool(store.replica_regions),
+        mac_key=key_in(store.mac_key, address.region),
     )
     return policy.store_statements(secrets, commands)
 

@@ -1,7 +1,8 @@
-"""mrk store: make the store, list what it holds."""
+"""mrk store: make the store, list what it holds, see that all of it opens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,16 +10,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.compose import make_store
+from orchestrator import compose
 from orchestrator.errors import Exit
-from orchestrator.model import ADOPTED, Entry, EntryName, short
+from orchestrator.model import ADOPTED, Entry, EntryName, KeyIdentity, short
 from orchestrator.report import documents
 from orchestrator.settings import StoreSettings
-from workflows.cli.common import check, opened, settings_of
+from workflows.cli.common import check as check_settings
+from workflows.cli.common import opened, settings_of
 from workflows.cli.options import Options, with_options
 from workflows.cli.results import write, write_json
+from workflows.cli.store_check import by_entry, findings, of_entry
 
-app = typer.Typer(help="The store of key material: make it, list it.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The store of key material: make it, list it, check it.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("init")
@@ -26,19 +31,21 @@ app = typer.Typer(help="The store of key material: make it, list it.", no_args_i
 def init(
     *,
     change: Annotated[
-        bool, typer.Option("--change", help="Protect what is stored from now on as the config says: key and Regions.")
+        bool, typer.Option("--change", help="Protect what is stored from now on as the config says: keys and Regions.")
     ] = False,
     options: Options,
 ) -> int:
     """Make the store that the config names, stamped for the place that its keys are in."""
     settings = settings_of(options)
-    check(settings, options, [])
-    make_store(settings, settings.store.recipients, change=change)
+    check_settings(settings, options, [])
+    compose.make_store(settings, settings.store.recipients, change=change)
     store = {"uri": settings.store.uri, "protection": _protection(settings.store)}
     if options.as_json:
         write_json(documents.envelope(Exit.OK, store=store))
-    else:
-        write(f"store ready: {store['uri']}, {store['protection']}")
+        return Exit.OK
+    write(f"store ready: {store['uri']}, {store['protection']}")
+    if settings.store.recipients:
+        write("once it holds an entry, try every identity, the one in the safe, too: mrk store check --identity FILE")
     return Exit.OK
 
 
@@ -48,11 +55,44 @@ def list_entries(*, options: Options) -> int:
     """List every entry: which key, which material, readable or not."""
     with opened(options, changing=False) as called:
         entries = called.engine.store.entries()
+    names = compose.key_names(called.settings)
     code = Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
     if options.as_json:
-        write_json(documents.envelope(code, entries=[_document(entry) for entry in entries]))
+        write_json(documents.envelope(code, entries=[_document(entry, names) for entry in entries]))
     else:
-        write(*_tables(entries))
+        write(*_tables(entries, names))
+    return code
+
+
+@app.command("check")
+@with_options
+def check(
+    *,
+    identity: Annotated[
+        Path | None, typer.Option("--identity", help="Open every entry with this age identity, not with the config's.")
+    ] = None,
+    options: Options,
+) -> int:
+    """Open every entry, and compare it with its marks: exit 0 where all is sound, 4 where anything is not."""
+    settings = settings_of(options)
+    store = compose.open_alone(settings, identity)
+    stranger = compose.stranger(settings, identity) if identity else ""
+    names, entries = compose.key_names(settings), store.entries()
+    wrong = by_entry(findings(store, entries, list(names)))
+    code = Exit.BLOCKED if wrong or stranger else Exit.OK
+    if options.as_json:
+        found = [{"entry": str(name), "name": names.get(name.key), "wrong": what} for name, what in wrong.items()]
+        about = {"uri": str(store), "problem": stranger or None}
+        told = [_document(entry, names) for entry in entries]
+        write_json(documents.envelope(code, store=about, entries=told, findings=found))
+        return code
+    for name, what in wrong.items():
+        write(f"{_named(name.key, names)} {_entry(name)}", *(f"  {one}" for one in what))
+    opens = sum(entry.receipt is not None for entry in entries)
+    of = f"{opens} of {len(entries)} {'entry opens' if len(entries) == 1 else 'entries open'}"
+    by = f" with {identity}" if identity else ""
+    verdict = "sound" if code is Exit.OK else "NOT sound"
+    write(*([stranger] if stranger else []), f"{verdict}: {of}{by}")
     return code
 
 
@@ -60,10 +100,11 @@ def _protection(store: StoreSettings) -> str:
     if store.recipients:
         return f"sealed to {len(store.recipients)} recipients"
     key = store.kms_key or "AWS's own key"
-    return ", ".join([f"encrypted with {key}", *(f"replicated to {region}" for region in store.replica_regions)])
+    made = [f"made by {store.mac_key}"] if store.mac_key else []
+    return ", ".join([f"encrypted with {key}", *made, *(f"replicated to {region}" for region in store.replica_regions)])
 
 
-def _tables(entries: tuple[Entry, ...]) -> Iterator[RenderableType]:
+def _tables(entries: Sequence[Entry], names: Mapping[KeyIdentity, str]) -> Iterator[RenderableType]:
     """Show the entries of each key under its name, which is too long for a column."""
     for key, found in groupby(entries, lambda entry: entry.name.key):
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -71,7 +112,12 @@ def _tables(entries: tuple[Entry, ...]) -> Iterator[RenderableType]:
             table.add_column(column, overflow="fold")
         for entry in found:
             table.add_row(_entry(entry.name), short(entry.linked), _marks(entry))
-        yield Group(Text(str(key), style="bold"), table)
+        yield Group(Text(_named(key, names), style="bold"), table)
+
+
+def _named(key: KeyIdentity, names: Mapping[KeyIdentity, str]) -> str:
+    """Name a key as the config does, and as its entries are named."""
+    return f"{names[key]}  {key}" if key in names else str(key)
 
 
 def _entry(name: EntryName) -> str:
@@ -82,24 +128,32 @@ def _entry(name: EntryName) -> str:
 
 def _marks(entry: Entry) -> str:
     marks = [
-        "readable" if entry.receipt else f"UNREADABLE: {entry.problem}",
+        *(["readable"] if entry.receipt else []),
         *(["probe"] if entry.probe else []),
         *(["proven"] if entry.proven else []),
         *(["discarded"] if entry.discarded_at else []),
+        *(["made elsewhere"] if entry.receipt and not entry.ours else []),
+        *(f"WRONG: {one}" for one in of_entry(entry)),
     ]
     return ", ".join(marks)
 
 
-def _document(entry: Entry) -> dict[str, object]:
+def _document(entry: Entry, names: Mapping[KeyIdentity, str]) -> dict[str, object]:
     return {
         "entry": str(entry.name),
         "key": str(entry.name.key),
+        "name": names.get(entry.name.key),
         "replaces": entry.name.replaces,
         "attempt": entry.name.attempt,
         "material_id": entry.linked,
+        "claimed": entry.claimed,
         "readable": entry.receipt is not None,
         "problem": entry.problem or None,
+        "damage": dict(entry.damage),
         "probe": entry.probe,
         "proven": entry.proven,
+        "proofs": {region: str(how) for region, how in entry.proofs.items()},
         "discarded_at": entry.discarded_at,
+        "ours": entry.ours,
+        "made_at": entry.made_at,
     }

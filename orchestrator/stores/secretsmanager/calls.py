@@ -8,16 +8,20 @@ from botocore.exceptions import ClientError
 
 from orchestrator.errors import EntryError, MrkError
 from orchestrator.model import Region
+from orchestrator.stores.fields import shown
 
 from .address import token
 from .hidden import Hidden
 from .meaning import NO_ANSWER, meaning, unanswered
 from .quiet import quiet
 
+BATCH = 20
+"""So many secrets BatchGetSecretValue takes at the most."""
 _ABSENT = "ResourceNotFoundException"
 _THERE = "ResourceExistsException"
 _TEXT = "SecretString"
-_PROOFS = {"ARN", "SecretList"}
+_ONE = "GetSecretValue"
+_PROOFS = {"ARN", "SecretList", "SecretValues", "Errors"}
 """Every answer of the service has one of these; botocore takes any 200 for an answer."""
 
 
@@ -77,7 +81,48 @@ class SecretsManager:
         answer = self._call("get_secret_value", secret, _ABSENT, SecretId=secret, VersionStage="AWSCURRENT")
         if answer is None:
             return None
-        found, text = str(answer.get("VersionId")), answer.get(_TEXT)
+        return self._first_version(secret, answer)
+
+    def read_batch(self, secrets: Sequence[str]) -> Mapping[str, Hidden | EntryError | None]:
+        """BatchGetSecretValue of 20 secrets at the most, by name; an EntryError stands for one that cannot be read.
+
+        Raises KmsError for what is wrong with the call, or with a secret for a reason that may pass. What the answer
+        does not mention is not in the result.
+        """
+        found: dict[str, Hidden | EntryError | None] = {}
+        more: dict[str, Any] = {}
+        while True:
+            about = f"{secrets[0]} and {len(secrets) - 1} more"
+            answer = self._call("batch_get_secret_value", about, SecretIdList=list(secrets), **more) or {}
+            for error in answer.get("Errors", ()):
+                found[str(error.get("SecretId"))] = self._bad(error)
+            for value in answer.get("SecretValues", ()):
+                name = str(value.get("Name"))
+                found[name] = self._read_of(name, value)
+            if not answer.get("NextToken"):
+                return found
+            more = {"NextToken": answer["NextToken"]}
+
+    def _bad(self, told: Mapping[str, Any]) -> EntryError | None:
+        """Judge what a batch tells of one secret, as if it had been asked for alone."""
+        code, secret = str(told.get("ErrorCode")), str(told.get("SecretId"))
+        if code == _ABSENT:
+            return None
+        error = {"Error": {"Code": code, "Message": str(told.get("Message", ""))}}
+        meant = meaning(ClientError(error, _ONE), _ONE, secret, self.region, self.partition)  # type: ignore[arg-type]
+        if isinstance(meant, EntryError):
+            return meant
+        raise meant
+
+    def _read_of(self, secret: str, value: Mapping[str, Any]) -> Hidden | EntryError:
+        try:
+            return self._first_version(secret, value)
+        except EntryError as error:
+            return error
+
+    def _first_version(self, secret: str, value: Mapping[str, Any]) -> Hidden:
+        """Return the text of a secret; raises EntryError where it is not the one that it was created with."""
+        found, text = shown(value.get("VersionId")), value.get(_TEXT)
         if found != token(secret):
             raise EntryError(
                 f"the secret {secret} in {self.region} was changed: its version {found} is not the one that it was"
@@ -96,7 +141,7 @@ class SecretsManager:
         if answer is None:
             return None
         replicas = tuple(
-            Replica(one["Region"], one.get("Status", ""), one.get("StatusMessage", ""), one.get("KmsKeyId"))
+            Replica(one["Region"], one.get("Status", ""), shown(one.get("StatusMessage", "")), one.get("KmsKeyId"))
             for one in answer.get("ReplicationStatus", ())
         )
         return Kept(
@@ -160,8 +205,9 @@ class SecretsManager:
             return unanswered(error, name, secret, self.region)
         if not _PROOFS & answer.keys():
             return unanswered(ValueError(), name, secret, self.region)
-        if _TEXT in answer:
-            answer[_TEXT] = Hidden(answer[_TEXT])
+        for told in (answer, *answer.get("SecretValues", ())):
+            if _TEXT in told:
+                told[_TEXT] = Hidden(told[_TEXT])
         return answer
 
 

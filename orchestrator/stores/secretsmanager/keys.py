@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StoreError, UsageError
 from orchestrator.model import Region
+from orchestrator.stores.wanted import Macs
 
 _AWS_MANAGED = "alias/aws/secretsmanager"
+_MAC = "HMAC_SHA_256"
 _ARN_PARTS = 6
 _REGION_PART = 3
 
@@ -16,6 +18,17 @@ def key_in(wanted: str | None, region: Region) -> str | None:
     if len(parts) < _ARN_PARTS:
         return wanted
     return ":".join((*parts[:_REGION_PART], region, *parts[_REGION_PART + 1 :]))
+
+
+def check_mac_key(macs: Macs, region: Region, key: str) -> None:
+    """Raise UsageError where a key makes no MACs, or others than are used here."""
+    known = macs.mac_algorithms(key)
+    if _MAC not in known:
+        made = f"it makes {', '.join(known)}" if known else "its key usage is another one"
+        raise UsageError(
+            f"store.mac_key {key} in {region} is not a KMS key that makes {_MAC}: {made}",
+            "make one: aws kms create-key --key-usage GENERATE_VERIFY_MAC --key-spec HMAC_256",
+        )
 
 
 class EncryptionKeys:
@@ -37,9 +50,9 @@ class EncryptionKeys:
         origin = self._origin(region, key)
         if origin == "EXTERNAL":
             raise StoreError(
-                f"{what} is encrypted with {key} in {region}, a KMS key with imported key material (Origin=EXTERNAL):"
-                " when its key material is lost or expires, the store cannot be read, just when it is needed",
-                "set store.kms_key to a key whose material KMS made (or leave it out), and make a store with another"
-                " name prefix if this one has secrets already",
+                f"{what} {key} in {region}, a KMS key with imported key material (Origin=EXTERNAL):"
+                " when its key material is lost or expires, the store cannot be used, just when it is needed",
+                "set store.kms_key and store.mac_key to keys whose material KMS made (or leave them out), and make a"
+                " store with another name prefix if this one has secrets that are encrypted so",
             )
         self._good.add((region, key))

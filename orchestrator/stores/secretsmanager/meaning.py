@@ -14,6 +14,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from orchestrator.errors import EntryError, KmsError, MrkError, StoreError, Trouble
+from orchestrator.stores.fields import shown
 
 # botocore's parser meets an answer that is none of the service's with the errors of plain Python.
 NO_ANSWER = (BotoCoreError, HTTPClientError, ResponseParserError, ValueError, AttributeError, TypeError, KeyError)
@@ -40,13 +41,12 @@ _HINTS = {
     "UnrecognizedClientException": "check the credentials, and that the Region is enabled for this account",
 }
 _SERVER_ERRORS = 500
-_LONGEST_MESSAGE = 300
 
 
 def meaning(error: ClientError, operation: str, secret: str, region: str, partition: str) -> MrkError:
     """Judge an error that Secrets Manager answered with."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    said = str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST_MESSAGE] or "no message"
+    code = shown(error.response.get("Error", {}).get("Code", ""))
+    said = shown(error.response.get("Error", {}).get("Message", "")) or "no message"
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = f"secretsmanager:{operation} on {secret} in {region} failed: {code}: {said}"
     if code == "InvalidRequestException" and "delet" in said.lower():
@@ -107,7 +107,7 @@ def unseen(secret: str, region: str) -> KmsError:
 
 
 def _denied(operation: str, secret: str, place: str) -> str:
-    arn = "*" if operation == "ListSecrets" else f"{place}:ACCOUNT:secret:{secret}-??????"
+    arn = "*" if operation in {"ListSecrets", "BatchGetSecretValue"} else f"{place}:ACCOUNT:secret:{secret}-??????"
     return f"grant secretsmanager:{operation} on {arn} (mrk policy prints the statements), then run again"
 
 
@@ -119,6 +119,8 @@ def _decryption(region: str) -> str:
 
 
 def _plain(error: Exception) -> str:
-    """Say what happened without quoting a body, or a parameter."""
+    """Say what happened without quoting a body, a parameter, or a header, which may be a session token."""
     told = isinstance(error, BotoConnectionError | HTTPClientError | NoCredentialsError | TokenRetrievalError)
-    return str(error)[:_LONGEST_MESSAGE] if told else f"the answer cannot be read ({type(error).__name__})"
+    if type(error) is HTTPClientError:
+        return "the HTTP client could not send it"
+    return shown(error) if told else f"the answer cannot be read ({type(error).__name__})"

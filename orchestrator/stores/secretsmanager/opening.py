@@ -1,16 +1,23 @@
 """Opening and making a store of the scheme `secretsmanager:`."""
 
+from datetime import timedelta
+
 from orchestrator.errors import MrkError, UsageError
+from orchestrator.stores.maker import Maker, Nobody
 from orchestrator.stores.place import Place
 from orchestrator.stores.store import Store
 from orchestrator.stores.wanted import Cloud, Wanted
 
 from .address import Address
 from .calls import SecretsManager
-from .keys import EncryptionKeys
+from .keys import EncryptionKeys, check_mac_key, key_in
+from .maker import KmsMaker
 from .shelf import SecretShelf
 from .stamps import Protection
 from .vault import SecretVault
+
+_REMEMBERED = timedelta(minutes=5)
+"""For so long a look remembers entries of older materials, so that it costs no more as a key grows old."""
 
 
 def open_secrets_store(location: str, place: Place, wanted: Wanted) -> Store:
@@ -38,18 +45,29 @@ def _open(location: str, place: Place, wanted: Wanted, *, make: bool) -> Store:
     _check_settings(address, wanted)
     secrets = SecretsManager(cloud.secrets(address.region), address.region)
     keys = EncryptionKeys(cloud.key_origin, wanted.kms_key)
-    protection = Protection(wanted.kms_key, wanted.replica_regions)
+    protection = Protection(wanted.kms_key, wanted.mac_key, wanted.replica_regions)
     shelf = SecretShelf(secrets, address, place, keys, protection, cloud.retry)
     there = shelf.stamped()
     _check_place(secrets, address, place, cloud)
     shelf.check_keys()
+    maker = _maker(address, wanted, cloud, shelf)
     if make and not there:
         shelf.write_stamp(wanted.clock_now)
     elif make and wanted.change:
         shelf.change_stamp(wanted.clock_now)
     shelf.check()
-    vault = SecretVault(shelf, wanted.clock_now)
-    return Store(vault, shelf, place, clock_now=wanted.clock_now, random_bytes=wanted.random_bytes)
+    vault = SecretVault(shelf, maker, wanted.clock_now)
+    return Store(vault, shelf, place, clock_now=wanted.clock_now, random_bytes=wanted.random_bytes, keep=_REMEMBERED)
+
+
+def _maker(address: Address, wanted: Wanted, cloud: Cloud, shelf: SecretShelf) -> Maker:
+    """Return what tells who made an entry; raises UsageError or StoreError where the key for it is no good one."""
+    key = key_in(wanted.mac_key, address.region)
+    if key is None:
+        return Nobody()
+    shelf.check_key(key)
+    cloud.retry(lambda: check_mac_key(cloud.macs(address.region), address.region, key))
+    return KmsMaker(cloud.macs, address.region, key, cloud.retry)
 
 
 def _check_settings(address: Address, wanted: Wanted) -> None:
@@ -57,6 +75,10 @@ def _check_settings(address: Address, wanted: Wanted) -> None:
         raise UsageError(
             "store.recipients and store.identity are settings of a store file:",
             "leave them out: Secrets Manager encrypts what it keeps, with the KMS key in store.kms_key or one of AWS",
+        )
+    if wanted.volatile:
+        raise UsageError(
+            "store.volatile is a setting of a store file:", "leave it out: Secrets Manager keeps what it has"
         )
     if address.region in wanted.replica_regions:
         raise UsageError(

@@ -20,20 +20,23 @@ from .hidden import Hidden
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """The KMS key that secrets are encrypted with, and the Regions that each of them is kept in as well."""
+    """The KMS keys that encrypt secrets, and tell who made them; and the Regions that each is kept in as well."""
 
     kms_key: str | None = None
+    mac_key: str | None = None
     replica_regions: tuple[Region, ...] = ()
 
     @classmethod
     def stamped(cls, found: Mapping[str, Any]) -> "Protection":
         """Read it from a stamp; one that says nothing of it is of a store that was made without."""
-        return cls(found.get("kms_key"), tuple(map(Region, found.get("replica_regions") or ())))
+        return cls(found.get("kms_key"), found.get("mac_key"), tuple(map(Region, found.get("replica_regions") or ())))
 
     def differences(self, wanted: "Protection") -> Iterator[str]:
         """Say what is wanted that is not stamped, and the reverse."""
-        if self.kms_key != wanted.kms_key:
-            yield f"store.kms_key is {wanted.kms_key or 'not set'}, and the store has {self.kms_key or 'none'}"
+        keys = {"kms_key": (self.kms_key, wanted.kms_key), "mac_key": (self.mac_key, wanted.mac_key)}
+        for name, (has, asked) in keys.items():
+            if has != asked:
+                yield f"store.{name} is {asked or 'not set'}, and the store has {has or 'none'}"
         for region in sorted(set(self.replica_regions) - set(wanted.replica_regions)):
             yield f"store.replica_regions lacks {region}"
         for region in sorted(set(wanted.replica_regions) - set(self.replica_regions)):
@@ -91,6 +94,7 @@ class Stamps:
             at,
             region=self._address.region,
             kms_key=self._wanted.kms_key,
+            mac_key=self._wanted.mac_key,
             replica_regions=sorted(self._wanted.replica_regions),
         )
         return self._address.stamp_of(number), Hidden(text.decode())

@@ -1,0 +1,127 @@
+"""Looking at entries: several at once, and what does not change not at every look."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from threading import Lock
+
+from orchestrator.errors import StoreError
+from orchestrator.model import Entry, EntryName, MaterialId
+
+from .entry import Opened
+from .judging import Noted, judged
+from .layout import Kind
+from .marks import Marks, ahead
+from .shelf import Desk, Shelf, Slot, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was found under a name, and when."""
+
+    entry: Entry | None
+    at: datetime
+
+
+class Looks:
+    """Looks at entries; those of older materials, which nobody changes, it remembers for `keep`."""
+
+    def __init__(self, vault: Vault, shelf: Shelf, now: Callable[[], datetime], keep: timedelta) -> None:
+        self._vault = vault
+        self._shelf = shelf
+        self._now = now
+        self._keep = keep
+        self._lock = Lock()
+        self._remembered: dict[EntryName, _Seen] = {}
+        # The commitments to what was made here: that needs no other proof of its maker.
+        self._made: dict[EntryName, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Looks({self._vault!r})"
+
+    def made(self, name: EntryName, commitment: str) -> None:
+        """Note that these bytes were put under this name here."""
+        self._made[name] = commitment
+
+    def forget(self, name: EntryName) -> None:
+        """Look at an entry anew the next time, as something was noted of it."""
+        with self._lock:
+            self._remembered.pop(name, None)
+
+    def at(self, names: Sequence[EntryName]) -> list[Entry | None]:
+        """Look at these names, whatever is remembered."""
+        found = self._look(names, self._vault.desk())
+        return [found[name] for name in names]
+
+    def follow(self, first: Sequence[EntryName]) -> tuple[Entry, ...]:
+        """Look at each name and at every attempt that follows it without a gap; the last name replaces CURRENT (P3)."""
+        current = first[-1].replaces if first else None
+        desk, found, names = self._vault.desk(), dict[EntryName, Entry | None](), list(first)
+        while names:
+            found |= self._recalled(names, desk, current)
+            names = [_next(name) for name in names if found[name] is not None and _next(name) not in found]
+        return tuple(dict(pair for one in first for pair in _chain(one, found)).values())
+
+    def _recalled(
+        self, names: Sequence[EntryName], desk: Desk, current: MaterialId | None
+    ) -> Mapping[EntryName, Entry | None]:
+        """Look at what is not remembered, and remember of it what lasts."""
+        now = self._now()
+        with self._lock:
+            known = {
+                name: seen.entry for name in names if (seen := self._remembered.get(name)) and self._lasts(seen, now)
+            }
+        found = self._look([name for name in names if name not in known], desk)
+        with self._lock:
+            self._remembered |= {name: _Seen(one, now) for name, one in found.items() if _lasting(name, one, current)}
+        return known | found
+
+    def _lasts(self, seen: _Seen, now: datetime) -> bool:
+        """Whether what was seen still counts; after a clock was set back, too."""
+        return timedelta(0) <= now - seen.at < self._keep
+
+    def _look(self, names: Sequence[EntryName], desk: Desk) -> dict[EntryName, Entry | None]:
+        desk.bring(slot for name in names for slot in _telling(name))
+        there = [name for name in names if _shows(desk, name)]
+        desk.bring(slot for name in there for slot in (*ahead(name), *_telling(_next(name))))
+        opened, marks = desk.opened(there), Marks(self._shelf, desk)
+        entries = {name: self._entry(name, opened[name], Noted.of(name, marks)) for name in there}
+        return {name: entries.get(name) for name in names}
+
+    def _entry(self, name: EntryName, opened: Opened | StoreError, noted: Noted) -> Entry:
+        if isinstance(opened, Opened) and self._made.get(name) == opened.commitment:
+            opened = replace(opened, ours=True)
+        return judged(name, opened, noted, self._now())
+
+
+def _telling(name: EntryName) -> Iterable[Slot]:
+    """Name what tells whether there is, or was, an entry."""
+    return Slot(name), Slot(name, Kind.LINK)
+
+
+def _shows(desk: Desk, name: EntryName) -> bool:
+    """Whether there is anything of an entry; what cannot be looked at is not taken for absent."""
+    try:
+        return desk.shows(name)
+    except StoreError:
+        return True
+
+
+def _next(name: EntryName) -> EntryName:
+    return replace(name, attempt=name.attempt + 1)
+
+
+def _chain(name: EntryName, found: Mapping[EntryName, Entry | None]) -> Iterator[tuple[EntryName, Entry]]:
+    while (entry := found.get(name)) is not None:
+        yield name, entry
+        name = _next(name)
+
+
+def _lasting(name: EntryName, entry: Entry | None, current: MaterialId | None) -> bool:
+    """Whether nothing more is expected of a name: what replaces CURRENT, is CURRENT, or is nobody's yet, may change."""
+    if name.replaces == current:
+        return False
+    if entry is None:
+        return True
+    settled = entry.linked not in {None, current} or entry.discarded_at is not None
+    return settled and entry.receipt is not None and not entry.damage
