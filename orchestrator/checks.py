@@ -210,7 +210,8 @@ def _foreign(view: View, run: Run, primary: RegionView, pending: MaterialRow, he
     whose = "which is not in this store"
     way = (
         "if it is yours, adopt it: mrk adopt NAME FILE; "
-        f"if nobody wants it, withdraw it: mrk abort NAME --material-id {pending.material_id}"
+        f"if nobody wants it, delete it for good: mrk abort NAME --material-id {pending.material_id}"
+        + ("" if held else " --unrecoverable")
     )
     if held is not None and held.discarded_at is not None:
         whose, way = "which is of an attempt that was given up", "finish giving it up: mrk abort NAME"

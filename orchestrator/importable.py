@@ -34,7 +34,8 @@ def _in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
     """Give a Region that this run brought everything back to the time that this may take to show."""
     found = importable(seen)
     whole = all(row.usable(view.at) for row in seen.permanent)
-    if not (found and whole and seen.key_state is KeyState.PENDING_IMPORT and seen.region in run.memory.restored):
+    brought_back = run.memory.restored | run.memory.filled
+    if not (found and whole and seen.key_state is KeyState.PENDING_IMPORT and seen.region in brought_back):
         return found
     message, over = f"{seen.region} has all its key material, and is {seen.key_state} still", _closed(seen)
     return [Wait(Reason.KEY_STATE, message, seen.region, _LAG, look=(seen.region,), over=over)]

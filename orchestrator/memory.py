@@ -24,7 +24,7 @@ from orchestrator.model import (
     Wait,
     name_of,
 )
-from orchestrator.stages import unconfirmed
+from orchestrator.settling import unconfirmed
 
 _LONGEST_BACKOFF = timedelta(minutes=1)
 _ROTATION_DOUBT = timedelta(minutes=1)
@@ -101,11 +101,8 @@ def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
         failed[name_of(action)] = _failure(run, action, outcome, now)
         return replace(run, memory=_not_sent(replace(memory, failed=failed), action, outcome))
     memory = replace(memory, failed=failed)
-    restored = isinstance(action, ImportMaterial) and action.purpose is Purpose.RESTORE
-    if restored and outcome.result is Result.DONE:
-        region = Region(action.target)
-        proofs = {other: material for other, material in memory.proofs.items() if other != region}
-        memory = replace(memory, restored=memory.restored | {region}, proofs=proofs)
+    if isinstance(action, ImportMaterial):
+        memory = _imported(memory, action)
     if isinstance(action, ReplicateKey):
         memory = replace(memory, replicated=memory.replicated | {action.region})
     if isinstance(action, ProveRegion):
@@ -113,6 +110,17 @@ def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
         unopened = tuple(dict.fromkeys((*memory.unopened, *outcome.skipped)))
         memory = replace(memory, proofs=proofs, unopened=unopened)
     return replace(run, memory=memory)
+
+
+def _imported(memory: Memory, action: ImportMaterial) -> Memory:
+    """Note where something was brought back: it is to be proven there again, whatever was proven before."""
+    region = Region(action.target)
+    if action.purpose is Purpose.FILL:
+        return replace(memory, filled=memory.filled | {region})
+    if action.purpose is not Purpose.RESTORE:
+        return memory
+    proofs = {other: material for other, material in memory.proofs.items() if other != region}
+    return replace(memory, restored=memory.restored | {region}, proofs=proofs)
 
 
 def _not_sent(memory: Memory, action: Action, outcome: Outcome) -> Memory:

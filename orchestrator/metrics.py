@@ -30,11 +30,13 @@ METRICS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "mrk_rotations_left": (KEY, "On-demand rotations that are left to this key, of 25 for life."),
     "mrk_key_healthy": (KEY, "1 where the last run ended well for this key, 0 where it failed or is blocked."),
     "mrk_region_healthy": (REGION, "1 where the key is Enabled in this Region and keeps all its material, else 0."),
+    "mrk_restored_timestamp_seconds": (REGION, "When a run last brought back key material that was missing here."),
     "mrk_first_expiry_timestamp_seconds": (REGION, "When the first key material expires in this Region, if any does."),
 }
 """Every metric: its labels and its help. `key` is the name in the config."""
 
 _JUDGED = ("mrk_key_healthy", "mrk_region_healthy")
+_RESTORED = "mrk_restored_timestamp_seconds"
 _ENDED_WELL = ("finished", "idle")
 
 Sample = tuple[str, tuple[str, ...]]
@@ -80,7 +82,7 @@ def _holds_still(metric: str, labels: tuple[str, ...], report: Report | None) ->
     if metric in _JUDGED:
         return False
     view = report.view
-    if view is None or not view.regions or METRICS[metric][0] != REGION:
+    if view is None or not view.regions or METRICS[metric][0] != REGION or metric == _RESTORED:
         return True
     region = Region(labels[1])
     return region in view.members and region not in view.regions
@@ -97,6 +99,8 @@ def _of(report: Report, now: datetime) -> Iterator[tuple[Sample, float]]:
     if view.regions:
         yield ("mrk_next_due_timestamp_seconds", (name,)), goals.due_at(view, policy).timestamp()
         yield ("mrk_rotations_left", (name,)), float(checks.LIFETIME_ROTATIONS - checks.rotations_used(view))
+    for region in sorted(report.run.memory.restored) if report.run else ():
+        yield (_RESTORED, (name, region)), now.timestamp()
     for region in sorted(view.members | policy.regions):
         yield ("mrk_region_healthy", (name, region)), float(_healthy(view, region, report))
         if expiry := _first_expiry(view, region):

@@ -72,6 +72,15 @@ def named(blocks: Sequence[Block], name: str) -> tuple[Block, ...]:
 LOOKED = "looked, and did nothing"
 
 
+def told(job: Job, run: Run | None, blocks: Sequence[Block]) -> str:
+    """Say how a run ended: the worst news first; what was brought back is never told as anything less (I13)."""
+    regions = ", ".join(sorted(run.memory.restored)) if run else ""
+    restored = [f"brought back key material that was missing in {regions}"] if regions else []
+    if blocks:
+        return "; ".join([*(block.message for block in blocks), *restored])
+    return "; ".join([*restored, in_good_order(job, run)])
+
+
 def in_good_order(job: Job, run: Run | None) -> str:
     """Say what a run came to, and claim no proof that was not made."""
     if job.done or not job.stages:
@@ -169,7 +178,7 @@ class Progress:
         view = self.view(now)
         seen, needed = seen_at(view), stands_on(action, view, self.run.goal)
         looks = [seen[target] for target in needed if target in seen]
-        return min(self.run.goal.deadline, *(look + FRESH for look in looks))
+        return min((self.run.goal.deadline, *(look + FRESH for look in looks)))
 
     def untouched(self, action: Action, now: datetime) -> bool:
         """Whether an action may begin: nothing that it stands on, or touches, was changed since it was looked at."""

@@ -47,10 +47,10 @@ from orchestrator.progress import (
     Report,
     Status,
     clock_was_set,
-    in_good_order,
     interrupted,
     named,
     overdue,
+    told,
 )
 
 GRACE = timedelta(seconds=30)
@@ -281,9 +281,7 @@ class Runner:
         """Report, once the calls in flight have come back: whatever was changed was looked at again by then."""
         if progress.under_way:
             return
-        messages = [block.message for block in turn.blocks]
-        message = "; ".join(messages) or in_good_order(progress.job, progress.run)
-        self._end(progress, cast("Status", turn.status), message)
+        self._end(progress, cast("Status", turn.status), told(progress.job, progress.run, turn.blocks))
 
     def _end(self, progress: Progress, status: Status, message: str) -> None:
         turn, now = progress.turn, self._clock.now()

@@ -5,11 +5,10 @@ A workflow is a list of these; `decide` stops at the first one that misses somet
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from orchestrator import checks
 from orchestrator.checks import ROTATION
-from orchestrator.holding import refused, store_behind
+from orchestrator.holding import refused
 from orchestrator.importable import importable
 from orchestrator.looks import not_seen
 from orchestrator.model import (
@@ -21,17 +20,13 @@ from orchestrator.model import (
     Goal,
     ImportMaterial,
     ImportType,
-    KeepProbe,
-    MarkProven,
     MaterialId,
     MaterialRow,
     MaterialState,
     Proof,
-    ProveRegion,
     Reason,
     Region,
     RegionView,
-    ReinstateMaterial,
     RotateOnDemand,
     Run,
     Step,
@@ -40,12 +35,7 @@ from orchestrator.model import (
     name_of,
     short,
 )
-
-LAG = timedelta(minutes=3)
-"""How long a change may take to show; AWS says usually seconds, sometimes minutes."""
-
-FEW_LOOKS = timedelta(seconds=20)
-"""How long what a run cannot have caused is looked at before it is believed."""
+from orchestrator.settling import LAG, probe_missing, unproven
 
 
 def healthy(view: View, run: Run) -> Sequence[Step]:
@@ -66,7 +56,7 @@ def deposited(view: View, run: Run) -> Sequence[Step]:
     entry = store.get(goal.entry)
     if entry is None:
         return _proof_untried(view, run) or [Act(DepositMaterial(goal.entry))]
-    return [*_kept(entry), *_probe_missing(view, run)]
+    return [*_kept(entry), *probe_missing(view, run)]
 
 
 def _proof_untried(view: View, run: Run) -> Sequence[Step]:
@@ -74,7 +64,7 @@ def _proof_untried(view: View, run: Run) -> Sequence[Step]:
     replaces = run.goal.replaces
     if run.goal.policy.proof is Proof.OFF or replaces is None:
         return []
-    return _unproven(view, run, replaces, run.goal.members)
+    return unproven(view, run, replaces, run.goal.members)
 
 
 def _kept(entry: Entry) -> Iterable[Step]:
@@ -87,16 +77,6 @@ def _kept(entry: Entry) -> Iterable[Step]:
     elif entry.receipt is None:
         way = "restore the store from its copy, or mend what it says"
         yield Block(Reason.STORE_UNREADABLE, f"the store cannot read the deposited material back: {entry.problem}", way)
-
-
-def _probe_missing(view: View, run: Run) -> Iterable[Step]:
-    """Name the probe of the CURRENT material where `proof: full` wants one and none is kept."""
-    current, store = view.current, view.store
-    if run.goal.policy.proof is not Proof.FULL or current is None or store is None:
-        return
-    entry = store.holding(current.material_id)
-    if entry is not None and not entry.probe and view.primary is not None:
-        yield Act(KeepProbe(view.primary.arn, entry.name, current.material_id))
 
 
 def primary_imported(view: View, run: Run) -> Sequence[Step]:
@@ -296,140 +276,6 @@ def rotated(view: View, run: Run) -> Sequence[Step]:
     if pending is None:
         return [Wait(Reason.SLOT, "the pending material is not listed", goal.primary, LAG, look=(goal.primary,))]
     return [Act(RotateOnDemand(primary.arn, pending.material_id))]
-
-
-def settled(view: View, run: Run) -> Sequence[Step]:
-    """See the new material CURRENT, and everything usable, in every Region and several times in a row (I8, P8)."""
-    goal, store = run.goal, view.store
-    if store is None:
-        return [not_seen(view, STORE)]
-    current = view.current
-    moved = current is not None and current.material_id != goal.replaces
-    if current is not None and moved and store.holding(current.material_id) is None:
-        return _foreign_current(view, current)
-    return [step for region in _wanted(goal) for step in _unsettled(view, run, region)]
-
-
-def _wanted(goal: Goal) -> Sequence[Region]:
-    """Name the members that the owner wants; of others nothing is expected, and they are told elsewhere (I11)."""
-    return [region for region in sorted(goal.members) if goal.policy.lists(region)]
-
-
-def _foreign_current(view: View, current: MaterialRow) -> Sequence[Step]:
-    message = f"CURRENT is {short(current.material_id)}, which is not in this store: somebody else rotated this key"
-    way = f"adopt its material: mrk adopt NAME FILE --material-id {current.material_id}"
-    primary = view.primary.region if view.primary else view.key.region
-    return store_behind(view, current.material_id) or [Block(Reason.FOREIGN_CURRENT, message, way, primary)]
-
-
-def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
-    seen, looks = view.regions.get(region), run.goal.policy.looks
-    if seen is None:
-        return [not_seen(view, region)]
-    streak = run.memory.settled.get(region)
-    count = streak.count if streak else 0
-    if count >= looks:
-        return []
-    if count:
-        message = f"{region} confirmed {count} of {looks} times"
-        return [Wait(Reason.SETTLING, message, region, LAG * 2, look=(region,))]
-    return _why_not_settled(view, run, seen)
-
-
-def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
-    """Give a Region the time that a change may take to show; then say what a person must mend there, if anything.
-
-    Nothing that a run does disables a key, or schedules its deletion: a few looks suffice to believe that.
-    """
-    region, unsound, wrong = seen.region, _unsound(seen), unconfirmed(view, seen, run) or "not confirmed yet"
-    late = unsound is None or unsound.reason is Reason.MATERIAL_MISSING
-    at_most = LAG if late else FEW_LOOKS
-    look = (region, *_disagreeing(view, seen))
-    return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, at_most, look=look, over=unsound)]
-
-
-def _unsound(seen: RegionView) -> Block | None:
-    """Say what time will not mend in a Region; what is merely late is left to another run."""
-    closed = [step for step in importable(seen) if isinstance(step, Block)]
-    if closed:
-        return closed[0]
-    lacking = _lacking(seen)
-    if not lacking:
-        return None
-    message = f"key material {lacking} is missing in {seen.region}"
-    way = "import it again: mrk repair NAME; the other Regions are not held up"
-    return Block(Reason.MATERIAL_MISSING, message, way, seen.region)
-
-
-def _lacking(seen: RegionView) -> str:
-    return ", ".join(short(row.material_id) for row in seen.permanent if not row.usable(seen.seen_at))
-
-
-def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
-    """Say what one look at a Region does not confirm of the end state; nothing where it confirms all of it."""
-    if run.goal.aborting:
-        return "what was given up is listed still" if checks.to_withdraw(view, run, seen.pending) else ""
-    if (closed := importable(seen)) and isinstance(closed[0], Wait | Block):
-        return closed[0].message
-    if seen.current is None or seen.current.material_id == run.goal.replaces:
-        return f"CURRENT is still {short(run.goal.replaces)}"
-    if _disagreeing(view, seen):
-        return "the Regions do not agree on CURRENT yet"
-    if lacking := _lacking(seen):
-        return f"key material {lacking} is missing"
-    if run.goal.renewing and (soon := checks.not_renewed(view, seen, run.goal)):
-        return f"key material {soon} expires soon still"
-    return "a rotation is still under way" if seen.rotation_started_at else ""
-
-
-def _disagreeing(view: View, seen: RegionView) -> list[Region]:
-    """Name the Regions that list another CURRENT: any of the looks may be the one that is out of date."""
-    listed = {region: other.current.material_id for region, other in sorted(view.regions.items()) if other.current}
-    return [region for region, material in listed.items() if seen.current and material != seen.current.material_id]
-
-
-def proven(view: View, run: Run) -> Sequence[Step]:
-    """Let every Region use the new material and open what the old ones encrypted; then mark the entry (P14).
-
-    A Region that became a member later, was proven less thoroughly, or was restored by this run, is proven by itself.
-    """
-    current, store, goal = view.current, view.store, run.goal
-    if current is None or store is None:
-        return [not_seen(view, STORE if store is None else goal.primary)]
-    entry = store.holding(current.material_id)
-    if entry is None:
-        return _foreign_current(view, current)
-    wanted = _wanted(goal)
-    if unseen := [not_seen(view, region) for region in wanted if region not in view.regions]:
-        return unseen
-    lacking = entry.unproven_in(wanted, goal.policy.proof)
-    regions = lacking | (run.memory.restored & frozenset(wanted))
-    if goal.policy.proof is not Proof.OFF and (missing := _unproven(view, run, current.material_id, regions)):
-        return missing
-    if not lacking:
-        return []
-    if entry.discarded_at is not None:  # given up, and rotated in all the same: the key needs it for ever (P9)
-        return [Act(ReinstateMaterial(entry.name, view.at))]
-    return [Act(MarkProven(entry.name, current.material_id, tuple(wanted), goal.policy.proof))]
-
-
-def _unproven(view: View, run: Run, current: MaterialId, regions: Iterable[Region]) -> Sequence[Step]:
-    if not regions:
-        return []
-    probe = list(_probe_missing(view, run))
-    if probe:
-        return probe
-    full = run.goal.policy.proof is Proof.FULL
-    materials = view.permanent_ids() if full else ()
-    held = {material: view.store.holding(material) if view.store else None for material in materials}
-    kept = {material: entry.name for material, entry in held.items() if entry is not None and entry.probe}
-    probes, generations = tuple(kept.values()), tuple(kept)
-    untried = tuple(material for material, entry in held.items() if entry is None or not entry.probe)
-    return [
-        Act(ProveRegion(run.goal.key.within(region), current, probes, generations, untried))
-        for region in sorted(regions)
-        if run.memory.proofs.get(region) != current
-    ]
 
 
 def _ours_pending(view: View, run: Run) -> bool:

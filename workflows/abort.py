@@ -11,7 +11,7 @@ from functools import partial
 from orchestrator import checks
 from orchestrator.checks import ROTATION, SKEW
 from orchestrator.goals import Pinned, full_id, unseen
-from orchestrator.holding import store_behind
+from orchestrator.holding import holds, store_behind
 from orchestrator.importable import importable
 from orchestrator.looks import not_seen, seen_everywhere
 from orchestrator.model import (
@@ -43,9 +43,12 @@ from orchestrator.stages import LAG, proof_of
 from workflows.repair import restored_in
 
 
-def abort(name: str, key: KeyArn, policy: Policy, material: MaterialId | None = None) -> Job:
-    """Give up what is begun of one key; foreign pending material only where a person names its id."""
-    pin = partial(whatever_is_begun, policy=policy, material=material)
+def abort(name: str, key: KeyArn, policy: Policy, material: MaterialId | None = None, *, unheld: bool = False) -> Job:
+    """Give up what is begun of one key; foreign pending material only where a person names its id.
+
+    `unheld` tells that somebody has read that the store does not hold its bytes, and wants it deleted all the same.
+    """
+    pin = partial(whatever_is_begun, policy=policy, material=material, unheld=unheld)
     return Job(name, key, policy, ABORT, pin, "aborted: nothing is pending in any Region; the store keeps the bytes")
 
 
@@ -182,14 +185,14 @@ def _last_sign(view: View, run: Run) -> datetime:
 
 def _foreign(material: MaterialId, arn: KeyArn) -> Block:
     message = f"{arn.region} holds pending key material {short(material)}, which is not in this store"
-    way = f"if nobody wants it, name it: mrk abort NAME --material-id {material}"
+    way = f"if nobody wants it, delete it for good: mrk abort NAME --material-id {material} --unrecoverable"
     return Block(Reason.FOREIGN_PENDING, message, way, arn.region)
 
 
 # ---- pinning ------------------------------------------------------------------------------------------------------
 
 
-def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -> Pinned:
+def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None, *, unheld: bool = False) -> Pinned:
     """Pin the attempt to give up: what is pending, or deposited, or was given up and yet rotated in; else Idle."""
     primary, store = view.primary, view.store
     if primary is None or store is None:
@@ -206,12 +209,22 @@ def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None) -
     if entry := _rotated_in(view, store) or store.holding(pending):
         return _goal(view, policy, entry.name)
     if named is not None:
-        return _goal(view, policy, EntryName(view.key.identity, None), named)
+        unread = [] if unheld else _not_held(view, named, primary.region)
+        return unread or _goal(view, policy, EntryName(view.key.identity, None), named)
     if entry := _unfinished(view, store):
         return _goal(view, policy, entry.name)
     if pending is None:
         return seen_everywhere(view, view.members) or Idle("nothing is begun: there is nothing to abort")
     return store_behind(view, pending) or [_foreign(pending, primary.arn)]
+
+
+def _not_held(view: View, named: MaterialId, region: Region) -> list[Step]:
+    """Delete only what can be imported again: should a rotation cross the deletion, the key needs it for ever."""
+    if holds(view, named):
+        return []
+    message = f"the store does not hold pending key material {short(named)}: once deleted, nobody here can restore it"
+    way = f"adopt it first: mrk adopt NAME FILE --material-id {named}; or mrk abort NAME --material-id {named}"
+    return store_behind(view, named) or [Block(Reason.STORE_LACKS, message, f"{way} --unrecoverable", region)]
 
 
 def _rotated_in(view: View, store: StoreView) -> Entry | None:

@@ -38,7 +38,8 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.stages import LAG, proof_of, proven, settled
+from orchestrator.settling import proven, settled
+from orchestrator.stages import LAG, proof_of
 
 
 def adopt(

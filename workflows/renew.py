@@ -6,7 +6,7 @@ Each Region asks for itself and the store, and for nothing else (I11).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestrator import checks, stages
+from orchestrator import checks, settling
 from orchestrator.durations import render
 from orchestrator.goals import Pinned, as_it_stands
 from orchestrator.importable import switches
@@ -53,6 +53,6 @@ def _expired(view: View, policy: Policy) -> list[Step]:
     return checks.unusable(view, policy)
 
 
-settled = where_possible(stages.settled, expiring_in)
+settled = where_possible(settling.settled, expiring_in)
 
 RENEW = (renewed, settled, sound)

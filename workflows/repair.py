@@ -7,7 +7,7 @@ what is odd elsewhere is told at the end.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from orchestrator import checks, stages
+from orchestrator import checks, settling
 from orchestrator.goals import Pinned, as_it_stands
 from orchestrator.holding import import_of, to_identify
 from orchestrator.importable import importable, off_since, switches
@@ -32,9 +32,9 @@ from orchestrator.model import (
     Wait,
     short,
 )
-from workflows.replicate import foreseen, replicated
+from workflows.replicate import foreseen, is_new, replicated
 
-LAG = stages.LAG
+LAG = settling.LAG
 
 
 def whatever_is_broken(view: View, policy: Policy) -> Pinned:
@@ -61,7 +61,8 @@ def restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) ->
     if row is None:
         message = f"{seen.region} does not list key material {short(material)} yet"
         return [Wait(Reason.INCONSISTENT, message, seen.region, LAG, look=(seen.region,))]
-    return [] if row.usable(view.at) else import_again(view, run, seen, material, Purpose.RESTORE)
+    purpose = Purpose.FILL if is_new(view, run, seen.region) else Purpose.RESTORE
+    return [] if row.usable(view.at) else import_again(view, run, seen, material, purpose)
 
 
 def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, purpose: Purpose) -> Sequence[Step]:
@@ -149,7 +150,7 @@ def odd(view: View, run: Run) -> list[Step]:
     return [*seen_everywhere(whole, members), *checks.right_kind(whole), *checks.topology(whole, goal)]
 
 
-settled = where_possible(stages.settled, lacking_in)
-proven = where_possible(stages.proven, lacking_in)
+settled = where_possible(settling.settled, lacking_in)
+proven = where_possible(settling.proven, lacking_in)
 
 REPAIR = (restored, identified, replicated, settled, proven, sound)

@@ -4,16 +4,8 @@ from collections.abc import Sequence
 
 from orchestrator.goals import full_id
 from orchestrator.model import Block, MaterialId, Reason, Run, Stage, Step, View, short
-from orchestrator.stages import (
-    deposited,
-    healthy,
-    primary_imported,
-    proven,
-    ready,
-    replicas_imported,
-    rotated,
-    settled,
-)
+from orchestrator.settling import proven, settled
+from orchestrator.stages import deposited, healthy, primary_imported, ready, replicas_imported, rotated
 
 ROTATE = (healthy, deposited, primary_imported, replicas_imported, ready, rotated, settled, proven)
 

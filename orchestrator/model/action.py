@@ -94,6 +94,7 @@ class Purpose(StrEnum):
 
     ROTATE = "rotate"
     RESTORE = "restore"
+    FILL = "fill"
     RENEW = "renew"
     IDENTIFY = "identify"
 

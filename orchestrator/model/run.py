@@ -225,6 +225,7 @@ class Memory:
     deletion_sent: datetime | None = None
     replicated: frozenset[Region] = frozenset()
     restored: frozenset[Region] = frozenset()
+    filled: frozenset[Region] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

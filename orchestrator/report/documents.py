@@ -7,7 +7,7 @@ from orchestrator import checks, goals
 from orchestrator.model import Block, Policy, RegionView, View
 from orchestrator.plan import Plan
 from orchestrator.progress import Report
-from orchestrator.report import telling
+from orchestrator.report import changed, telling
 from orchestrator.report.calls import calls
 
 
@@ -26,6 +26,7 @@ def report(found: Report) -> dict[str, Any]:
         "message": found.message,
         "replaces": goal.replaces if goal else None,
         "actions": [{"action": action.kind, "where": action.target} for action in found.done],
+        "changed": changed.documents(changed.changes(found.done)),
         "skipped_proofs": list(found.run.memory.unopened) if found.run else [],
         "blocks": [block(one) for one in found.blocks],
     }

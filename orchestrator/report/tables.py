@@ -11,7 +11,7 @@ from orchestrator import checks, goals
 from orchestrator.model import Block, MaterialId, MaterialState, Policy, Reason, RegionView, View, short
 from orchestrator.plan import Plan, Planned
 from orchestrator.progress import Report
-from orchestrator.report import telling
+from orchestrator.report import changed, telling
 from orchestrator.report.calls import PlannedCall, calls
 
 _WORDS = {
@@ -166,7 +166,13 @@ def ending(report: Report) -> RenderableType:
     colour = {"finished": "green", "idle": "green", "blocked": "yellow"}.get(report.status, "red")
     line = Text.assemble((_word(report), colour), f"  {report.message}" if not report.blocks else "")
     notes = [told] if (told := noted(report.view, report.job.policy)) and report.status != "finished" else []
-    return Group(*notes, line, blocks(report.blocks))
+    return Group(*notes, line, blocks(report.blocks), *_changes(report))
+
+
+def _changes(report: Report) -> list[Text]:
+    """Show what was changed, what somebody must look into first."""
+    found = changed.sentences(changed.changes(report.done))
+    return [Text(line, style="yellow" if line.startswith("brought back") else "") for line in found]
 
 
 def _word(report: Report) -> str:

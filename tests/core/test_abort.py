@@ -115,7 +115,7 @@ def test_the_deletion_is_sent_once() -> None:
 def test_pending_material_without_a_link_is_asked_about_before_it_is_taken_for_ours() -> None:
     """P2: a lost reply of the import."""
     unlinked = entry("a", discarded_at=LONG_AGO)
-    proof = f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}"
+    proof = f"import:us-east-1:EXISTING_KEY_MATERIAL:{B}.1"
     refused = {proof: Failed(2, "the bytes are others", "", NOW, final=True, refusals=2)}
 
     assert aborting(BEGUN, first(), unlinked, **QUIET) == ["owned: going", "import EXISTING b into us-east-1"]
@@ -179,7 +179,7 @@ POLICY = Policy()
 
 
 def pinned(rows: Sequence[MaterialRow], *stored: Entry, material: Any = None, policy: Policy = POLICY) -> Any:
-    found = whatever_is_begun(a_view(a_key(rows), *stored), policy, material)
+    found = whatever_is_begun(a_view(a_key(rows), *stored), policy, material, unheld=True)
     if isinstance(found, Goal):
         return found.entry.attempt, found.named
     return "idle" if isinstance(found, Idle) else [str(step.reason) for step in found]
@@ -269,7 +269,7 @@ def test_nothing_is_begun_only_where_every_region_was_seen() -> None:
 
 
 def giving_up(world: World, arn: KeyArn, material: Any = None, **more: Any) -> Report:
-    job = abort("payments", arn, replace(world.policy, **more), material)
+    job = abort("payments", arn, replace(world.policy, **more), material, unheld=True)
     return world.runner().run([job])[0]
 
 

@@ -46,7 +46,8 @@ from orchestrator.model import (
     Run,
     Streak,
 )
-from orchestrator.stages import LAG, ROTATION, proven, rotated, settled
+from orchestrator.settling import proven, settled
+from orchestrator.stages import LAG, ROTATION, rotated
 
 BEFORE = [current("a"), pending("b")]
 AFTER = [past("a"), current("b")]

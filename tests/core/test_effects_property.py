@@ -71,13 +71,14 @@ def _name(name: EntryName, new: MaterialId | None) -> EntryName:
 def _entry(entry: Entry, new: MaterialId | None) -> Entry:
     named = _name(entry.name, new)
     receipt = None if entry.receipt is None else replace(entry.receipt, entry=named, at=datetime.min)  # noqa: DTZ901
-    return replace(entry, name=named, linked=_id(entry.linked, new), receipt=receipt)
+    untimed = replace(entry, made_at=None, noted_at=None)
+    return replace(untimed, name=named, linked=_id(entry.linked, new), receipt=receipt)
 
 
 def _region(seen: RegionView, new: MaterialId | None) -> RegionView:
     never = datetime.min  # noqa: DTZ901 - a time that is compared with itself only
     rows = tuple(_row(row, new) for row in seen.rows)
-    return replace(seen, seen_at=never, created_at=never, rows=rows)
+    return replace(seen, seen_at=never, created_at=never, told_at=None, skew=None, rows=rows)
 
 
 def _row(row: MaterialRow, new: MaterialId | None) -> MaterialRow:
@@ -191,7 +192,8 @@ def test_repairing_a_region_has_the_effect_that_was_predicted(world: World) -> N
 
     steps = check_every_step(world, arn, Run(goal), REPAIR)
 
-    assert steps == [f"import EXISTING {str(lost)[0]} into {replica.region}"]
+    letter = str(lost)[0]
+    assert steps == [f"import EXISTING {letter} into {replica.region}", f"prove {letter} in {replica.region}"]
     assert world.true(arn, replica.region).key_state == "Enabled"
 
 

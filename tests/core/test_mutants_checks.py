@@ -279,7 +279,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
                 Reason.FOREIGN_PENDING,
                 f"{US} holds pending key material bbbbbbbb, which is not in this store",
                 "if it is yours, adopt it: mrk adopt NAME FILE; "
-                f"if nobody wants it, withdraw it: mrk abort NAME --material-id {B}",
+                f"if nobody wants it, delete it for good: mrk abort NAME --material-id {B} --unrecoverable",
                 US,
             )
         ],
@@ -307,7 +307,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
                 Reason.FOREIGN_PENDING,
                 f"{US} holds pending key material bbbbbbbb, which is of attempt 1, not of this one",
                 "if it is yours, adopt it: mrk adopt NAME FILE; "
-                f"if nobody wants it, withdraw it: mrk abort NAME --material-id {B}",
+                f"if nobody wants it, delete it for good: mrk abort NAME --material-id {B}",
                 US,
             )
         ],

@@ -31,7 +31,7 @@ from core_building import (
     settled_everywhere,
 )
 
-from orchestrator import stages
+from orchestrator import settling, stages
 from orchestrator.model import (
     STORE,
     Act,
@@ -82,7 +82,7 @@ def late(message: str, over: Block | None = None, at_most: timedelta = LAG, look
 
 def settling(view: View) -> Sequence[Step]:
     """What the stage misses in one Region, where all is well in the others."""
-    return stages.settled(view, a_run(settled=settled_everywhere(regions=(US, AP))))
+    return settling.settled(view, a_run(settled=settled_everywhere(regions=(US, AP))))
 
 
 def settling_renewal(entries: Sequence[Entry]) -> Sequence[Step]:
@@ -94,7 +94,7 @@ def settling_renewal(entries: Sequence[Entry]) -> Sequence[Step]:
         eu=[past("a", valid_to=ends), current("b", valid_to=ends)],
     )
     goal = a_goal(None, policy=policy, renewing=True, valid_to=RENEWED)
-    return stages.settled(a_view(key, *entries), a_run(goal, settled=settled_everywhere(regions=(US, AP))))
+    return settling.settled(a_view(key, *entries), a_run(goal, settled=settled_everywhere(regions=(US, AP))))
 
 
 RENEWED = NOW + timedelta(days=300)
@@ -277,7 +277,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [Wait(Reason.SLOT, "the pending material is not listed", US, LAG, look=(US,))],
     ),
     "somebody else's CURRENT": (
-        lambda: stages.settled(before(*OVER, entries=(first(),)), RUN),
+        lambda: settling.settled(before(*OVER, entries=(first(),)), RUN),
         [
             Block(
                 Reason.FOREIGN_CURRENT,
@@ -288,11 +288,11 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "a Region that confirmed twice": (
-        lambda: stages.settled(before(*OVER, entries=LINKED), looked(EU, 2)),
+        lambda: settling.settled(before(*OVER, entries=LINKED), looked(EU, 2)),
         [Wait(Reason.SETTLING, f"{EU} confirmed 2 of 3 times", EU, 2 * LAG, look=(EU,))],
     ),
     "a Region that confirmed often enough": (
-        lambda: stages.settled(before(*OVER, entries=LINKED), looked(EU, 3)),
+        lambda: settling.settled(before(*OVER, entries=LINKED), looked(EU, 3)),
         [],
     ),
     "a Region that confirmed nothing yet": (
@@ -353,18 +353,18 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ),
     ),
     "a full proof, of generations with and without a probe": (
-        lambda: stages.proven(
+        lambda: settling.proven(
             before(*OVER, entries=(first(), entry("a", "b", probe=True))),
             a_run(a_goal(policy=FULL), proofs={US: B, AP: B}),
         ),
         [Act(ProveRegion(KEY.within(EU), B, (name(),), (B,), (A,)))],
     ),
     "a proof where no CURRENT is listed": (
-        lambda: stages.proven(a_view(a_key([]), first()), RUN),
+        lambda: settling.proven(a_view(a_key([]), first()), RUN),
         [Wait(Reason.LOOKING, f"looking at {US}", US, look=(US,))],
     ),
     "what was given up was rotated in": (
-        lambda: stages.proven(
+        lambda: settling.proven(
             before(*OVER, entries=(first(), entry("a", "b", discarded_at=NOW))),
             a_run(proofs=dict.fromkeys(REGIONS, B)),
         ),
@@ -433,7 +433,7 @@ def test_a_look_confirms_an_abort_where_what_was_given_up_is_not_listed(rows: An
     """P8, P9: another run's material does not stand against it."""
     view, run = before(*rows, entries=(first(), entry("a", linked, discarded_at=NOW))), a_run(a_goal(aborting=True))
 
-    assert stages.unconfirmed(view, view.regions[EU], run) == said
+    assert settling.unconfirmed(view, view.regions[EU], run) == said
 
 
 def test_pending_material_that_the_goal_gives_no_longer_is_not_imported_again() -> None:

@@ -154,7 +154,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.FOREIGN_PENDING,
                 f"{US} holds pending key material bbbbbbbb, which is not in this store",
-                f"if nobody wants it, name it: mrk abort NAME --material-id {B}",
+                f"if nobody wants it, delete it for good: mrk abort NAME --material-id {B} --unrecoverable",
                 US,
             )
         ],
@@ -396,7 +396,7 @@ def test_a_workflow_says_what_it_misses_where_and_what_to_do(case: str) -> None:
 
 
 def begun(view: View, material: Any = None, policy: Policy = POLICY) -> Any:
-    return abort.whatever_is_begun(view, policy, material)
+    return abort.whatever_is_begun(view, policy, material, unheld=True)
 
 
 def test_what_is_given_up_is_pinned_with_where_it_stands() -> None:
@@ -438,7 +438,7 @@ def test_nothing_to_give_up_and_what_cannot_be_is_said() -> None:
         Block(
             Reason.FOREIGN_PENDING,
             f"{US} holds pending key material bbbbbbbb, which is not in this store",
-            f"if nobody wants it, name it: mrk abort NAME --material-id {B}",
+            f"if nobody wants it, delete it for good: mrk abort NAME --material-id {B} --unrecoverable",
             US,
         )
     ]
@@ -462,7 +462,7 @@ def test_what_is_given_up_of_a_key_that_is_named_by_a_replica_is_withdrawn_on_it
 def test_an_abort_is_a_job_that_pins_what_a_person_named_and_says_what_it_came_to() -> None:
     """The policy is the key's own; the sentence ends the run."""
     policy, foreign = replace(POLICY, deadline=HOUR), seen(entries=(first(),))
-    job = abort.abort("payments", KEY, policy, B)
+    job = abort.abort("payments", KEY, policy, B, unheld=True)
 
     assert (job.name, job.key, job.policy, job.stages) == ("payments", KEY, policy, abort.ABORT)
     assert job.done == "aborted: nothing is pending in any Region; the store keeps the bytes"

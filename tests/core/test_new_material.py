@@ -53,7 +53,8 @@ from orchestrator.model import (
     Streak,
     name_of,
 )
-from orchestrator.stages import LAG, ROTATION, deposited, primary_imported, proven, rotated
+from orchestrator.settling import proven
+from orchestrator.stages import LAG, ROTATION, deposited, primary_imported, rotated
 
 ACCEPTED = NOW - timedelta(seconds=30)
 REFUSED = Failed(1, "the bytes are others", "", NOW, final=True, refusals=2)

@@ -118,7 +118,7 @@ def test_current_material_is_adopted_and_proven_even_after_a_wrong_file(world: W
     adopted = adopting(world, arn, right, wanted)
 
     assert (refused.status, adopted.status) == ("blocked", "finished"), (refused, adopted)
-    assert "nothing was changed in KMS" in refused.blocks[0].way_out
+    assert "nothing was changed in KMS" in refused.blocks[0].message
     held = stored(adopted).holding(new)
     assert held is not None
     assert (held.name.attempt, held.proven, held.probe) == (ADOPTED + 1, True, True)
@@ -323,15 +323,17 @@ def test_exchanged_links_are_found_by_a_full_proof_before_anything_is_made(world
 
 
 def test_exchanged_link_files_are_found_by_the_names_in_them(world: World) -> None:
-    """P12, P2: whatever is proven; neither new material nor a rotation comes of it."""
+    """P12, P2: KMS says whose the bytes are; neither new material nor a rotation comes of it."""
     arn, first, second = two_generations(world)
     exchange_files(link_of(world, first), link_of(world, second))
 
-    report = world.rotate(arn)
+    before = world.view(arn).store.entries
+    reports = [world.runner().run([jobs.run("payments", KeySettings(arn=str(arn)), world.policy)])[0] for _ in range(2)]
 
-    assert report.status == "blocked", report
-    assert any("put the file back from a backup" in block.way_out for block in report.blocks)
-    assert world.store.find(EntryName(arn.identity, current(world, arn))) is None
+    assert [(entry.linked, bool(entry.damage)) for entry in before] == [(None, True)] * 2
+    assert [report.status for report in reports] == ["finished", "idle"], reports
+    held = {entry.linked for entry in world.view(arn).store.entries if entry.held}
+    assert held == {row.material_id for row in world.true(arn).rows}
     assert (world.true(arn).rotations, len(world.true(arn).rows)) == (1, 2)
 
 

@@ -30,7 +30,8 @@ from core_building import (
 from orchestrator import checks
 from orchestrator.holding import store_behind
 from orchestrator.model import STORE, Failed, MissingOld, Policy, Region, Replicate, Streak, View, name_of
-from orchestrator.stages import primary_imported, proof_of, settled
+from orchestrator.settling import settled
+from orchestrator.stages import primary_imported, proof_of
 from workflows.repair import restored, sound
 from workflows.replicate import replicated
 

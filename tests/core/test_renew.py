@@ -211,7 +211,7 @@ def test_a_run_renews_before_it_rotates_and_the_plan_says_so(world: World) -> No
     planned = predict(wanted.stages, looked.view, looked.run, looked.view.at)
 
     assert planned.end.status == "finished", planned.end
-    assert planned.steps[0].stage == "renewable"
+    assert planned.steps[0].stage == "kept_alive"
     assert any(step.point_of_no_return for step in planned.steps)
     assert running(world, arn, policy).status == "finished"
     assert world.true(arn).rotations == 1

@@ -421,8 +421,12 @@ def test_a_deposit_that_somebody_elses_rotation_overtook_is_told_and_the_way_out
     told_so = world.rotate(arn)
     assert (told_so.status, [block.reason for block in told_so.blocks]) == ("blocked", ["foreign-current"])
 
+    file = a_file(world, theirs)
     adopted, again = (
-        world.runner().run([adopt("payments", arn, world.policy, a_file(world, theirs), None)])[0] for _ in range(2)
+        world.runner().run(
+            [adopt("payments", arn, world.policy, file, None, world.store.identify(arn.identity, file))]
+        )[0]
+        for _ in range(2)
     )
 
     # Our deposit stays as it is; the adopted bytes take an attempt of their own.

@@ -140,7 +140,7 @@ def aborts(play: Play, number: int) -> None:
     """Give up what is begun; where that is foreign, by its id, on some days."""
     pending = play.world.true(play.arn).pending
     named = MaterialId(pending) if pending and number % 2 else None
-    play.run(lambda policy: abort("payments", play.arn, policy, named))
+    play.run(lambda policy: abort("payments", play.arn, policy, named, unheld=True))
 
 
 def adopts(play: Play, number: int) -> None:

@@ -95,7 +95,7 @@ def race(world: World, pending: Pending, number: int) -> tuple[bool, list[str]]:
     # Right after a look at whether a rotation shows: no later look shows it.
     between = at_call(world.simulator, number, "after", act, "GetKeyRotationStatus")
     policy = replace(world.policy, deadline=timedelta(minutes=60), poll=timedelta(seconds=30))
-    given_up = world.runner().run([abort("payments", arn, policy, material)])[0]
+    given_up = world.runner().run([abort("payments", arn, policy, material, unheld=True)])[0]
     known = held(world.open_store(f"file:{world.directory / 'other'}"), key=arn.identity)
     wrong = between.broke + broken(world.simulator, arn, earlier, [world.store], success=False, known=known)
     if given_up.status == "finished" and world.true(arn).pending:

@@ -79,7 +79,8 @@ class Scenario:
         usual = Runs(len(self.truth.held) + self.more, self.policy, self.stages, aborts="abort" in self.kinds)
         match self.kinds[who]:
             case "abort":
-                pin = partial(whatever_is_begun, material=MaterialId(self.named) if self.named else None)
+                named = MaterialId(self.named) if self.named else None
+                pin = partial(whatever_is_begun, material=named, unheld=True)
                 return replace(usual, stages=ABORT, pin=pin)
             case "repair":
                 return replace(usual, stages=REPAIR, pin=whatever_is_broken)

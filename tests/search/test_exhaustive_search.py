@@ -31,7 +31,8 @@ from search_scenarios import (
 from search_world import Truth, WrongError, a_key
 
 from orchestrator.model import Stage
-from orchestrator.stages import deposited, ready, replicas_imported, settled
+from orchestrator.settling import settled
+from orchestrator.stages import deposited, ready, replicas_imported
 from workflows.rotate import ROTATE
 
 WANTED = {"quick": QUICK, "deep": DEEP}[os.environ.get("MRK_SEARCH", "quick")]

@@ -11,6 +11,7 @@ from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MaterialId, short
 from orchestrator.progress import Job
 from orchestrator.report import tables
+from orchestrator.settings import KeySettings
 from workflows.abort import abort
 from workflows.cli import plan
 from workflows.cli.common import Invocation, declined, each, finish, opened
@@ -28,6 +29,10 @@ def command(
         str | None,
         typer.Option("--material-id", metavar="ID", help="Withdraw this pending material, though it is not ours."),
     ] = None,
+    unrecoverable: Annotated[
+        bool,
+        typer.Option("--unrecoverable", help="Delete it though the store does not hold its bytes."),
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> int:
     """Give up a rotation that was begun: mark it in the store, wait 15 min, delete what is pending. Bytes are kept."""
@@ -41,11 +46,11 @@ def command(
         )
     wanted = MaterialId(material_id) if material_id else None
     with opened(options, names, changing=not dry_run) as called:
-        todo = each(
-            called,
-            names,
-            lambda name, key: abort(name, KeyArn.parse(key.arn), called.settings.policy(key), wanted),
-        )
+
+        def job(name: str, key: KeySettings) -> Job:
+            return abort(name, KeyArn.parse(key.arn), called.settings.policy(key), wanted, unheld=unrecoverable)
+
+        todo = each(called, names, job)
         if dry_run:
             return plan.show(called, todo)
         if not yes and not _confirmed(called, todo):

@@ -7,12 +7,12 @@ import typer
 
 from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MaterialId
+from orchestrator.progress import Job
+from orchestrator.settings import KeySettings
 from workflows.adopt import adopt
 from workflows.cli import plan
 from workflows.cli.common import each, finish, opened
 from workflows.cli.options import DryRunOption, NameArgument, Options, with_options
-
-MATERIAL_LENGTH = 32
 
 
 @with_options
@@ -28,23 +28,15 @@ def command(
     dry_run: DryRunOption = False,
 ) -> int:
     """Take 32 bytes from a file into the store, once KMS has confirmed that they are this key's material."""
-    _check(file)
-    wanted, source = MaterialId(material_id) if material_id else None, file.absolute()
-    with opened(options, [name], changing=not dry_run) as called:
-        todo = each(
-            called,
-            [name],
-            lambda found, key: adopt(found, KeyArn.parse(key.arn), called.settings.policy(key), source, wanted),
-        )
-        return plan.show(called, todo) if dry_run else finish(called, called.run(todo))
-
-
-def _check(file: Path) -> None:
-    """Refuse what cannot be key material before anything is looked at; the bytes themselves are the store's to read."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}", "give the file with the 32 bytes of key material")
-    if (size := file.stat().st_size) != MATERIAL_LENGTH:
-        hint = "decode it first, if it is base64 or hex: base64 -d, or xxd -r -p"
-        raise UsageError(
-            f"{file} holds {size} bytes; key material of a symmetric key is {MATERIAL_LENGTH} raw bytes", hint
-        )
+    wanted, source = MaterialId(material_id) if material_id else None, file.absolute()
+    with opened(options, [name], changing=not dry_run) as called:
+
+        def job(found: str, key: KeySettings) -> Job:
+            arn = KeyArn.parse(key.arn)
+            same_as = called.engine.store.identify(arn.identity, source)
+            return adopt(found, arn, called.settings.policy(key), source, wanted, same_as)
+
+        todo = each(called, [name], job)
+        return plan.show(called, todo) if dry_run else finish(called, called.run(todo))

@@ -22,6 +22,7 @@ from orchestrator.model import Block, Idle, KeyArn, KeyIdentity, Policy, Reason,
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report
 from orchestrator.report import documents, tables, telling
+from orchestrator.report.changed import changes
 from orchestrator.report.live import LiveLine
 from orchestrator.report.narrate import narrator
 from orchestrator.settings import KeySettings, Settings, load
@@ -234,8 +235,8 @@ def looking(job: Job) -> Job:
     return Job(job.name, job.key, job.policy, (), lambda _view: Idle("looked"))
 
 
-def finish(called: Invocation, reports: Sequence[Report]) -> int:
-    """Show how the runs ended, and return the exit code that covers them all."""
+def finish(called: Invocation, reports: Sequence[Report], *, news: bool = False) -> int:
+    """Show how the runs ended, or only what is news, and return the exit code that covers them all."""
     code = Exit(exit_code(reports))
     called.tell("command.ended", "", exit_code=int(code))
     kept = called.journal.seal(called.engine.clock.now()) if called.journal else None
@@ -247,11 +248,18 @@ def finish(called: Invocation, reports: Sequence[Report]) -> int:
         write_json({**document, **told})
     else:
         for report in reports:
+            if news and not _is_news(report):
+                continue
             if report.status == "finished" and report.view is not None:
                 write(tables.status(report.job.name, report.view, report.job.policy), tables.ending(report))
             else:
                 write(tables.ended(report))
     return code
+
+
+def _is_news(report: Report) -> bool:
+    """Whether somebody should read of a key: something was changed, or it did not end well (I13)."""
+    return report.status not in {"idle", "finished"} or bool(changes(report.done))
 
 
 def show_endings(called: Invocation, reports: Sequence[Report]) -> int:

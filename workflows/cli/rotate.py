@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.console import Console
 from orchestrator.errors import UsageError
 from orchestrator.progress import Job
 from orchestrator.report import tables
+from orchestrator.settings import KeySettings
 from workflows import jobs
 from workflows.cli import plan
 from workflows.cli.common import Invocation, declined, each, finish, opened
@@ -33,6 +35,10 @@ def command(
             "--until", metavar="STAGE", help="Stop after this stage; `ready` is the last before.", autocompletion=stages
         ),
     ] = None,
+    take: Annotated[
+        bool,
+        typer.Option("--take", help="Take new key material from the store of which nothing says who made it."),
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> int:
     """Rotate keys now. Unfinished work is finished first, and then nothing more is done."""
@@ -42,9 +48,11 @@ def command(
     if not (yes or dry_run or stops_before or sys.stdin.isatty()):
         raise UsageError("a rotation cannot be undone, and there is no terminal to ask on", "add --yes, or --dry-run")
     with opened(options, names, changing=not dry_run) as called:
-        todo = each(
-            called, names, lambda name, key: jobs.rotate(name, key, called.settings.policy(key), replaces, until)
-        )
+
+        def job(name: str, key: KeySettings) -> Job:
+            return jobs.rotate(name, key, replace(called.settings.policy(key), may_take=take), replaces, until)
+
+        todo = each(called, names, job)
         if dry_run:
             return plan.show(called, todo)
         if not yes and not _confirmed(called, todo):

@@ -3,6 +3,9 @@
 import os
 import random
 from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import Exit
@@ -19,19 +22,27 @@ from workflows.cli.signals import stopping
 
 
 @with_options
-def command(names: NamesArgument = None, *, options: Options, dry_run: DryRunOption = False) -> int:
+def command(
+    names: NamesArgument = None,
+    *,
+    options: Options,
+    news: Annotated[
+        bool, typer.Option("--news", help="Print only the keys that were changed, or need somebody; for cron.")
+    ] = False,
+    dry_run: DryRunOption = False,
+) -> int:
     """Do whatever is due: finish what is unfinished, rotate what is due. Nothing due: exit 0."""
     if dry_run:
         with opened(options, names, changing=False) as called:
             return plan.show(called, _todo(called, names))
     if TOKEN not in os.environ:
-        return _run(names, options, lambda _reports: None)
+        return _run(names, options, lambda _reports: None, news=news)
     from workflows.step_functions import callback  # noqa: PLC0415 - whoever is no task starts faster without
 
-    return callback.answered(os.environ, complain, lambda tell: _run(names, options, tell))
+    return callback.answered(os.environ, complain, lambda tell: _run(names, options, tell, news=news))
 
 
-def _run(names: Sequence[str] | None, options: Options, tell: Callable[[Sequence[Report]], None]) -> int:
+def _run(names: Sequence[str] | None, options: Options, tell: Callable[[Sequence[Report]], None], *, news: bool) -> int:
     settings = settings_of(options)
     with unattended.refusals_told(settings, ""):
         check(settings, options, names or [])
@@ -40,7 +51,7 @@ def _run(names: Sequence[str] | None, options: Options, tell: Callable[[Sequence
     with opened(options, names, settings=settings) as called:
         reports = called.run(_todo(called, names))
         tell(reports)
-        return finish(called, reports)
+        return finish(called, reports, news=news)
 
 
 def _todo(called: Invocation, names: Sequence[str] | None) -> list[Job]:

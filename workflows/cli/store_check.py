@@ -42,7 +42,7 @@ def _of_key(store: MaterialStore, key: KeyIdentity, entries: Sequence[Entry]) ->
     known: dict[MaterialId | None, None] = {None: None}
     known |= dict.fromkeys(id_ for entry in entries for id_ in (entry.name.replaces, entry.linked))
     notes: list[tuple[EntryName, Callable[[], object]]] = [(EntryName(key, None), partial(store.switched_off, key))]
-    notes += [(name, partial(store.withdrawn_at, name)) for name in (EntryName(key, id_) for id_ in known)]
+    notes += [(name, partial(store.withdrawn, name)) for name in (EntryName(key, id_) for id_ in known)]
     for name, read in notes:
         try:
             read()

@@ -25,7 +25,7 @@ from orchestrator.model import (
     View,
     name_of,
 )
-from orchestrator.progress import Job, Progress, Report, in_good_order, named
+from orchestrator.progress import Job, Progress, Report, named, told
 from orchestrator.report import documents
 from workflows.step_functions import history, seeing, unanswered
 from workflows.step_functions.machine import EVERYWHERE
@@ -174,8 +174,7 @@ def final_report(job: Job, turn: Turn, run: Run, view: View) -> Report:
     status = turn.status
     assert status != "going"  # noqa: S101 - the caller asks at the end only
     blocks = named(turn.blocks, job.name) if status != "finished" else ()
-    message = "; ".join(block.message for block in turn.blocks) or in_good_order(job, run)
-    return Report(job, status, turn.stage, message, blocks, view, run)
+    return Report(job, status, turn.stage, told(job, run, turn.blocks), blocks, view, run)
 
 
 def _last(report: Report) -> Json:

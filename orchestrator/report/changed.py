@@ -1,0 +1,89 @@
+"""What a run changed, for people and scripts: a repair is told as a repair, wherever it is told (I13). Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.model import (
+    Action,
+    AdoptMaterial,
+    DeletePendingMaterial,
+    ImportMaterial,
+    MaterialId,
+    NoteSwitch,
+    Purpose,
+    ReplicateKey,
+    RotateOnDemand,
+    short,
+)
+
+_IMPORTED = {
+    Purpose.RESTORE: "restored",
+    Purpose.RENEW: "renewed",
+    Purpose.FILL: "filled",
+    Purpose.ROTATE: "imported",
+}
+_SENTENCES = {
+    "restored": "brought back key material {ids}, which was missing in {regions}: find out why it was",
+    "replicated": "made a replica in {regions}",
+    "filled": "imported key material {ids} into the new replica in {regions}",
+    "renewed": "renewed key material {ids} in {regions}",
+    "imported": "imported new key material {ids} into {regions}",
+    "rotated": "rotated to key material {ids}",
+    "withdrawn": "deleted pending key material {ids}",
+    "adopted": "adopted key material into the store",
+    "disabled": "noted that the key in {regions} is Disabled",
+    "enabled": "noted that the key in {regions} is Enabled again",
+}
+"""In the order in which they are told: what somebody must look into comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that was done, in one Region."""
+
+    what: str
+    region: str = ""
+    material_id: str = ""
+
+
+def changes(done: Iterable[Action]) -> list[Change]:
+    """Say what actions changed; those that only note, ask or prove changed nothing."""
+    found = [change for action in done if (change := _change(action))]
+    order = list(_SENTENCES)
+    return sorted(dict.fromkeys(found), key=lambda change: order.index(change.what))
+
+
+def _change(action: Action) -> Change | None:
+    match action:
+        case ImportMaterial() if action.purpose in _IMPORTED:
+            return Change(_IMPORTED[action.purpose], action.target, action.material_id or "")
+        case ReplicateKey():
+            return Change("replicated", action.region)
+        case RotateOnDemand():
+            return Change("rotated", "", action.material_id)
+        case DeletePendingMaterial():
+            return Change("withdrawn", action.target, action.material_id)
+        case AdoptMaterial():
+            return Change("adopted")
+        case NoteSwitch():
+            return Change("disabled" if action.off else "enabled", action.key.region)
+        case _:
+            return None
+
+
+def sentences(found: Sequence[Change]) -> list[str]:
+    """Tell changes, those of one kind in one sentence."""
+    kinds = dict.fromkeys(change.what for change in found)
+    return [_sentence(what, [change for change in found if change.what == what]) for what in kinds]
+
+
+def _sentence(what: str, alike: Sequence[Change]) -> str:
+    ids = dict.fromkeys(short(MaterialId(change.material_id)) for change in alike if change.material_id)
+    regions = dict.fromkeys(change.region for change in alike if change.region)
+    return " ".join(_SENTENCES[what].format(ids=", ".join(ids), regions=", ".join(regions)).split())
+
+
+def documents(found: Sequence[Change]) -> list[dict[str, Any]]:
+    """Tell changes to scripts."""
+    return [{"what": one.what, "region": one.region or None, "material_id": one.material_id or None} for one in found]
