@@ -39,7 +39,8 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.stages import LAG, proof_of
+from orchestrator.settling import LAG
+from orchestrator.stages import proof_of
 from workflows.repair import restored_in
 
 

@@ -38,8 +38,8 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.settling import proven, settled
-from orchestrator.stages import LAG, proof_of
+from orchestrator.settling import LAG, proven, settled
+from orchestrator.stages import proof_of
 
 
 def adopt(

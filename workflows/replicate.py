@@ -25,7 +25,7 @@ from orchestrator.model import (
     Wait,
     short,
 )
-from orchestrator.stages import LAG
+from orchestrator.settling import LAG
 
 
 def foreseen(view: View, policy: Policy, among: frozenset[Region] | None = None) -> View:

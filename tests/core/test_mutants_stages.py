@@ -80,7 +80,7 @@ def late(message: str, over: Block | None = None, at_most: timedelta = LAG, look
     return [Wait(Reason.INCONSISTENT, f"{EU}: {message}", EU, at_most, look=tuple(look), over=over)]
 
 
-def settling(view: View) -> Sequence[Step]:
+def settling_in(view: View) -> Sequence[Step]:
     """What the stage misses in one Region, where all is well in the others."""
     return settling.settled(view, a_run(settled=settled_everywhere(regions=(US, AP))))
 
@@ -296,23 +296,23 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [],
     ),
     "a Region that confirmed nothing yet": (
-        lambda: settling(before(*OVER, entries=LINKED)),
+        lambda: settling_in(before(*OVER, entries=LINKED)),
         late("not confirmed yet"),
     ),
     "a Region with the old CURRENT": (
-        lambda: settling(before(*OVER, entries=LINKED, eu=[current("a"), pending("b")])),
+        lambda: settling_in(before(*OVER, entries=LINKED, eu=[current("a"), pending("b")])),
         late("CURRENT is still aaaaaaaa", look=(EU, AP, US)),
     ),
     "a Region with the old CURRENT, of which the store holds no copy": (
-        lambda: settling(before(*BEGUN, entries=(entry("a", "b"),))),
+        lambda: settling_in(before(*BEGUN, entries=(entry("a", "b"),))),
         late("CURRENT is still aaaaaaaa"),
     ),
     "a Region with another CURRENT": (
-        lambda: settling(before(*OVER, entries=HELD, eu=[past("a"), past("b"), current("c")])),
+        lambda: settling_in(before(*OVER, entries=HELD, eu=[past("a"), past("b"), current("c")])),
         late("the Regions do not agree on CURRENT yet", look=(EU, AP, US)),
     ),
     "a Region that another hand rotated since": (
-        lambda: settling(before(*OVER, entries=LINKED, eu=[past("a"), past("b"), current("c")])),
+        lambda: settling_in(before(*OVER, entries=LINKED, eu=[past("a"), past("b"), current("c")])),
         [
             Block(
                 Reason.FOREIGN_CURRENT,
@@ -323,11 +323,13 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "a Region that is still rotating": (
-        lambda: settling(before(*OVER, entries=LINKED, eu={"rotation_started_at": NOW})),
+        lambda: settling_in(before(*OVER, entries=LINKED, eu={"rotation_started_at": NOW})),
         late("a rotation is still under way"),
     ),
     "a Region that lacks material": (
-        lambda: settling(before(*OVER, entries=LINKED, eu=[past("a", imported=False), current("b", imported=False)])),
+        lambda: settling_in(
+            before(*OVER, entries=LINKED, eu=[past("a", imported=False), current("b", imported=False)])
+        ),
         late(
             "key material aaaaaaaa, bbbbbbbb is missing",
             Block(
@@ -339,7 +341,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ),
     ),
     "a Region that is Disabled": (
-        lambda: settling(before(*OVER, entries=LINKED, eu={"key_state": KeyState.DISABLED})),
+        lambda: settling_in(before(*OVER, entries=LINKED, eu={"key_state": KeyState.DISABLED})),
         late(
             f"the key in {EU} is Disabled",
             Block(
