@@ -59,7 +59,8 @@ class Looks:
         desk, found, names = self._vault.desk(), dict[EntryName, Entry | None](), list(first)
         while names:
             found |= self._recalled(names, desk, current)
-            names = [_next(name) for name in names if found[name] is not None and _next(name) not in found]
+            there = [name for name in names if _leads_on(found[name], desk)]
+            names = [_next(name) for name in there if _next(name) not in found]
         return tuple(dict(pair for one in first for pair in _chain(one, found)).values())
 
     def _recalled(
@@ -105,6 +106,16 @@ def _shows(desk: Desk, name: EntryName) -> bool:
         return desk.shows(name)
     except StoreError:
         return True
+
+
+def _leads_on(entry: Entry | None, desk: Desk) -> bool:
+    """Whether an attempt is surely there; where that cannot be told, as on a bad disk, none would be the last."""
+    if entry is None or entry.receipt is not None:
+        return entry is not None
+    try:
+        return desk.shows(entry.name)
+    except StoreError:
+        return False
 
 
 def _next(name: EntryName) -> EntryName:

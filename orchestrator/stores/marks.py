@@ -185,9 +185,9 @@ class Marks:
 
 
 def ahead(name: EntryName) -> Iterable[Slot]:
-    """Name the marks that are most likely there, or asked for to see that they are not."""
+    """Name the marks that are asked for where there is one of each kind at the most."""
     for kind in _BOUND:
-        yield from (Slot(name, kind, turn) for turn in range(1, _AHEAD + 1))
+        yield from (Slot(name, kind, turn) for turn in range(1, _AHEAD + 2))
     yield from (Slot(name, kind) for kind in (Kind.DISCARDED, Kind.REINSTATED))
 
 
