@@ -41,7 +41,7 @@ def _old(world: World) -> KeyArn:
 def _proven(world: World) -> KeyArn:
     """CURRENT was proven in its three Regions, as mrk marks it."""
     arn = _old(world)
-    world.store.mark_proven(EntryName(arn.identity, None), {"regions": list(REGIONS)})
+    world.store.mark_proven(EntryName(arn.identity, None), {"regions": list(REGIONS), "proof": "full"})
     return arn
 
 
@@ -140,7 +140,7 @@ def _renewed(world: World, arn: KeyArn) -> bool:
 
 
 def _replicated(world: World, arn: KeyArn) -> bool:
-    known = {region for entry in world.store.entries(arn.identity) for region in entry.proven_in}
+    known = {region for entry in world.store.entries(arn.identity) for region in entry.proofs}
     return whole(world, arn) and ADDED in world.true(arn).regions and ADDED in known
 
 

@@ -99,7 +99,7 @@ class World:
         return init_store(
             uri or self.store_uri,
             Place("aws", "other"),
-            Wanted(self.clock.now, recipients=tuple(self.recipients), identity=self.identity, **more),
+            Wanted(self.clock.now, recipients=tuple(self.recipients), identity=self.identity, volatile=True, **more),
         )
 
     def client(self, region: str = REGIONS[0]) -> Any:
@@ -131,7 +131,7 @@ class World:
                 self.clock.advance(seconds=5)
             self.send(store, arn.within(Region(region)), name, ImportType.EXISTING, material, valid_to)
         if deposited:
-            store.mark_proven(name, {})
+            store.mark_proven(name, {"regions": list(regions), "proof": "full"})
         self.clock.advance(minutes=10)
         return arn
 
