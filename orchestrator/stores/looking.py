@@ -1,6 +1,7 @@
 """Looking at entries: several at once, and what does not change not at every look."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -33,6 +34,7 @@ class Looks:
         self._keep = keep
         self._lock = Lock()
         self._remembered: dict[EntryName, _Seen] = {}
+        self._changes = 0
         # The commitments to what was made here: that needs no other proof of its maker.
         self._made: dict[EntryName, str] = {}
 
@@ -43,10 +45,15 @@ class Looks:
         """Note that these bytes were put under this name here."""
         self._made[name] = commitment
 
-    def forget(self, name: EntryName) -> None:
-        """Look at an entry anew the next time, as something was noted of it."""
-        with self._lock:
-            self._remembered.pop(name, None)
+    @contextmanager
+    def changing(self, name: EntryName) -> Iterator[None]:
+        """Change something of an entry: who looks after that looks anew, and who looks meanwhile keeps nothing."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._changes += 1
+                self._remembered.pop(name, None)
 
     def at(self, names: Sequence[EntryName]) -> list[Entry | None]:
         """Look at these names, whatever is remembered."""
@@ -69,12 +76,12 @@ class Looks:
         """Look at what is not remembered, and remember of it what lasts."""
         now = self._now()
         with self._lock:
-            known = {
-                name: seen.entry for name in names if (seen := self._remembered.get(name)) and self._lasts(seen, now)
-            }
+            changes, recalled = self._changes, {name: self._remembered.get(name) for name in names}
+        known = {name: seen.entry for name, seen in recalled.items() if seen and self._lasts(seen, now)}
         found = self._look([name for name in names if name not in known], desk)
+        lasting = {name: _Seen(one, now) for name, one in found.items() if _lasting(name, one, current)}
         with self._lock:
-            self._remembered |= {name: _Seen(one, now) for name, one in found.items() if _lasting(name, one, current)}
+            self._remembered |= lasting if self._changes == changes else {}
         return known | found
 
     def _lasts(self, seen: _Seen, now: datetime) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,10 +113,18 @@ def test_what_another_process_notes_of_current_pending_or_unlinked_material_show
     assert found[current].proofs.keys() == {US, "eu-west-1"}
 
 
-def test_what_this_process_notes_of_an_older_entry_shows_at_once(secrets: SecretStand) -> None:
+def test_what_this_process_adds_or_notes_of_older_materials_shows_at_once(
+    secrets: SecretStand, tmp_path: Path
+) -> None:
     grown(secrets.init(), 3)
+    file = tmp_path / "material.bin"
+    file.write_bytes(bytes(range(32)))
     store, first = secrets.open(), names(3)
     store.look(first)
+    adopted, second = replace(FIRST, attempt=ADOPTED), replace(FIRST, attempt=2)
+    store.adopt(adopted, file)
+    store.deposit(second)
+    assert {entry.name for entry in store.look(first)} >= {adopted, second}
     store.discard(FIRST, NOW)
     store.mark_proven(EntryName(KEY, material(1)), {"regions": ["eu-west-1"]})
     found = {entry.name: entry for entry in store.look(first)}
