@@ -140,7 +140,7 @@ def _renewed(world: World, arn: KeyArn) -> bool:
 
 
 def _replicated(world: World, arn: KeyArn) -> bool:
-    known = {region for entry in world.store.entries(arn.identity) for region in entry.proven_in}
+    known = {region for entry in world.store.entries(arn.identity) for region in entry.proofs}
     return whole(world, arn) and ADDED in world.true(arn).regions and ADDED in known
 
 

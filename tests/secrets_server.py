@@ -3,8 +3,13 @@
 `POST /faults` takes a JSON list; each names an `operation`, or "*", a `kind`, `times` (left out: for ever) and `after`,
 how many such calls pass first. Kinds: denied, throttled, internal, decryption, hang (no answer until the client gives
 up), lost (carried out, and the connection is cut instead of an answer), cut (not carried out), garbage, lag (a read
-answers that there is no such secret), replicating (replicas are InProgress). `GET /calls` tells the operations in
-order, each with the status of its answer; `GET /bodies` what was sent.
+answers that there is no such secret), replicating (replicas are InProgress), slow (the answer takes 90 ms, as over an
+ocean), forgetful (a batch answers of every other secret alone). `GET /calls` tells the operations in order, each with
+the status of its answer; `GET /bodies` what was sent.
+
+BatchGetSecretValue answers as AWS does: up to 20 secrets, each as GetSecretValue has it, and what is wrong with one of
+them (not there, denied, not to be decrypted) stands among the `Errors` of an answer that is none itself (API reference;
+botocore's service model). moto's own looks at the first version alone.
 """
 
 import contextlib
@@ -14,6 +19,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +31,13 @@ ERRORS = {
     "decryption": (400, "DecryptionFailure", "Secrets Manager can't decrypt the protected secret text."),
     "exceeded": (400, "LimitExceededException", "You have reached the quota of secrets."),
     "lag": (400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
+    "denied one": (400, "AccessDeniedException", "User: arn:aws:iam::1:user/x is not authorized to perform: it"),
 }
+OF_ONE = ("decryption", "lag", "denied one")
+"""What a batch tells of each secret, and not of the call."""
+ONE, BATCH, MOST = "GetSecretValue", "BatchGetSecretValue", 20
+CARRIED_OUT = ("", "lost", "replicating", "slow", "forgetful")
+Answer = tuple[str, list[tuple[str, str]], bytes]
 
 
 class SecretsServer:
@@ -102,13 +114,11 @@ class Faulty:
             kind = self._next_fault(operation)
             if operation:
                 self._bodies.append(body.decode(errors="replace"))
-            if kind in ERRORS:
-                self._calls.append(f"{operation} {ERRORS[kind][0]}")
-                return _error(*ERRORS[kind], start_response)
-            if kind in {"", "lost", "replicating"}:
+            answered = self._judged(operation, kind, body)
+            if answered is None and (kind in CARRIED_OUT or kind in OF_ONE):
                 answered = self._answer(operation, environ)
-                if kind != "lost":
-                    return _again(*answered, kind, start_response)
+        if answered is not None and kind != "lost":
+            return _again(*answered, kind, start_response)
         if kind == "garbage":
             start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
             return [b"<html>" + body + b"</html>"]
@@ -117,12 +127,41 @@ class Faulty:
         # An exception before anything is sent makes the server cut the connection.
         raise ConnectionAbortedError
 
-    def _answer(self, operation: str, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    def _judged(self, operation: str, kind: str, body: bytes) -> Answer | None:
+        """Refuse a call, as a fault or AWS itself would."""
+        if operation == BATCH and (refused := _batch_refused(body)):
+            return _error(400, "InvalidParameterException", refused)
+        if kind in ERRORS and not (operation == BATCH and kind in OF_ONE):
+            self._calls.append(f"{operation} {ERRORS[kind][0]}")
+            return _error(*ERRORS[kind])
+        return None
+
+    def _answer(self, operation: str, environ: dict[str, Any]) -> Answer:
+        asked = self._batched if operation == BATCH else self._asked
+        status, headers, content = asked(environ)
+        if operation:
+            self._calls.append(f"{operation} {status.partition(' ')[0]}")
+        return status, headers, content
+
+    def _asked(self, environ: dict[str, Any]) -> Answer:
         told: list[Any] = []
         content = b"".join(self._application(environ, lambda *answer: told.extend(answer)))
-        if operation:
-            self._calls.append(f"{operation} {told[0].partition(' ')[0]}")
         return told[0], told[1], content
+
+    def _batched(self, environ: dict[str, Any]) -> Answer:
+        """Ask for each secret of a batch alone."""
+        values, errors = list[Any](), list[Any]()
+        for secret in json.load(environ["wsgi.input"])["SecretIdList"]:
+            body = json.dumps({"SecretId": secret, "VersionStage": "AWSCURRENT"}).encode()
+            target = {"HTTP_X_AMZ_TARGET": f"secretsmanager.{ONE}", "CONTENT_LENGTH": str(len(body))}
+            status, _, content = self._asked({**environ, **target, "wsgi.input": io.BytesIO(body)})
+            told = json.loads(content)
+            if status.startswith("200"):
+                values.append(told)
+            else:
+                errors.append({"SecretId": secret, "ErrorCode": told["__type"], "Message": told["message"]})
+        answer = json.dumps({"SecretValues": values, "Errors": errors}).encode()
+        return "200 OK", [("Content-Type", "application/x-amz-json-1.1")], answer
 
     def _next_fault(self, operation: str) -> str:
         for fault in self._faults:
@@ -144,7 +183,7 @@ class Faulty:
             self._bodies.clear()
         return self._tell([], start_response)
 
-    def _tell(self, content: list[str], start_response: Any) -> Iterable[bytes]:
+    def _tell(self, content: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(content).encode()]
 
@@ -152,17 +191,37 @@ class Faulty:
 def _again(
     status: str, headers: list[tuple[str, str]], content: bytes, kind: str, start_response: Any
 ) -> Iterable[bytes]:
+    """Answer, or what a fault makes of an answer."""
+    if kind == "slow":
+        time.sleep(0.09)
     if kind == "replicating":
         content = content.replace(b"InSync", b"InProgress")
+    if kind in {"forgetful", *OF_ONE} and b"SecretValues" in content:
+        content = json.dumps(_spoilt(json.loads(content), kind)).encode()
     kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
     start_response(status, [*kept, ("Content-Length", str(len(content)))])
     return [content]
 
 
-def _error(status: int, code: str, message: str, start_response: Any) -> Iterable[bytes]:
+def _spoilt(answer: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Answer a batch of every other secret alone, or that none of the secrets that are there can be read."""
+    if kind == "forgetful":
+        return {name: answer[name][::2] for name in ("SecretValues", "Errors")}
+    _, code, message = ERRORS[kind]
+    errors = [{"SecretId": one["Name"], "ErrorCode": code, "Message": message} for one in answer["SecretValues"]]
+    return {"SecretValues": [], "Errors": [*answer["Errors"], *errors]}
+
+
+def _batch_refused(body: bytes) -> str:
+    """Say what AWS has against a batch, which moto takes."""
+    ids = json.loads(body).get("SecretIdList", ())
+    return "" if 1 <= len(ids) <= MOST else f"{len(ids)} secrets: 1 to {MOST} are allowed"
+
+
+def _error(status: int, code: str, message: str) -> Answer:
     reason = "Bad Request" if status < 500 else "Internal Server Error"
-    start_response(f"{status} {reason}", [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", "r-1")])
-    return [json.dumps({"__type": code, "message": message}).encode()]
+    headers = [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", "r-1")]
+    return f"{status} {reason}", headers, json.dumps({"__type": code, "message": message}).encode()
 
 
 def main() -> None:

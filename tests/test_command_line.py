@@ -53,6 +53,7 @@ def config(tmp_path: Path) -> Path:
         "store": {
             "uri": f"file:{tmp_path / 'store'}",
             "recipients": [str(one.to_public()) for one in identities],
+            "volatile": "allow",
             "identity": str(tmp_path / "identity.txt"),
         },
         "keys": {"payments": {"arn": ARN, "regions": ["us-east-1", "eu-west-1"]}},

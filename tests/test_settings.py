@@ -163,10 +163,11 @@ def sound(tmp_path: Path) -> str:
     identity = tmp_path / "identity.txt"
     identity.touch(mode=0o600)
     identity.write_text(f"{ours}\n")
-    who = f"  recipients: [{ours.to_public()}, {recovery.to_public()}]\n  identity: {identity}\n"
+    who = f"  recipients: [{ours.to_public()}, {recovery.to_public()}]\n  identity: {identity}\n  volatile: allow\n"
     return SOUND.replace("keys:", who + "keys:", 1)
 
 
+SHIPPED = "age1hu7l6lex0tfhpecktux7mhjxuujppg9sm0q9e6dz4um4tpe663usw0umvs"
 UNSOUND = {
     "one recipient": (r"\[(age1\w+), age1\w+\]", r"[\1]", "needs at least 2"),
     "no recipient": (r"\[age1\w+, age1\w+\]", "[]", "needs at least 2"),
@@ -183,6 +184,9 @@ UNSOUND = {
     "a directory for an identity": ("/identity.txt", "", "is a directory, not a file"),
     "a Region that AWS lacks": ("eu-west-1", "eu-wset-1", "eu-wset-1 is no Region of the partition aws"),
     "an ARN in a Region that AWS lacks": ("kms:us-east-1", "kms:us-esat-1", "us-esat-1 is no Region"),
+    "no identity set": (r"  identity: .*\n", "", "store.identity is not set"),
+    "the example's recipient": (r"\[age1\w+", f"[{SHIPPED}", "recipient of the example"),
+    "an identity for a recipient": (r"\[age1\w+", "[AGE-SECRET-KEY-1QQQQ", "holds an identity, which is secret"),
     "settings of another store": ("keys:", "  kms_key: alias/x\nkeys:", "are settings of a store secretsmanager:"),
 }
 

@@ -108,7 +108,7 @@ class World:
         return init_store(
             uri or self.store_uri,
             Place("aws", "other"),
-            Wanted(self.clock.now, recipients=tuple(self.recipients), identity=self.identity, **more),
+            Wanted(self.clock.now, recipients=tuple(self.recipients), identity=self.identity, volatile=True, **more),
         )
 
     def client(self, region: str = REGIONS[0]) -> Any:

@@ -24,6 +24,7 @@ class Noted:
     @classmethod
     def of(cls, name: EntryName, marks: Marks) -> "Noted":
         """Read the marks of one entry."""
+        marks.bring(name)
         return cls(marks.links(name), marks.probes(name), marks.proofs(name), marks.given_up(name))
 
     @property

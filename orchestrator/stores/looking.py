@@ -1,6 +1,7 @@
 """Looking at entries: several at once, and what does not change not at every look."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -33,6 +34,7 @@ class Looks:
         self._keep = keep
         self._lock = Lock()
         self._remembered: dict[EntryName, _Seen] = {}
+        self._changes = 0
         # The commitments to what was made here: that needs no other proof of its maker.
         self._made: dict[EntryName, str] = {}
 
@@ -43,10 +45,15 @@ class Looks:
         """Note that these bytes were put under this name here."""
         self._made[name] = commitment
 
-    def forget(self, name: EntryName) -> None:
-        """Look at an entry anew the next time, as something was noted of it."""
-        with self._lock:
-            self._remembered.pop(name, None)
+    @contextmanager
+    def changing(self, name: EntryName) -> Iterator[None]:
+        """Change something of an entry: who looks after that looks anew, and who looks meanwhile keeps nothing."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._changes += 1
+                self._remembered.pop(name, None)
 
     def at(self, names: Sequence[EntryName]) -> list[Entry | None]:
         """Look at these names, whatever is remembered."""
@@ -59,7 +66,8 @@ class Looks:
         desk, found, names = self._vault.desk(), dict[EntryName, Entry | None](), list(first)
         while names:
             found |= self._recalled(names, desk, current)
-            names = [_next(name) for name in names if found[name] is not None and _next(name) not in found]
+            there = [name for name in names if _leads_on(found[name], desk)]
+            names = [_next(name) for name in there if _next(name) not in found]
         return tuple(dict(pair for one in first for pair in _chain(one, found)).values())
 
     def _recalled(
@@ -68,12 +76,12 @@ class Looks:
         """Look at what is not remembered, and remember of it what lasts."""
         now = self._now()
         with self._lock:
-            known = {
-                name: seen.entry for name in names if (seen := self._remembered.get(name)) and self._lasts(seen, now)
-            }
+            changes, recalled = self._changes, {name: self._remembered.get(name) for name in names}
+        known = {name: seen.entry for name, seen in recalled.items() if seen and self._lasts(seen, now)}
         found = self._look([name for name in names if name not in known], desk)
+        lasting = {name: _Seen(one, now) for name, one in found.items() if _lasting(name, one, current)}
         with self._lock:
-            self._remembered |= {name: _Seen(one, now) for name, one in found.items() if _lasting(name, one, current)}
+            self._remembered |= lasting if self._changes == changes else {}
         return known | found
 
     def _lasts(self, seen: _Seen, now: datetime) -> bool:
@@ -105,6 +113,16 @@ def _shows(desk: Desk, name: EntryName) -> bool:
         return desk.shows(name)
     except StoreError:
         return True
+
+
+def _leads_on(entry: Entry | None, desk: Desk) -> bool:
+    """Whether an attempt is surely there; where that cannot be told, as on a bad disk, none would be the last."""
+    if entry is None or entry.receipt is not None:
+        return entry is not None
+    try:
+        return desk.shows(entry.name)
+    except StoreError:
+        return False
 
 
 def _next(name: EntryName) -> EntryName:

@@ -22,6 +22,8 @@ from .shelf import Desk, Shelf, Slot
 _VERSION = 1
 _AHEAD = 2
 """So far is looked for the next turn: one that was damaged, and one that was taken away, hides none behind it."""
+_MANY = 18
+"""So many more turns are brought at once where the first ones all stand."""
 _COMMITMENT = re.compile(r"[0-9a-f]{64}")
 _BOUND = (Kind.LINK, Kind.PROBE, Kind.PROVEN)
 _AFTER = {
@@ -85,6 +87,10 @@ class Marks:
         self._shelf = shelf
         self._desk = desk
 
+    def bring(self, name: EntryName) -> None:
+        """Read at once what is asked for in any case."""
+        self._desk.bring(ahead(name))
+
     def links(self, name: EntryName) -> Turns[MaterialId]:
         """Read the ids that KMS gave these bytes."""
         return self._turns(name, Kind.LINK, lambda mark: MaterialId(_text(mark["key_material_id"])))
@@ -128,8 +134,11 @@ class Marks:
         """Read every turn; where many fail in a row, as on a bad disk, the rest is not tried."""
         marks: list[Mark[_T]] = []
         damage: list[StoreError] = []
-        last_readable, last, turn = 0, 0, 1
+        last_readable, last, turn, brought = 0, 0, 1, 0
         while turn <= last_readable + _AHEAD:
+            if turn > brought:
+                brought = turn + (_MANY if brought else _AHEAD)
+                self._desk.bring(Slot(name, kind, further) for further in range(turn, brought + 1))
             try:
                 mark = self._mark(Slot(name, kind, turn), parse)
             except StoreError as error:
@@ -185,9 +194,9 @@ class Marks:
 
 
 def ahead(name: EntryName) -> Iterable[Slot]:
-    """Name the marks that are most likely there, or asked for to see that they are not."""
+    """Name the marks that are asked for where there is one of each kind at the most."""
     for kind in _BOUND:
-        yield from (Slot(name, kind, turn) for turn in range(1, _AHEAD + 1))
+        yield from (Slot(name, kind, turn) for turn in range(1, _AHEAD + 2))
     yield from (Slot(name, kind) for kind in (Kind.DISCARDED, Kind.REINSTATED))
 
 

@@ -62,7 +62,7 @@ class Store:
         self._check_for(name)
         fresh = KeyMaterial(self._random_bytes(LENGTH)) if self._is_free(name) else None
         if fresh:
-            self._vault.put(name, fresh)
+            self._put(name, fresh)
         kept = self._vault.open(name)
         if fresh and kept.matches(fresh):
             self._looks.made(name, commitment(fresh, name.key))
@@ -76,7 +76,7 @@ class Store:
         self._check_for(name)
         material = read_source(source)
         if self._is_free(name):
-            self._vault.put(name, material)
+            self._put(name, material)
         if not self._vault.open(name).matches(material):
             raise EntryError(
                 f"the entry {name} is there already, and holds other key material than {source}",
@@ -213,6 +213,10 @@ class Store:
         self._check_for(name)
         return _off(_whole(self._marks().switches(name)))
 
+    def _put(self, name: EntryName, material: KeyMaterial) -> None:
+        with self._looks.changing(name):
+            self._vault.put(name, material)
+
     def _note(
         self,
         slot: Slot,
@@ -235,21 +239,21 @@ class Store:
         fields: Mapping[str, Any],
     ) -> None:
         """Publish a mark in the next free turn, unless it is noted; whoever loses the turn to another looks again."""
-        self._looks.forget(slot.name)
-        while not noted(turns := read(marks := self._marks())):
-            if marks.publish(replace(slot, turn=turns.next), **{"at": self._now().isoformat(), **fields}):
-                return
+        with self._looks.changing(slot.name):
+            while not noted(turns := read(marks := self._marks())):
+                if marks.publish(replace(slot, turn=turns.next), **{"at": self._now().isoformat(), **fields}):
+                    return
 
     def _turn(self, slot: Slot, at: datetime, *, from_given_up: bool) -> None:
         """Give an attempt up, or take that back, unless that is how it stands."""
         self._check_there(slot.name)
-        self._looks.forget(slot.name)
         marks = self._marks()
         found = marks.given_up(slot.name)
         if found.unknown:
             raise next(iter(found.damage.values()))
         if (found.at is not None) is from_given_up:
-            marks.publish(replace(slot, turn=found.turn), at=at.isoformat())
+            with self._looks.changing(slot.name):
+                marks.publish(replace(slot, turn=found.turn), at=at.isoformat())
 
     def _marks(self) -> Marks:
         return Marks(self._shelf, self._vault.desk())

@@ -34,11 +34,11 @@ class Cloud:
     """Gives the boto3 client of Secrets Manager in one Region."""
     key_origin: Callable[[Region, str], str]
     """Tells the Origin of a KMS key, by id, ARN or alias, in one Region."""
-    macs: Callable[[Region], Macs]
-    """Gives what makes and verifies MACs in one Region."""
     endpoint_class: Callable[[str], EndpointClass]
     """Classifies the URL of an endpoint."""
     retry: Retry
+    macs: Callable[[Region], Macs]
+    """Gives what makes and verifies MACs in one Region."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,12 @@ def scene(directory: Path, workflow: Workflow) -> Iterator[Scene]:
         store = init_store(
             f"file:{directory / 'store'}",
             Place("aws", "other"),
-            Wanted(SystemClock().now, recipients=tuple(machine.identities), identity=directory / "identity.txt"),
+            Wanted(
+                SystemClock().now,
+                recipients=tuple(machine.identities),
+                identity=directory / "identity.txt",
+                volatile=True,
+            ),
         )
         if workflow.deposited:
             deposit(simulator, arn, store, file)
@@ -151,7 +156,7 @@ def deposit(simulator: Simulator, arn: KeyArn, store: Any, file: Path) -> None:
     assert current is not None
     store.adopt(first, file)
     store.link(first, current.current)
-    store.mark_proven(first, {"regions": list(FOUR)})
+    store.mark_proven(first, {"regions": list(FOUR), "proof": "full"})
 
 
 def discover(directory: Path, workflow: Workflow) -> list[Point]:

@@ -66,6 +66,7 @@ class Machine:
                 "uri": f"file:{self.directory / 'store'}",
                 "recipients": self.identities,
                 "identity": str(self.directory / "identity.txt"),
+                "volatile": "allow",
             },
             "defaults": {"proof": "full"},
             "keys": self.keys,

@@ -269,9 +269,9 @@ BLOCKED: dict[str, tuple[Change, int, list[str], str]] = {
     ),
     "no identity": (
         no_identity,
-        4,
-        ["no identity is configured", "set store.identity to the file of an identity"],
-        "mend that; where it cannot be mended, restore the store",
+        2,
+        ["store.identity is not set"],
+        "age-keygen -o identity.txt",
     ),
     "lost entry": (
         lambda m, _: the_entry(m).unlink(),

@@ -58,7 +58,7 @@ def disk(world: World) -> Disk:
     """The disk below the store of the world."""
     made = Disk()
     made.mend()
-    wanted = Wanted(world.clock.now, recipients=tuple(world.recipients), identity=world.identity)
+    wanted = Wanted(world.clock.now, recipients=tuple(world.recipients), identity=world.identity, volatile=True)
     path, place = str(world.directory / "store"), Place("aws", "other")
     world.store = open_file_store(path, place, wanted, files=lambda root: PublishedFiles(root, made.at_step, made.sync))
     return made

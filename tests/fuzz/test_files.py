@@ -13,7 +13,7 @@ from mutations import drawn, spoiled, torn
 from e2e.machine import REGIONS
 from orchestrator.errors import Exit, StoreError, UsageError
 from orchestrator.journal import Header, Journal
-from orchestrator.model import EntryName, ImportType
+from orchestrator.model import EntryName, ImportType, Region
 from orchestrator.ports import WrappingAlgorithm
 from sizes import EVERYTHING
 from verdict import Count, before, broken, held, tell
@@ -115,18 +115,25 @@ def test_no_store_entry_makes_a_store_fail_in_a_way_that_is_not_said(world: Worl
     record_property("inputs_fuzzed", inputs)
     assert not wrong, tell(wrong)
     assert {entry.problem for entry in world.store.entries()} == {""}
+    assert not [entry.damage for entry in world.store.entries() if entry.damage]
 
 
 def asking(world: World, name: EntryName, public_key: bytes) -> list[Callable[[], Any]]:
     """Everything that is asked of a store on the way through a run."""
-    store = world.store
+    store, file = world.store, world.directory / "some.bin"
+    file.write_bytes(bytes(32))
     return [
         lambda: store.find(name),
         store.entries,
         lambda: store.wrap(name, public_key, ALGORITHM),
         lambda: store.probe(name),
         lambda: store.deposit(name),
-        lambda: store.mark_proven(name, {}),
+        lambda: store.mark_proven(name, {"regions": ["eu-west-1"]}),
+        lambda: store.look([name]),
+        lambda: store.note_switch(name.key, Region("eu-west-1"), world.clock.now(), off=True),
+        lambda: store.switched_off(name.key),
+        lambda: store.withdrawn_at(name),
+        lambda: store.identify(name.key, file),
     ]
 
 

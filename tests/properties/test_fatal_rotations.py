@@ -36,7 +36,7 @@ def planned_by_command(world: World, arn: KeyArn, policy: Policy, *command: str)
     key |= {"replicate": "auto"} if policy.replicate is Replicate.AUTO else {}
     key |= {"expires": f"{policy.expires.days}d", "renew_before": "1d"} if policy.expires else {}
     uri = f"file:{world.store._vault._shelf.files.root}"  # type: ignore[attr-defined]
-    store = {"uri": uri, "recipients": world.recipients, "identity": str(world.identity)}
+    store = {"uri": uri, "recipients": world.recipients, "identity": str(world.identity), "volatile": "allow"}
     deadline = f"{policy.deadline.total_seconds():.0f}s"
     running = {"looks": 2, "poll": "5s", "deadline": deadline, "journal": str(directory / "runs")}
     machine.more = {"store": store, "run": running}

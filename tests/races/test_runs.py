@@ -112,7 +112,7 @@ def second_store(world: World, arn: KeyArn) -> MaterialStore:
     bytes_of_it.chmod(0o600)
     other.adopt(first, bytes_of_it)
     other.link(first, world.true(arn).current)
-    other.mark_proven(first, {})
+    other.mark_proven(first, {"regions": sorted(world.everywhere(arn)), "proof": "full"})
     return other
 
 

@@ -56,6 +56,8 @@ class Cloud:
         self.secrets = SecretsServer()
         self.simulator = Simulator(lag="instant", rotation_seconds=0.5)
         self.served = serve(self.simulator)
+        made = self.client().create_key(KeyUsage="GENERATE_VERIFY_MAC", KeySpec="HMAC_256")
+        self.mac_key = str(made["KeyMetadata"]["Arn"])
         self.store = self._make_store()
         self.runtimes = Runtimes([self._runtime(number) for number in range(RUNTIMES)])
         self.engine.invoke = self.invoke
@@ -106,7 +108,7 @@ class Cloud:
             "AWS_CONFIG_FILE": str(self.directory / "no-aws-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "no-aws-credentials"),
         }
-        return {**kept, **coverage, **made_up, **SETTINGS}
+        return {**kept, **coverage, **made_up, **SETTINGS, "MRK_STORE__MAC_KEY": self.mac_key}
 
     def _runtime(self, number: int, timeout: int = 300, **more: str) -> Runtime:
         return Runtime({**self.environment, **more}, timeout, self.directory / f"runtime-{number}.log")
@@ -118,8 +120,10 @@ class Cloud:
         def secrets(region: str) -> Any:
             return boto3.client("secretsmanager", region_name=region, endpoint_url=self.secrets.url, **CREDENTIALS)
 
-        access = Access(secrets, lambda _region, _key: "AWS_KMS", endpoint_class, Retry(time.sleep))
-        return init_store(STORE, Place("aws", "other"), Wanted(clock_now=now, cloud=access))
+        options = KmsOptions(self.served.endpoint_url, credentials=(KMS_ACCOUNT, "made-up"))
+        kms = KmsFactory(options, now, lambda _: None)
+        access = Access(secrets, lambda _region, _key: "AWS_KMS", endpoint_class, Retry(time.sleep), kms)
+        return init_store(STORE, Place("aws", "other"), Wanted(clock_now=now, cloud=access, mac_key=self.mac_key))
 
     # ---- keys ---------------------------------------------------------------------------------------------------
 
@@ -136,7 +140,7 @@ class Cloud:
         for region in regions[1:]:
             self.client().replicate_key(KeyId=str(arn), ReplicaRegion=region)
             self._send(arn.within(Region(region)), name, ImportType.EXISTING, material)
-        self.store.mark_proven(name, {})
+        self.store.mark_proven(name, {"regions": list(regions), "proof": "full"})
         return arn
 
     def _send(self, arn: KeyArn, name: EntryName, kind: ImportType, material: MaterialId | None = None) -> MaterialId:

@@ -15,10 +15,12 @@ from workflows.jobs import WORKFLOWS
 
 ARNS = [f"arn:aws:kms:*:111122223333:key/mrk-{number:032x}" for number in range(30)]
 STORE_KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-" + 32 * "f"
-OWN = {"StoreKmsKey": STORE_KEY, "StoreReplicaRegions": "eu-west-1,sa-east-1", "StorePrefix": "team/mrk"}
+MAC_KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-" + 32 * "e"
+OWN = {"StoreKmsKey": STORE_KEY, "StoreMacKey": MAC_KEY, "StorePrefix": "team/mrk"}
+OWN |= {"StoreReplicaRegions": "eu-west-1,sa-east-1"}
 INLINE_POLICIES_LIMIT = 10_240
 """Characters of all inline policies of one role, white space not counted (IAM quotas)."""
-FOR_FILES = {"recipients", "identity"}
+FOR_FILES = {"recipients", "identity", "volatile"}
 
 
 def environment(**parameters: str) -> dict[str, str]:
@@ -38,7 +40,10 @@ def test_the_function_is_given_every_setting_of_the_store_and_of_the_run(monkeyp
     settings = load(None, {})
 
     assert settings.store == StoreSettings(
-        uri="secretsmanager:us-east-1/team/mrk", kms_key=STORE_KEY, replica_regions=("eu-west-1", "sa-east-1")
+        uri="secretsmanager:us-east-1/team/mrk",
+        kms_key=STORE_KEY,
+        mac_key=MAC_KEY,
+        replica_regions=("eu-west-1", "sa-east-1"),
     )
     assert settings.run == RunSettings.model_validate(run)
     assert settings.defaults.proof == "full"

@@ -2,7 +2,8 @@
 
 It says `ready`, waits for a line on standard input, works, and prints one JSON document. The argument's fields:
 `names`, how many entries to deposit; `link`, the id to link the first to; `turns`, how often to discard and reinstate
-the first; `public_key`, base64 DER, to wrap each under;
+the first; `switches`, how often to note a Region's switch off and on, ending on off, and `region`, which;
+`public_key`, base64 DER, to wrap each under;
 `die_at`, a step of publishing, and which time that it is reached, to be killed there; `file_size`, a limit in bytes.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 
 from orchestrator.errors import MrkError
 from orchestrator.kms import KmsFactory, KmsOptions, endpoint_class
-from orchestrator.model import EntryName, KeyIdentity, MaterialId
+from orchestrator.model import EntryName, KeyIdentity, MaterialId, Region
 from orchestrator.ports import MaterialStore, WrappingAlgorithm
 from orchestrator.retry import Retry
 from orchestrator.stores import Cloud, Place, Wanted, open_store
@@ -34,7 +35,9 @@ KEY = KeyIdentity("aws", "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
 
 
 def file_store(task: dict[str, Any], steps: Callable[[str], None]) -> MaterialStore:
-    wanted = Wanted(lambda: datetime.now(UTC), recipients=task["recipients"], identity=Path(task["identity"]))
+    wanted = Wanted(
+        lambda: datetime.now(UTC), recipients=task["recipients"], identity=Path(task["identity"]), volatile=True
+    )
     location = task["uri"].removeprefix("file:")
     return open_file_store(location, PLACE, wanted, files=lambda root: PublishedFiles(root, steps))
 
@@ -46,6 +49,7 @@ def secret_store(task: dict[str, Any]) -> MaterialStore:
             "secretsmanager", region
         ),
         key_origin=lambda _region, _key: "AWS_KMS",
+        macs=KmsFactory(options, lambda: datetime.now(UTC), lambda _: None),
         endpoint_class=endpoint_class,
         retry=Retry(time.sleep),
     )
@@ -70,6 +74,8 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
     for _ in range(task.get("turns", 0)):
         store.discard(first, datetime.now(UTC))
         store.reinstate(first, datetime.now(UTC))
+    for turn in range(task.get("switches", 0)):
+        store.note_switch(KEY, Region(task["region"]), datetime.now(UTC), off=turn % 2 == 0)
     public_key = base64.b64decode(task.get("public_key", ""))
     algorithm = WrappingAlgorithm.RSAES_OAEP_SHA_256
     wrapped = {str(name): store.wrap(name, public_key, algorithm) for name in names if public_key}

@@ -3,8 +3,10 @@
 import base64
 import json
 import os
+import re
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,15 +25,18 @@ from store_kit import (
     FileStand,
     WrappingKey,
     any_wrapping_key,
+    plain,
 )
 
 from orchestrator.errors import EntryError, StoreError
-from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Receipt
+from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Proof, Receipt, Region
 from orchestrator.ports import MaterialStore
 from orchestrator.stores import open_store
 from orchestrator.stores.layout import Kind, path_of
 
 SECOND = replace(FIRST, attempt=2)
+US = Region("us-east-1")
+PROVEN = {"regions": [US], "proof": "full"}
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def assert_refused(store: MaterialStore, problem: str, name: EntryName = FIRST) 
             ask(name)
         assert problem in caught.value.message
         assert caught.value.hint
-    assert store.find(SECOND) == Entry(SECOND, Receipt(SECOND, NOW))
+    assert plain(store.find(SECOND)) == Entry(SECOND, Receipt(SECOND, NOW))
     assert {entry.name: bool(entry.receipt) for entry in store.entries()}[name] is False
 
 
@@ -278,26 +283,24 @@ def test_what_is_no_plain_file_is_refused_at_once(stand: FileStand, store: Mater
     assert f"to mend it: {way}" in found.problem
 
 
-def test_a_file_in_the_place_of_a_directory_is_told_with_the_path_that_was_looked_at(
-    stand: FileStand, store: MaterialStore
-) -> None:
+def test_a_file_in_the_place_of_a_directory_is_told_with_its_path(stand: FileStand, store: MaterialStore) -> None:
     """I6: what cannot be looked at is not taken for absent."""
     folder = stand.path().parent
     folder.rename(stand.folder / "elsewhere")
     folder.write_text("")
     found = store.find(FIRST)
     assert found is not None
-    assert found.problem.startswith(f"cannot look at {stand.path()}: Not a directory (ENOTDIR); to mend it: ")
+    assert found.problem.startswith(f"{folder} is not a directory; to mend it: ")
 
 
-def test_an_entry_with_several_problems_tells_them_one_after_the_other(stand: FileStand, store: MaterialStore) -> None:
+def test_an_entry_with_several_problems_tells_each_where_it_belongs(stand: FileStand, store: MaterialStore) -> None:
     store.link(FIRST, MATERIAL_A)
     stand.path(FIRST, Kind.LINK).write_text("")
     stand.path().write_bytes(b"")
     found = store.find(FIRST)
     assert found is not None
-    assert found.problem.startswith(str(stand.path(FIRST, Kind.LINK)))
-    assert f"; {stand.path()} is empty" in found.problem
+    assert found.problem.startswith(f"{stand.path()} is empty")
+    assert found.damage["link"].startswith(str(stand.path(FIRST, Kind.LINK)))
 
 
 @pytest.mark.parametrize(
@@ -305,7 +308,7 @@ def test_an_entry_with_several_problems_tells_them_one_after_the_other(stand: Fi
     [
         pytest.param(lambda store: store.link(FIRST, MATERIAL_A), id="link"),
         pytest.param(lambda store: store.keep_probe(FIRST, b"probe"), id="probe"),
-        pytest.param(lambda store: store.mark_proven(FIRST, {}), id="proven"),
+        pytest.param(lambda store: store.mark_proven(FIRST, PROVEN), id="proven"),
     ],
 )
 def test_a_lost_entry_with_a_mark_left_is_told_and_no_fresh_bytes_take_its_place(
@@ -318,7 +321,7 @@ def test_a_lost_entry_with_a_mark_left_is_told_and_no_fresh_bytes_take_its_place
     assert not stand.path().exists()
 
 
-BESIDE = [kind for kind in Kind if kind not in {Kind.ENTRY, Kind.WITHDRAWN}]
+BESIDE = [Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED, Kind.REINSTATED]
 """What belongs to an entry."""
 
 
@@ -334,18 +337,113 @@ def test_a_note_of_a_withdrawal_that_cannot_be_read_is_told(
     assert caught.value.hint.startswith("put the file back")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", "[" * 99999, '{"mark": "link", "version": 9}'])
+SPOILT = {
+    "empty": "",
+    "a list": "[]",
+    "no mark": "{}",
+    "null": "null",
+    "nested": "[" * 99999,
+    "of another version": '{"mark": "link", "version": 9}',
+}
+
+
+@pytest.mark.parametrize("content", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize("kind", BESIDE)
-def test_a_mark_that_cannot_be_read_takes_the_receipt_from_its_entry(
-    stand: FileStand, store: MaterialStore, kind: Kind, content: str
+def test_a_mark_that_cannot_be_read_is_told_and_takes_nothing_from_intact_bytes(
+    stand: FileStand, store: MaterialStore, wrapping_key: WrappingKey, kind: Kind, content: str
 ) -> None:
-    """I6: an unreadable mark is a problem to look at, not an absent mark."""
+    """I11: the bytes can still bring a Region back; what the mark itself told is not known, and is not guessed."""
     mark_all(store, FIRST)
-    stand.path(FIRST, kind).write_text(content)
+    material = wrapping_key.material(store)
+    path = stand.path(FIRST, kind)
+    path.write_text(content)
+
+    found = store.find(FIRST)
+
+    assert found is not None
+    assert (found.receipt, found.problem) == (Receipt(FIRST, NOW), "")
+    assert found.damage.keys() == {kind.label}
+    assert f"{path} is not a mark" in found.damage[kind.label]
+    assert found.linked == (None if kind is Kind.LINK else MATERIAL_A)
+    assert (found.claimed, found.discarded_at) == (None, None)
+    assert found.probe is (kind is not Kind.PROBE)
+    assert found.proofs == ({} if kind is Kind.PROVEN else {US: Proof.FULL})
+    assert wrapping_key.material(store) == material
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+@pytest.mark.parametrize("way", ["take it away", "put it back"])
+def test_the_way_out_of_a_damaged_mark_is_true(
+    stand: FileStand, store: MaterialStore, tmp_path: Path, kind: Kind, way: str
+) -> None:
+    """A shell carries out the command that is told; then the damage is gone, and what it told can be noted anew."""
+    mark_all(store, FIRST)
+    whole, path = plain(store.find(FIRST)), stand.path(FIRST, kind)
+    shutil.copy2(path, tmp_path / "copy")
+    path.write_text("{")
+    damaged = store.find(FIRST)
+    assert damaged is not None
+    if way == "put it back":
+        assert "put the file back from a backup" in damaged.damage[kind.label]
+        shutil.copy2(tmp_path / "copy", path)
+        assert plain(store.find(FIRST)) == whole
+        return
+    command = re.search(r"take it away: (.*?) \(", damaged.damage[kind.label])
+    assert command
+    subprocess.run(["sh", "-c", command[1]], check=True)
+    left = store.find(FIRST)
+    assert left is not None
+    assert left.damage == {}
+    mark_all(store, FIRST)
+    assert plain(store.find(FIRST)) == whole
+
+
+@pytest.mark.parametrize("kind", [Kind.LINK, Kind.PROBE, Kind.PROVEN])
+def test_a_damaged_mark_is_noted_anew_beside_it_and_that_stays_when_it_is_taken_away(
+    stand: FileStand, store: MaterialStore, kind: Kind
+) -> None:
+    """Nobody has to come for what can be told again."""
+    mark_all(store, FIRST)
+    whole, path = plain(store.find(FIRST)), stand.path(FIRST, kind)
+    path.write_text("{")
+    mark_all(store, FIRST)
+    found = plain(store.find(FIRST))
+    assert found is not None
+    assert found.damage.keys() == {kind.label}
+    assert replace(found, damage={}) == whole
+    path.unlink()
+    assert plain(store.find(FIRST)) == whole
+    assert path_of(stand.root, FIRST, kind, 2).exists()
+
+
+@pytest.mark.parametrize("kind", [Kind.DISCARDED, Kind.REINSTATED])
+def test_nothing_is_deposited_given_up_or_taken_back_where_nobody_can_tell_how_it_stands(
+    stand: FileStand, store: MaterialStore, kind: Kind
+) -> None:
+    """P9: of an attempt that may be given up no new bytes come."""
+    mark_all(store, FIRST)
+    stand.path(FIRST, kind).write_text("")
+    if kind is Kind.DISCARDED:
+        stand.path(FIRST, Kind.REINSTATED).unlink()
+    for ask in (store.deposit, lambda name: store.discard(name, NOW), lambda name: store.reinstate(name, NOW)):
+        with pytest.raises(EntryError, match="is not a mark") as caught:
+            ask(FIRST)
+        assert str(stand.path(FIRST, kind)) in caught.value.hint
+
+
+def test_a_mark_that_others_may_read_is_told_with_the_chmod_and_takes_nothing_from_the_bytes(
+    stand: FileStand, store: MaterialStore
+) -> None:
+    store.link(FIRST, MATERIAL_A)
+    path = stand.path(FIRST, Kind.LINK)
+    path.chmod(0o644)
     found = store.find(FIRST)
     assert found is not None
-    assert found.receipt is None
-    assert f"{stand.path(FIRST, kind)} is not a mark" in found.problem
+    assert found.receipt == Receipt(FIRST, NOW)
+    command = f"chmod 600 {path}"
+    assert command in found.damage["link"]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW), linked=MATERIAL_A)
 
 
 @pytest.mark.parametrize("kind", BESIDE)
@@ -359,18 +457,18 @@ def test_a_mark_copied_from_another_entry_is_told_with_both_names(
     shutil.copy(stand.path(SECOND, kind), stand.path(FIRST, kind))
     found = store.find(FIRST)
     assert found is not None
-    assert found.receipt is None
-    problem = f"stands beside {FIRST}, but says that it belongs to {SECOND}; to mend it: somebody copied or moved it"
-    assert problem in found.problem
+    assert (found.linked, found.claimed, found.proofs, found.probe) == (None, None, {}, False)
+    problem = f"stands beside {FIRST}, but says that it belongs to {SECOND}: somebody copied or moved it; to mend it: "
+    assert problem in found.damage[kind.label]
 
 
 def test_a_mark_under_another_marks_name_is_told(stand: FileStand, store: MaterialStore) -> None:
-    store.mark_proven(FIRST, {})
+    store.mark_proven(FIRST, PROVEN)
     shutil.copy(stand.path(FIRST, Kind.PROVEN), stand.path(FIRST, Kind.DISCARDED))
     found = store.find(FIRST)
     assert found is not None
     assert found.discarded_at is None
-    assert "is not a mark 'discarded'" in found.problem
+    assert "is not a mark 'discarded'" in found.damage["discarded"]
 
 
 @pytest.mark.parametrize(("source", "copy"), [(1, 2), (2, 1)])
@@ -386,9 +484,8 @@ def test_a_mark_copied_to_another_turn_is_told(
     place.write_bytes(path_of(stand.root, FIRST, kind, source).read_bytes())
     found = store.find(FIRST)
     assert found is not None
-    assert found.receipt is None
     problem = f"{place} says that it is of turn {source}: somebody copied it; to mend it: put the file back"
-    assert problem in found.problem
+    assert problem in found.damage[kind.label]
 
 
 def test_a_mark_that_names_no_turn_is_of_the_first(stand: FileStand, store: MaterialStore) -> None:
@@ -406,9 +503,10 @@ def test_a_mark_that_names_no_turn_is_of_the_first(stand: FileStand, store: Mate
 
 
 def test_every_entry_and_every_mark_says_when_it_was_made(stand: FileStand, store: MaterialStore) -> None:
-    """For people: no decision needs it of all of them."""
+    """A second witness of the time, should the clock be wrong."""
     mark_all(store, FIRST)
     store.withdraw(FIRST)
+    store.note_switch(KEY, US, NOW, off=True)
     marks = [kind for kind in Kind if kind is not Kind.ENTRY]
     times = {kind: json.loads(stand.path(FIRST, kind).read_text()).get("at") for kind in marks}
     assert times == dict.fromkeys(marks, NOW.isoformat())
@@ -433,7 +531,7 @@ def test_a_time_without_its_zone_is_told(stand: FileStand, store: MaterialStore)
         path.write_text(json.dumps({**json.loads(path.read_text()), "at": "2026-11-28T23:50:00"}))
     found = store.find(FIRST)
     assert found is not None
-    assert "no proper field 'at'" in found.problem
+    assert "no proper field 'at'" in found.damage["discarded"]
     with pytest.raises(EntryError, match="no proper field 'at'"):
         store.withdrawn_at(FIRST)
 
@@ -484,6 +582,6 @@ def test_a_name_that_could_lead_out_of_the_store_is_refused(
 def mark_all(store: MaterialStore, name: EntryName) -> None:
     store.link(name, MATERIAL_A)
     store.keep_probe(name, base64.b64decode("AAAA"))
-    store.mark_proven(name, {})
+    store.mark_proven(name, PROVEN)
     store.discard(name, NOW)
     store.reinstate(name, NOW)

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_kit import FIRST, MATERIAL_A, NOW, FileStand, WrappingKey, told
+from store_kit import FIRST, KEY, MATERIAL_A, NOW, FileStand, WrappingKey, plain, told
 
 from orchestrator.errors import EntryError, StoreError
-from orchestrator.model import Entry, Receipt
+from orchestrator.model import Entry, Receipt, Region
 from orchestrator.stores.layout import Kind
 from orchestrator.stores.publish import STEPS, TEMPORARY
 from orchestrator.stores.store import Store
@@ -65,11 +65,11 @@ def test_a_process_killed_at_any_step_of_a_deposit_leaves_the_entry_whole_or_abs
 
     store = stand.open()
     left = store.find(FIRST)
-    assert left == (None if death[0] in BEFORE_LINK else Entry(FIRST, Receipt(FIRST, NOW)))
+    assert plain(left) == (None if death[0] in BEFORE_LINK else Entry(FIRST, Receipt(FIRST, NOW)))
     found = wrapping_key.material(store) if left else None
     assert store.deposit(FIRST) == Receipt(FIRST, NOW)
     assert found in {None, wrapping_key.material(store)}
-    assert store.entries() == (Entry(FIRST, Receipt(FIRST, NOW)),)
+    assert tuple(map(plain, store.entries())) == (Entry(FIRST, Receipt(FIRST, NOW)),)
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if step != "folder"])
@@ -83,9 +83,9 @@ def test_a_process_killed_at_any_step_of_a_mark_leaves_it_whole_or_absent(stand:
 
     left = store.find(FIRST)
     linked = None if step in BEFORE_LINK else MATERIAL_A
-    assert left == Entry(FIRST, Receipt(FIRST, NOW), linked=linked)
+    assert plain(left) == Entry(FIRST, Receipt(FIRST, NOW), linked=linked)
     store.link(FIRST, MATERIAL_A)
-    assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW), linked=MATERIAL_A)
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW), linked=MATERIAL_A)
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if step != "folder"])
@@ -101,7 +101,7 @@ def test_a_process_killed_at_any_step_of_a_reinstatement_leaves_it_whole_or_abse
     assert left
     assert (left.discarded_at is not None) == (step in BEFORE_LINK)
     store.reinstate(FIRST, NOW)
-    assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
 
 
 def test_processes_that_discard_and_reinstate_at_once_end_alike(stand: FileStand) -> None:
@@ -115,7 +115,39 @@ def test_processes_that_discard_and_reinstate_at_once_end_alike(stand: FileStand
         worker.stdin.flush()
     answers = [json.loads(worker.communicate()[0]) for worker in workers]
     assert not any("error" in answer for answer in answers)
-    assert store.find(FIRST) == Entry(FIRST, Receipt(FIRST, NOW))
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
+def test_processes_that_note_switches_at_once_lose_none_of_them(stand: FileStand) -> None:
+    """P10: whoever loses a turn to another takes the next one; each process ends on off, and so does each Region."""
+    store, regions = stand.init(), [f"eu-west-{number}" for number in range(4)]
+    workers = [stand.worker(names=0, switches=9, region=region) for region in regions]
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    answers = [json.loads(worker.communicate()[0]) for worker in workers]
+    assert not any("error" in answer for answer in answers)
+    assert store.switched_off(KEY).keys() == set(regions)
+    assert len([path for path in stand.files() if ".switch." in path.name]) == 9 * len(regions)
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "folder"])
+@pytest.mark.parametrize("time", [1, 2])
+def test_a_process_killed_at_any_step_of_a_note_of_a_switch_leaves_it_whole_or_absent(
+    stand: FileStand, step: str, time: int
+) -> None:
+    """I6: of the first note, and of one in a further turn."""
+    store = stand.init()
+    store.deposit(FIRST)
+    worker = stand.worker(names=0, switches=3, region="eu-west-1", die_at=(step, time))
+    worker.communicate("\n")
+    assert worker.returncode == -signal.SIGKILL
+
+    noted = time - (step in BEFORE_LINK)
+    assert bool(stand.open().switched_off(KEY)) is (noted == 1)
+    store.note_switch(KEY, Region("eu-west-1"), NOW, off=True)
+    assert stand.open().switched_off(KEY).keys() == {"eu-west-1"}
 
 
 def test_what_a_killed_process_left_is_removed_once_it_is_an_hour_old_and_not_before(stand: FileStand) -> None:
@@ -166,7 +198,7 @@ def test_an_error_of_the_file_system_at_any_step_is_told_and_the_next_try_ends_w
 
     store = stand.open()
     present = step not in BEFORE_LINK
-    assert store.find(FIRST) == (Entry(FIRST, Receipt(FIRST, NOW)) if present else None)
+    assert plain(store.find(FIRST)) == (Entry(FIRST, Receipt(FIRST, NOW)) if present else None)
     assert store.deposit(FIRST) == Receipt(FIRST, NOW)
 
 
@@ -261,7 +293,7 @@ def test_what_reads_back_as_other_bytes_gets_no_receipt(stand: FileStand, tmp_pa
     stand.init()
     (tmp_path / "other").mkdir()
     other = FileStand(tmp_path / "other", stand.recipients)
-    other.init(identity=None).deposit(FIRST)
+    other.init(identity=stand.identity).deposit(FIRST)
 
     def exchange(step: str) -> None:
         if step == "linked":
@@ -280,7 +312,7 @@ def test_a_published_file_is_never_changed_by_what_follows(stand: FileStand) -> 
     store.deposit(FIRST)
     store.link(FIRST, MATERIAL_A)
     store.keep_probe(FIRST, b"probe")
-    store.mark_proven(FIRST, {})
+    store.mark_proven(FIRST, {"regions": ["us-east-1"], "proof": "full"})
     store.discard(FIRST, NOW)
     store.deposit(replace(FIRST, attempt=2))
     stand.init()

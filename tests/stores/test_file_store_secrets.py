@@ -5,16 +5,16 @@ import itertools
 import json
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pyrage
 import pytest
 from secret_search import everything
-from store_kit import FIRST, MATERIAL_A, NEXT, NOW, Bytes, FileStand, WrappingKey
+from store_kit import FIRST, KEY, MATERIAL_A, NEXT, NOW, Bytes, FileStand, WrappingKey
 
 from leaks import found_in
 from orchestrator.errors import MrkError
+from orchestrator.model import Region
 from orchestrator.ports import WrappingAlgorithm
 from orchestrator.stores.layout import Kind
 from orchestrator.stores.material import KeyMaterial
@@ -51,7 +51,8 @@ def test_nothing_written_below_the_store_holds_the_material(
         seen.add(store.wrap(FIRST, wrapping_key.public, algorithm))
     store.link(FIRST, MATERIAL_A)
     store.keep_probe(FIRST, b"ciphertext")
-    store.mark_proven(FIRST, {"regions": ["us-east-1"]})
+    store.mark_proven(FIRST, {"regions": ["us-east-1"], "proof": "full"})
+    store.note_switch(KEY, Region("us-east-1"), NOW, off=True)
     store.discard(FIRST, NOW)
     look("at the end")
     assert len(seen) > 8
@@ -59,15 +60,16 @@ def test_nothing_written_below_the_store_holds_the_material(
 
 
 def test_no_representation_of_anything_a_store_is_made_of_holds_the_material(stand: FileStand) -> None:
-    """I2: with an identity and without one, when the store keeps its own material in memory."""
-    for identity in (stand.identity, None):
-        store = stand.init(random_bytes=lambda length: KNOWN[:length], identity=identity)
-        name = replace(FIRST, attempt=1 if identity else 2)
-        store.deposit(name)
-        parts = [store, *vars(store).values()]
+    """I2: nor the secret of the identity, which the maker of an entry is told by."""
+    store = stand.init(random_bytes=lambda length: KNOWN[:length])
+    store.deposit(FIRST)
+    secret = stand.identity.read_text().splitlines()[-1]
+    parts = [store, *vars(store).values()]
+    for _ in range(3):
         parts += [value for part in parts if hasattr(part, "__dict__") for value in vars(part).values()]
-        for part in parts:
-            assert not holds_secret(repr(part).encode())
+    for part in parts:
+        assert not holds_secret(repr(part).encode())
+        assert secret not in repr(part)
 
 
 def test_key_material_hides_itself_and_is_not_pickled() -> None:

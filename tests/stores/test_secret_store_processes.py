@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from store_kit import FIRST, SecretStand, WrappingKey
+from store_kit import FIRST, KEY, SecretStand, WrappingKey
 
 from sizes import EVERYTHING
 
@@ -35,6 +35,19 @@ def test_of_8_processes_that_deposit_the_same_names_at_once_one_wins_each_and_al
     assert len(materials[0]) == NAMES
     assert len(set(materials[0].values())) == NAMES
     assert all(material == materials[0] for material in materials)
+
+
+def test_processes_that_note_switches_at_once_lose_none_of_them(secrets: SecretStand) -> None:
+    """P10: whoever loses a turn to another takes the next one."""
+    store, regions = secrets.init(), ["eu-west-1", "eu-west-2"]
+    workers = [secrets.worker(names=0, switches=5, region=region) for region in regions]
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    answers = [json.loads(worker.communicate()[0]) for worker in workers]
+    assert [answer["error"] for answer in answers if "error" in answer] == []
+    assert store.switched_off(KEY).keys() == set(regions)
 
 
 def test_processes_that_discard_and_reinstate_at_once_end_alike(secrets: SecretStand) -> None:

@@ -18,7 +18,7 @@ from orchestrator.stores.secretsmanager.hidden import Hidden
 
 KNOWN = Bytes().nth(0)
 FAULTS = ["denied", "throttled", "internal", "decryption", "lost", "cut", "garbage", "lag", "exceeded"]
-OPERATIONS = ["CreateSecret", "GetSecretValue", "DescribeSecret"]
+OPERATIONS = ["CreateSecret", "GetSecretValue", "BatchGetSecretValue", "DescribeSecret"]
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def live(stand: SecretStand, wrapping_key: WrappingKey) -> None:
     store.deposit(FIRST)
     store.link(FIRST, MATERIAL_A)
     store.keep_probe(FIRST, b"ciphertext")
-    store.mark_proven(FIRST, {"regions": ["us-east-1"]})
+    store.mark_proven(FIRST, {"regions": ["us-east-1"], "proof": "full"})
+    store.look([FIRST, NEXT])
     store.discard(FIRST, NOW)
     store.reinstate(FIRST, NOW)
     store.wrap(FIRST, wrapping_key.public, OAEP)
