@@ -36,6 +36,7 @@ class Reason(StrEnum):
     RECENTLY_ROTATED = "recently-rotated"
     REGION_LACKING = "region-lacking"
     REGION_UNLISTED = "region-unlisted"
+    RESERVED = "budget-reserved"
     ROTATED_IN = "rotated-in"
     ROTATING = "rotating"
     SETTINGS = "settings"
@@ -116,10 +117,15 @@ class Replicate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the owner wants for one key. `regions` empty means: whatever members KMS names."""
+    """What the owner wants for one key. `regions` empty means: whatever members KMS names.
+
+    `attended` tells that a person confirms this run's rotations on a terminal: only then may one spend the `reserve`.
+    """
 
     regions: frozenset[Region] = frozenset()
     rotate_every: timedelta = timedelta(days=365)
+    min_interval: timedelta = timedelta(days=1)
+    reserve: int = 2
     expires: timedelta | None = None
     renew_before: timedelta = timedelta(days=30)
     safety_window: timedelta = timedelta(days=7)
@@ -130,6 +136,7 @@ class Policy:
     looks: int = 3
     poll: timedelta = timedelta(seconds=5)
     deadline: timedelta = timedelta(minutes=30)
+    attended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ KMS_ACCOUNT = "111122223333"
 CREDENTIALS = {"aws_access_key_id": KMS_ACCOUNT, "aws_secret_access_key": "made-up"}
 RUNTIMES = 3
 STORE = "secretsmanager:us-east-1/mrk"
+DEPLOYED = {"workflows": ["run", "rotate", "repair"], "partition": "aws", "account": KMS_ACCOUNT}
 SETTINGS = {
+    "MRK_DEPLOYED": json.dumps(DEPLOYED),
     "MRK_STORE": json.dumps({"uri": STORE}),
     "MRK_DEFAULTS": json.dumps({"proof": "full"}),
     "MRK_RUN": json.dumps({"poll": "200ms", "looks": 2, "deadline": "150s", "workers": 8}),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -41,10 +42,10 @@ def command(
     stops_before = until in {"healthy", "deposited", "primary_imported", "replicas_imported", "ready"}
     if not (yes or dry_run or stops_before or sys.stdin.isatty()):
         raise UsageError("a rotation cannot be undone, and there is no terminal to ask on", "add --yes, or --dry-run")
+    attended = sys.stdin.isatty() and not yes
     with opened(options, names, changing=not dry_run) as called:
-        todo = each(
-            called, names, lambda name, key: jobs.rotate(name, key, called.settings.policy(key), replaces, until)
-        )
+        policy = partial(called.settings.policy, attended=attended)
+        todo = each(called, names, lambda name, key: jobs.rotate(name, key, policy(key), replaces, until))
         if dry_run:
             return plan.show(called, todo)
         if not yes and not _confirmed(called, todo):
