@@ -14,9 +14,9 @@ def rotations(machine: Machine, arn: str) -> set[int]:
     return {key.rotations for key in found if key is not None}
 
 
-@pytest.mark.parametrize("more", [(), ("--until", "ready"), ("--replaces", "CURRENT")])
+@pytest.mark.parametrize("more", [("--yes",), ("--yes", "--replaces", "CURRENT"), ("--until", "ready")])
 def test_without_a_terminal_the_reserve_is_not_spent(adopted: tuple[Machine, str], more: tuple[str, ...]) -> None:
-    """Neither with --yes, nor up to a stage, nor by naming what to replace; nothing is deposited."""
+    """Neither with --yes, nor by naming what to replace, nor up to a stage that asks nothing; nothing is deposited."""
     machine, arn = adopted
     machine.more = {"defaults": ALL}
     machine.write_config()
@@ -24,7 +24,7 @@ def test_without_a_terminal_the_reserve_is_not_spent(adopted: tuple[Machine, str
     assert true is not None
     words = [str(true.current) if word == "CURRENT" else word for word in more]
 
-    told = machine.json("mrk", "rotate", "payments", "--yes", "--json", *words, code=4)
+    told = machine.json("mrk", "rotate", "payments", "--json", *words, code=4)
 
     assert [block["reason"] for block in told["keys"][0]["blocks"]] == ["budget-reserved"]
     assert rotations(machine, arn) == {0}
