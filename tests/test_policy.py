@@ -500,7 +500,12 @@ WRONG: dict[str, tuple[list[str], str, str]] = {
     "what denies, of a store on a disk": (["--kind", "scp", "--principal", ROLE], "not for file:", "its directory"),
     "what denies, for one command": (
         ["--kind", "scp", "--principal", ROLE, "--for", "rotate"],
-        "--for goes with",
+        "--for and --break-glass go with",
+        "the same for every command",
+    ),
+    "what denies, for deleting": (
+        ["--kind", "scp", "--principal", ROLE, "--break-glass"],
+        "--for and --break-glass go with",
         "the same for every command",
     ),
     "two principals of a key policy": (

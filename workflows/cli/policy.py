@@ -88,7 +88,7 @@ def command(
 ) -> int:
     """Print the least that must be allowed for the configured keys; stderr tells which command needs what."""
     principal = _principal(kind, principals or [])
-    _check(kind, commands or [], compact=compact)
+    _check(kind, [*(commands or []), *(["abort"] if break_glass else [])], compact=compact)
     settings = read_settings(config)
     subjects = [_subject(settings, name, key) for name, key in named(settings, names or []).items()]
     if kind == "scp":
@@ -131,7 +131,8 @@ def _check(kind: str, commands: Sequence[str], *, compact: bool) -> None:
     if kind != "iam" and compact:
         raise UsageError("--compact goes with --kind iam", f"a policy of kind {kind} names no Regions")
     if kind == "scp" and commands:
-        raise UsageError("--for goes with --kind iam or key", "what denies others is the same for every command")
+        wrong = "--for and --break-glass go with --kind iam or key"
+        raise UsageError(wrong, "what denies others is the same for every command")
     unknown = sorted(set(commands) - set(policy.COMMANDS))
     if unknown:
         raise UsageError(f"--for {unknown[0]} needs nothing of KMS", f"use one of {', '.join(policy.COMMANDS)}")

@@ -92,7 +92,8 @@ def _written(asked: Mapping[str, Any]) -> tuple[str, KeySettings]:
 
 
 def _told(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {_unquoted(one)}" for one in error.errors()[:_MOST_WRONG])
+    found = error.errors()[:_MOST_WRONG]
+    return "; ".join(f"{'.'.join(map(narrowing.word, one['loc']))}: {_unquoted(one)}" for one in found)
 
 
 def _unquoted(one: ErrorDetails) -> str:

@@ -19,6 +19,8 @@ from orchestrator.settings import KeyPolicySettings, KeySettings
 
 _HINT = "an input may narrow what the stack was deployed for; what widens that is a parameter of the stack"
 _WORD = re.compile(r"[a-z_]{1,20}")
+"""What is repeated of an input: anything else may be a secret in a wrong place (I14)."""
+
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _LONGEST = 8_000
 """Characters of an input: it stands in every state of its execution."""
@@ -88,13 +90,6 @@ def _a_workflow(value: Any, bound: Bound) -> str:
     if bound.machine not in (*_OF_ALL, value):
         return f"this machine is for {bound.machine} alone, not for {value}"
     return ""
-
-
-def _usual(bound: Bound) -> str:
-    """Name the workflow of an input that names none."""
-    if bound.machine not in _OF_ALL:
-        return str(bound.machine)
-    return "run" if "run" in bound.deployed.workflows else bound.deployed.workflows[0]
 
 
 def _served(deployed: Deployed) -> tuple[str, ...]:
@@ -186,7 +181,9 @@ def asked(given: Mapping[str, Any], bound: Bound) -> Asked:
     if len(json.dumps(given, default=str)) > _LONGEST:
         raise UsageError(f"the input has more than {_LONGEST} characters", "write what docs/step-functions.md shows")
     wanted = {"key": None, "workflow": None, **given}
-    wanted["workflow"] = _usual(bound) if wanted["workflow"] is None else wanted["workflow"]
+    if wanted["workflow"] is None:
+        # The machine's own, and never another that is allowed: a schedule names none, and is to rotate nothing by that.
+        wanted["workflow"] = bound.machine or "run"
     if wrong := list(_beyond(wanted, FIELDS, bound)):
         raise UsageError(f"the input: {'; '.join(wrong)}", _HINT)
     replaces = wanted.get("replaces")
@@ -208,10 +205,14 @@ def _beyond(given: Mapping[str, Any], rules: Mapping[str, Rule], bound: Bound) -
     for name, value in given.items():
         rule = rules.get(name)
         if rule is None:
-            known = _WORD.fullmatch(str(name))
-            yield f"there is no field {name}" if known else "it has a field that there is not"
+            yield f"there is no field {word(name)}"
         elif wrong := rule(value, bound):
             yield wrong
+
+
+def word(text: Any) -> str:
+    """Return a word of an input as it may be repeated."""
+    return str(text) if isinstance(text, int) or _WORD.fullmatch(str(text)) else "..."
 
 
 def importable(name: str, policy: Policy, deployed: Deployed) -> None:
