@@ -45,7 +45,9 @@ _LAG = timedelta(minutes=3)
 
 def before_deposit(view: View, run: Run) -> Sequence[Step]:
     """Every check that needs nothing of ours to exist yet."""
-    return unseen(view, run) or [*clean(view, run), *budget(view), *expiry_long_enough(view, run.goal)]
+    policy = run.goal.policy
+    spending = [*budget(view), *reserved(view, policy)]
+    return unseen(view, run) or [*clean(view, run), *spending, *expiry_long_enough(view, run.goal)]
 
 
 def unseen(view: View, run: Run) -> list[Step]:
@@ -311,6 +313,16 @@ def budget(view: View) -> list[Step]:
         return []
     message = f"all {LIFETIME_ROTATIONS} on-demand rotations of this key are used up, for life"
     return [Block(Reason.BUDGET_SPENT, message, "make a new key and move its users")]
+
+
+def reserved(view: View, policy: Policy) -> list[Step]:
+    """The last rotations are spent by a person only, who was told so."""
+    left = LIFETIME_ROTATIONS - rotations_used(view)
+    if policy.attended or not 0 < left <= policy.reserve:
+        return []
+    message = f"{left} of {LIFETIME_ROTATIONS} rotations left: nothing unattended spends the last {policy.reserve}"
+    way = "rotate it yourself, on a terminal and without --yes: mrk rotate NAME; or lower `reserve`"
+    return [Block(Reason.RESERVED, message, way)]
 
 
 def expiry_long_enough(view: View, goal: Goal) -> list[Step]:

@@ -5,9 +5,10 @@ it pinned (I4, P4).
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from orchestrator import checks
+from orchestrator.durations import render
 from orchestrator.holding import predecessor
 from orchestrator.looks import not_seen
 from orchestrator.model import (
@@ -29,14 +30,13 @@ from orchestrator.model import (
     short,
 )
 
-JUST_ROTATED = timedelta(hours=24)
 _SHORTEST_ID = 8
 
 Pinned = Goal | Idle | Sequence[Step]
 
 
-def rotate_now(view: View, policy: Policy, replaces: MaterialId | None = None) -> Pinned:
-    """Pin a rotation that a person asks for; within 24 h of the last one only with the material to replace (P4)."""
+def rotate_now(view: View, policy: Policy, replaces: MaterialId | None = None, *, by_person: bool = True) -> Pinned:
+    """Pin a rotation that is asked for; within `min_interval` only if a person names the material to replace (P4)."""
     found = _located(view, policy)
     if not isinstance(found, EntryName):
         return found
@@ -46,7 +46,8 @@ def rotate_now(view: View, policy: Policy, replaces: MaterialId | None = None) -
         return [Block(Reason.INCONSISTENT, message, "see the ids with mrk status")]
     if replaces is not None and view.past(replaces) and found.replaces != replaces:
         return _already(view, policy, replaces, found)
-    if replaces is None and not unfinished(view, found) and (recent := _recently(view)):
+    soon = replaces is not None and by_person
+    if not soon and not unfinished(view, found) and (recent := _recently(view, policy)):
         return recent
     return _goal(view, policy, found)
 
@@ -57,7 +58,7 @@ def whatever_is_due(view: View, policy: Policy) -> Pinned:
     if not isinstance(found, EntryName):
         return found
     goal = _goal(view, policy, found)
-    due = due_at(view, policy) <= view.at and not _recently(view)
+    due = due_at(view, policy) <= view.at and not _recently(view, policy)
     if due or unfinished(view, found):
         return goal
     return checks.clean(view, Run(goal)) or Idle(f"nothing is due: {due_sentence(view, policy)}")
@@ -149,12 +150,13 @@ def unfinished(view: View, name: EntryName) -> bool:
     return view.pending is not None or (view.store is not None and view.store.get(name) is not None)
 
 
-def _recently(view: View) -> list[Step]:
+def _recently(view: View, policy: Policy) -> list[Step]:
     newest = last_rotation(view)
-    if newest is None or view.at - newest >= JUST_ROTATED or view.current is None:
+    if newest is None or view.at - newest >= policy.min_interval or view.current is None:
         return []
-    message = f"this key was rotated at {newest:%Y-%m-%d %H:%M} UTC, less than 24 h ago"
-    way = f"if you want another one: --replaces {view.current.material_id}"
+    least = render(policy.min_interval)
+    message = f"this key was rotated at {newest:%Y-%m-%d %H:%M} UTC, less than {least} ago (`min_interval`)"
+    way = f"if you want another one: mrk rotate NAME --replaces {view.current.material_id}"
     return [Block(Reason.RECENTLY_ROTATED, message, way)]
 
 

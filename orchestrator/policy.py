@@ -237,6 +237,42 @@ def _secrets(secrets: Secrets) -> Iterable[Statement]:
     yield Statement("StoreList", "", "list names of secrets; IAM knows no narrower way", listing, (), resources=("*",))
 
 
+_GUARDED = tuple(
+    f"secretsmanager:{action}"
+    for action in (
+        "CreateSecret",
+        "ReplicateSecretToRegions",
+        "PutSecretValue",
+        "UpdateSecret",
+        "UpdateSecretVersionStage",
+        "DeleteSecret",
+        "RestoreSecret",
+        "RotateSecret",
+        "PutResourcePolicy",
+        "DeleteResourcePolicy",
+        "RemoveRegionsFromReplication",
+        "StopReplicationToReplica",
+    )
+)
+"""Whatever adds to a store, or changes what is there."""
+
+
+def guard(secrets: Secrets, principals: Sequence[str]) -> Document:
+    """Return a policy that denies everybody but these roles and users to add to a store, or to change it.
+
+    In every Region: a secret that is made elsewhere under a name of the store could be replicated into its Region.
+    """
+    place = f"arn:{secrets.partition}:secretsmanager:*"
+    entry = {
+        "Sid": "StoreGuard",
+        "Effect": "Deny",
+        "Action": list(_GUARDED),
+        "Resource": [f"{place}:{account}:secret:{secrets.prefix}/*" for account in secrets.accounts],
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(principals)}},
+    }
+    return {"Version": "2012-10-17", "Statement": [entry]}
+
+
 def _store_key(secrets: Secrets, region: Region, key: str) -> Iterable[Statement]:
     """Allow to see whether a key has imported material, and its use through Secrets Manager alone."""
     variant = "In" + "".join(filter(str.isalnum, region.title()))

@@ -25,8 +25,10 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from orchestrator.checks import LIFETIME_ROTATIONS
 from orchestrator.config_errors import Given, complaint, refuse_unknown_variables, unreadable
 from orchestrator.durations import PATTERN, Duration, render
+from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, Replicate, is_alias
 
 _LONGEST_EXPIRY = timedelta(days=364)
@@ -34,8 +36,8 @@ _SHORTEST_EXPIRY = timedelta(days=1)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
-_NO_SETTINGS = ("MRK_CONFIG", "MRK_TASK_TOKEN")
-"""$MRK_CONFIG names the file, and $MRK_TASK_TOKEN who waits for an answer."""
+_NO_SETTINGS = ("MRK_CONFIG", "MRK_DEPLOYED", "MRK_TASK_TOKEN")
+"""$MRK_CONFIG names the file, $MRK_DEPLOYED what a stack is for, and $MRK_TASK_TOKEN who waits for an answer."""
 
 
 def _never(value: Any) -> Any:
@@ -97,6 +99,7 @@ def _key_name(value: str) -> str:
 
 
 Days = Annotated[Duration, AfterValidator(_at_least_a_day)]
+Reserve = Annotated[int, Field(ge=0, le=LIFETIME_ROTATIONS)]
 SomeTime = Annotated[Duration, AfterValidator(_some_time)]
 KeyName = Annotated[str, AfterValidator(_key_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
 RegionName = Annotated[
@@ -138,6 +141,10 @@ class KeyPolicySettings(_Strict):
     rotate_every: Days = Field(
         default=timedelta(days=365), description="How old CURRENT may get; 25 rotations are for life"
     )
+    min_interval: Days = Field(
+        default=timedelta(days=1), description="No second rotation sooner, unless a person names what to replace"
+    )
+    reserve: Reserve = Field(default=2, description="So many of the 25 rotations are left to a person on a terminal")
     expires: Expiry = Field(
         default=None, description="Expiry of imported material: never, or 1d to 364d and renewed in time"
     )
@@ -167,6 +174,8 @@ class KeySettings(_Strict):
         default=(), description="All Regions of the key; left out: whatever KMS names"
     )
     rotate_every: Days | None = None
+    min_interval: Days | None = None
+    reserve: Reserve | None = None
     expires: Expiry = None
     renew_before: Days | None = None
     safety_window: Days | None = None
@@ -264,38 +273,33 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls.content)))
 
     @model_validator(mode="after")
-    def _each_key_once(self) -> "Settings":
-        """One key under two names would be judged by two policies, whatever its Region in each ARN."""
-        names: dict[str, str] = {}
-        for name, key in self.keys.items():
-            identity = key.arn if is_alias(key.arn) else str(KeyArn.parse(key.arn).identity)
-            if (other := names.setdefault(identity, name)) != name:
-                raise ValueError(f"keys.{name} is the same key as keys.{other}: write it once, with all its Regions")
+    def _judged(self) -> "Settings":
+        """Judge the keys with each other, and each with its defaults."""
+        _judge(self)
         return self
 
-    @model_validator(mode="after")
-    def _renewed_in_time(self) -> "Settings":
-        """Nothing is to expire within the safety window: no rotation would be possible then."""
-        for name, key in self.keys.items():
-            policy = self.policy(key)
-            if policy.expires is not None:
-                self._longer(name, "expires", policy.expires, "renew_before", policy.renew_before)
-                self._longer(name, "renew_before", policy.renew_before, "safety_window", policy.safety_window)
-        return self
+    def of(self, keys: Mapping[str, KeySettings]) -> "Settings":
+        """Return these settings with other keys, judged as those of a file are; raises UsageError."""
+        settings = self.model_copy(update={"keys": dict(keys)})
+        try:
+            _judge(settings)
+        except ValueError as error:
+            raise UsageError(str(error), "see mrk config schema") from None
+        return settings
 
-    @staticmethod
-    def _longer(name: str, long: str, longer: timedelta, short: str, shorter: timedelta) -> None:
-        if longer <= shorter:
-            raise ValueError(f"keys.{name}: {long} ({render(longer)}) must be longer than {short} ({render(shorter)})")
+    def policy(self, key: KeySettings, *, attended: bool = False) -> Policy:
+        """Return what the owner wants for one key: its own settings over the defaults.
 
-    def policy(self, key: KeySettings) -> Policy:
-        """Return what the owner wants for one key: its own settings over the defaults."""
+        `attended` tells that a person confirms the rotation on a terminal.
+        """
         given = {name: getattr(key, name) for name in KeyPolicySettings.model_fields if name in key.model_fields_set}
         own = {name: value for name, value in given.items() if value is not None or name == "expires"}
         merged = self.defaults.model_copy(update=own)
         return Policy(
             regions=frozenset(Region(region) for region in key.regions),
             rotate_every=merged.rotate_every,
+            min_interval=merged.min_interval,
+            reserve=merged.reserve,
             expires=merged.expires,
             renew_before=merged.renew_before,
             safety_window=merged.safety_window,
@@ -306,7 +310,37 @@ class Settings(BaseSettings):
             looks=self.run.looks,
             poll=self.run.poll,
             deadline=self.run.deadline,
+            attended=attended,
         )
+
+
+def _judge(settings: Settings) -> None:
+    """Judge the keys of some settings; raises ValueError."""
+    _each_key_once(settings.keys)
+    for name, key in settings.keys.items():
+        policy = settings.policy(key)
+        every, least = policy.rotate_every, policy.min_interval
+        if every < least:
+            given = f"rotate_every ({render(every)}) is shorter than min_interval ({render(least)})"
+            raise ValueError(f"keys.{name}: {given}")
+        if policy.expires is not None:
+            # Nothing is to expire within the safety window: no rotation would be possible then.
+            _longer(name, "expires", policy.expires, "renew_before", policy.renew_before)
+            _longer(name, "renew_before", policy.renew_before, "safety_window", policy.safety_window)
+
+
+def _each_key_once(keys: Mapping[str, KeySettings]) -> None:
+    """One key under two names would be judged by two policies, whatever its Region in each ARN."""
+    names: dict[str, str] = {}
+    for name, key in keys.items():
+        identity = key.arn if is_alias(key.arn) else str(KeyArn.parse(key.arn).identity)
+        if (other := names.setdefault(identity, name)) != name:
+            raise ValueError(f"keys.{name} is the same key as keys.{other}: write it once, with all its Regions")
+
+
+def _longer(name: str, long: str, longer: timedelta, short: str, shorter: timedelta) -> None:
+    if longer <= shorter:
+        raise ValueError(f"keys.{name}: {long} ({render(longer)}) must be longer than {short} ({render(shorter)})")
 
 
 def _from_file(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:

@@ -25,6 +25,7 @@ from orchestrator.policy import (
     Statement,
     Subject,
     Terms,
+    guard,
     identity_policy,
     key_policy,
     size,
@@ -327,6 +328,7 @@ DOCUMENTS = {
     "store": identity_policy(store_statements(STORE)),
     "store, with a maker": identity_policy(store_statements(replace(STORE, mac_key=MAC_KEY))),
     "store, with a maker by alias": identity_policy(store_statements(replace(STORE, mac_key="alias/mrk-maker"))),
+    "store, denied to others": guard(STORE, [ROLE]),
     "store, its key by alias": identity_policy(store_statements(replace(STORE, keys=BY_ALIAS)), compact=True),
 }
 
@@ -353,7 +355,7 @@ def complaints(action: str, resources: list[str], conditions: set[str]) -> list[
     allowed = {re.sub(r"\$\{.*", "", name) for name in found[0]["condition_keys"]}
     wrong = [name for name in conditions if not name.startswith("aws:") and _known_as(name) not in allowed]
     of_key = r"arn:aws[a-z-]*:kms:(\*|[a-z]+(-[a-z]+)+-\d):\d{12}:key/(\*|[a-z0-9-]+)"
-    pattern = rf"\*|{of_key}|arn:aws[a-z-]*:secretsmanager:[a-z]+(-[a-z]+)+-\d:\d{{12}}:secret:[\w/]+/\*"
+    pattern = rf"\*|{of_key}|arn:aws[a-z-]*:secretsmanager:(\*|[a-z]+(-[a-z]+)+-\d):\d{{12}}:secret:[\w/]+/\*"
     return [*wrong, *(one for one in resources if not re.fullmatch(pattern, one))]
 
 
@@ -449,6 +451,41 @@ def test_the_policy_has_what_a_store_in_secrets_manager_needs(
     assert "needs an IAM policy, too" in err
 
 
+def denies(document: dict[str, Any], action: str, resource: str, principal: str) -> bool:
+    """Whether IAM denies an action to somebody."""
+    return any(
+        entry["Effect"] == "Deny"
+        and action in entry["Action"]
+        and any(fnmatch.fnmatchcase(resource, pattern) for pattern in listed(entry["Resource"]))
+        and principal not in entry["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+        for entry in document["Statement"]
+    )
+
+
+def test_what_denies_the_store_to_all_others(config: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that can be foreseen is taken by nobody: neither made there, nor elsewhere and replicated, nor changed."""
+    config["store"]["uri"] = "secretsmanager:us-east-1/team/mrk"
+    write(config)
+    admin = "arn:aws:iam::111122223333:user/admin"
+
+    assert invoke(["policy", "--kind", "scp", "--principal", ROLE, "--principal", admin]) == Exit.OK
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert invoke(["policy", "--kind", "scp", "--principal", ROLE, "--principal", admin, "--json"]) == Exit.OK
+    assert json.loads(capsys.readouterr().out)["policy"] == document
+
+    secret = "arn:aws:secretsmanager:{}:111122223333:secret:{}/aws/111122223333/mrk-1/first.1-a1b2c3"
+    for action in ("CreateSecret", "ReplicateSecretToRegions", "PutSecretValue", "UpdateSecret", "DeleteSecret"):
+        for region in ("us-east-1", "eu-west-1"):
+            name = secret.format(region, "team/mrk")
+            told = [denies(document, f"secretsmanager:{action}", name, one) for one in (ROLE, admin, f"{ROLE}2")]
+            assert told == [False, False, True]
+    assert not denies(document, "secretsmanager:CreateSecret", secret.format("us-east-1", "theirs"), f"{ROLE}2")
+    assert not denies(document, "secretsmanager:GetSecretValue", secret.format("us-east-1", "team/mrk"), f"{ROLE}2")
+    assert {entry["Effect"] for entry in document["Statement"]} == {"Deny"}
+    assert "service control policy" in err
+
+
 @pytest.mark.usefixtures("config")
 def test_with_json_everything_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["policy", "payments", "--for", "status", "--json"]) == Exit.OK
@@ -496,6 +533,29 @@ WRONG: dict[str, tuple[list[str], str, str]] = {
     "different keys": (["--kind", "key", "--principal", ROLE], "different key policies", "mrk policy payments --kind"),
     "no such key": (["nope"], "no key 'nope'", "it has: far, orders, payments"),
     "no such command": (["--for", "demo"], "--for demo needs nothing", "use one of plan"),
+    "nobody who is not denied": (["--kind", "scp"], "go together", "role that runs mrk"),
+    "everybody is not denied": (["--kind", "scp", "--principal", "*"], "is not the ARN of a role", "arn:aws:iam::"),
+    "a session is not denied": (
+        ["--kind", "scp", "--principal", "arn:aws:sts::111122223333:assumed-role/mrk/me"],
+        "is not the ARN of a role",
+        "arn:aws:iam::",
+    ),
+    "what denies, of a store on a disk": (["--kind", "scp", "--principal", ROLE], "not for file:", "its directory"),
+    "what denies, for one command": (
+        ["--kind", "scp", "--principal", ROLE, "--for", "rotate"],
+        "--for and --break-glass go with",
+        "the same for every command",
+    ),
+    "what denies, for deleting": (
+        ["--kind", "scp", "--principal", ROLE, "--break-glass"],
+        "--for and --break-glass go with",
+        "the same for every command",
+    ),
+    "two principals of a key policy": (
+        ["payments", "--kind", "key", "--principal", ROLE, "--principal", ROLE],
+        "go together",
+        "role that runs mrk",
+    ),
     "compact key policy": (["payments", "--kind", "key", "--principal", ROLE, "--compact"], "--compact", "no Regions"),
 }
 

@@ -48,11 +48,20 @@ def _identity(arn: str) -> KeyIdentity | None:
         return None
 
 
-def rotate(name: str, key: KeySettings, policy: Policy, replaces: str | None = None, until: str | None = None) -> Job:
-    """Rotate one key now."""
+def rotate(
+    name: str,
+    key: KeySettings,
+    policy: Policy,
+    replaces: str | None = None,
+    until: str | None = None,
+    *,
+    by_person: bool = True,
+) -> Job:
+    """Rotate one key now; `by_person` tells that a person, and no input, names what to replace."""
     material = MaterialId(replaces) if replaces else None
     stages = (*ROTATE, replaced_at_the_end(material)) if material and not until else up_to(ROTATE, until)
-    return Job(name, KeyArn.parse(key.arn), policy, stages, partial(rotate_now, policy=policy, replaces=material))
+    pin = partial(rotate_now, policy=policy, replaces=material, by_person=by_person)
+    return Job(name, KeyArn.parse(key.arn), policy, stages, pin)
 
 
 def run(name: str, key: KeySettings, policy: Policy) -> Job:
@@ -81,9 +90,9 @@ WORKFLOWS: Mapping[str, Sequence[Stage]] = {"rotate": ROTATE, "repair": REPAIR, 
 
 
 def of(workflow: str, name: str, key: KeySettings, policy: Policy, replaces: str | None = None) -> Job:
-    """Make the job of a workflow that is named; raises UsageError where there is none."""
+    """Make the job of a workflow that an input names; raises UsageError where there is none."""
     if workflow == "rotate":
-        return rotate(name, key, policy, replaces)
+        return rotate(name, key, policy, replaces, by_person=False)
     makers = {"repair": repair, "renew": renew, "run": run}
     if workflow not in makers:
         raise UsageError(f"there is no workflow {workflow!r}", f"it is one of {', '.join(WORKFLOWS)}")

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     RECENTLY_ROTATED = "recently-rotated"
     REGION_LACKING = "region-lacking"
     REGION_UNLISTED = "region-unlisted"
+    RESERVED = "budget-reserved"
     ROTATED_IN = "rotated-in"
     ROTATING = "rotating"
     SETTINGS = "settings"
@@ -117,10 +118,13 @@ class Policy:
 
     `may_enable` names the Regions that a person allows this run to import into though the key was Disabled there, which
     enables it; `may_take` allows it new key material of which nobody knows who made it.
+    `attended` tells that a person confirms this run's rotations on a terminal: only then may one spend the `reserve`.
     """
 
     regions: frozenset[Region] = frozenset()
     rotate_every: timedelta = timedelta(days=365)
+    min_interval: timedelta = timedelta(days=1)
+    reserve: int = 2
     expires: timedelta | None = None
     renew_before: timedelta = timedelta(days=30)
     safety_window: timedelta = timedelta(days=7)
@@ -131,6 +135,7 @@ class Policy:
     looks: int = 3
     poll: timedelta = timedelta(seconds=5)
     deadline: timedelta = timedelta(minutes=30)
+    attended: bool = False
     may_enable: frozenset[Region] = frozenset()
     may_take: bool = False
 

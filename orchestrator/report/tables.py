@@ -153,7 +153,8 @@ def budget(report: Report) -> str:
     """Say what a rotation costs."""
     used = checks.rotations_used(report.view) if report.view else 0
     left = checks.LIFETIME_ROTATIONS - used
-    return f"cannot be undone; {left} of {checks.LIFETIME_ROTATIONS} rotations left, {left - 1} after this one"
+    spent = "; this spends the `reserve`, as nothing unattended may" if left <= report.job.policy.reserve else ""
+    return f"cannot be undone; {left} of {checks.LIFETIME_ROTATIONS} rotations left, {left - 1} after this one{spent}"
 
 
 def ended(report: Report) -> RenderableType:

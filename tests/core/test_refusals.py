@@ -286,17 +286,37 @@ def test_every_refusal_tells_what_why_and_a_way_out() -> None:
 # ---- the budget -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("used", "refused"), [(24, False), (25, True), (26, True)])
-def test_the_25th_rotation_of_a_key_is_its_last(used: int, *, refused: bool) -> None:
+SPENDING = [
+    (22, Policy(), []),
+    (23, Policy(), ["budget-reserved"]),
+    (24, Policy(), ["budget-reserved"]),
+    (25, Policy(), ["budget-spent"]),
+    (23, Policy(attended=True), []),
+    (24, Policy(attended=True), []),
+    (25, Policy(attended=True), ["budget-spent"]),
+    (26, Policy(attended=True), ["budget-spent"]),
+    (24, Policy(reserve=0), []),
+    (25, Policy(reserve=0), ["budget-spent"]),
+    (19, Policy(reserve=5), []),
+    (20, Policy(reserve=5), ["budget-reserved"]),
+    (1, Policy(reserve=25), ["budget-reserved"]),
+    (1, Policy(reserve=25, attended=True), []),
+]
+
+
+@pytest.mark.parametrize(("used", "policy", "reasons"), SPENDING)
+def test_the_25th_rotation_of_a_key_is_its_last_and_a_person_spends_the_reserve(
+    used: int, policy: Policy, reasons: list[str]
+) -> None:
     """I3: the lifetime budget is counted from what KMS lists, in whichever Region lists most."""
     rotated = [replace(past("a"), material_id=material(f"{i:02}"), on_demand=True, rotated_at=NOW) for i in range(used)]
     rows = [past("a"), *rotated, current("b")]
     stored = [entry("x", attempt=i + 1, linked=f"{i:02}") for i in range(used)]
     view = a_view(a_key(rows, eu=rows[:1] + rows[2:]), *STORED, *stored)
 
-    steps = [step for step in healthy(view, a_run(a_goal("b"))) if isinstance(step, Block)]
+    steps = [step for step in healthy(view, a_run(a_goal("b", policy=policy))) if isinstance(step, Block)]
 
-    assert [step.reason for step in steps] == (["budget-spent"] if refused else [])
+    assert [step.reason for step in steps] == reasons
 
 
 def test_rotations_that_kms_made_by_itself_do_not_count() -> None:

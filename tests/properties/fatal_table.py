@@ -129,16 +129,20 @@ def spoils_the_store(world: World, arn: KeyArn) -> None:
     entry.chmod(0o600)
 
 
-def spends_the_budget(world: World, arn: KeyArn) -> None:
-    """Somebody rotates the key 25 times, by hand, with material of their own."""
-    other = world.open_store(f"file:{world.directory / 'other'}")
-    for _ in range(25):
-        name = EntryName(arn.identity, world.true(arn).current)
-        other.deposit(name)
-        world.send(other, arn, name, ImportType.NEW)
-        world.client().rotate_key_on_demand(KeyId=str(arn))
-        world.clock.advance(minutes=1)
-    world.clock.advance(days=2)
+def spends(rotations: int) -> Callable[[World, KeyArn], None]:
+    """Somebody rotates the key so many times, by hand, with material of their own; the last time days ago."""
+
+    def bring_about(world: World, arn: KeyArn) -> None:
+        other = world.open_store(f"file:{world.directory / 'other'}")
+        for _ in range(rotations):
+            name = EntryName(arn.identity, world.true(arn).current)
+            other.deposit(name)
+            world.send(other, arn, name, ImportType.NEW)
+            world.client().rotate_key_on_demand(KeyId=str(arn))
+            world.clock.advance(minutes=1)
+        world.clock.advance(days=2)
+
+    return bring_about
 
 
 def rotated(world: World, arn: KeyArn) -> None:
@@ -248,9 +252,17 @@ FATAL = (
     Fatal("I3 the primary is PendingReplicaDeletion", deletes(PRIMARY), Reason.KEY_STATE, "cancel-key-deletion"),
     Fatal(
         "I3 the budget of 25 is spent",
-        spends_the_budget,
+        spends(25),
         Reason.BUDGET_SPENT,
         "make a new key",
+        policy={"missing_old": MissingOld.ALLOW},
+        made_with={"regions": REGIONS[:1]},
+    ),
+    Fatal(
+        "I3 the reserve is a person's, and nobody is asked",
+        spends(23),
+        Reason.RESERVED,
+        "on a terminal and without --yes: mrk rotate payments",
         policy={"missing_old": MissingOld.ALLOW},
         made_with={"regions": REGIONS[:1]},
     ),

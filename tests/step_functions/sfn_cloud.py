@@ -3,7 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,9 @@ KMS_ACCOUNT = "111122223333"
 CREDENTIALS = {"aws_access_key_id": KMS_ACCOUNT, "aws_secret_access_key": "made-up"}
 RUNTIMES = 3
 STORE = "secretsmanager:us-east-1/mrk"
+DEPLOYED = {"workflows": ["run", "rotate", "repair"], "partition": "aws", "account": KMS_ACCOUNT}
 SETTINGS = {
+    "MRK_DEPLOYED": json.dumps(DEPLOYED),
     "MRK_STORE": json.dumps({"uri": STORE}),
     "MRK_DEFAULTS": json.dumps({"proof": "full"}),
     "MRK_RUN": json.dumps({"poll": "200ms", "looks": 2, "deadline": "150s", "workers": 8}),
@@ -112,6 +115,18 @@ class Cloud:
 
     def _runtime(self, number: int, timeout: int = 300, **more: str) -> Runtime:
         return Runtime({**self.environment, **more}, timeout, self.directory / f"runtime-{number}.log")
+
+    @contextmanager
+    def stack(self, **deployed: Any) -> Iterator[Runtime]:
+        """The function as another stack deploys it, which answers the engine meanwhile."""
+        runtime = self._runtime(RUNTIMES, MRK_DEPLOYED=json.dumps({**DEPLOYED, **deployed}))
+        runtime.start()
+        self.engine.invoke = runtime.invoke
+        try:
+            yield runtime
+        finally:
+            self.engine.invoke = self.invoke
+            runtime.stop()
 
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.directory.glob("runtime-*.log")))

@@ -62,7 +62,8 @@ class Deployed:
             **PSEUDO,
             "AWS::NoValue": _NOTHING,
         }
-        self.resources: dict[str, Any] = self.resolved(self._template["Resources"])
+        found: dict[str, Any] = self.resolved(self._template["Resources"])
+        self.resources = {name: one for name, one in found.items() if self._made(one)}
 
     def resolved(self, node: Any) -> Any:
         if isinstance(node, list):
@@ -95,6 +96,10 @@ class Deployed:
             case "Select", [number, parts]:
                 return self.resolved(parts)[int(number)]
         raise AssertionError(f"the template uses Fn::{name}, which is not known here")
+
+    def _made(self, resource: Mapping[str, Any]) -> bool:
+        condition = resource.get("Condition")
+        return condition is None or self._holds(self._template["Conditions"][condition])
 
     def _holds(self, condition: Mapping[str, Any]) -> bool:
         ((name, about),) = condition.items()

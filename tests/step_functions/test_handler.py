@@ -31,6 +31,7 @@ class Context:
 def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that is configured as the template does it; nothing answers where it points to."""
     monkeypatch.setenv("MRK_STORE__URI", "secretsmanager:us-east-1/mrk")
+    monkeypatch.setenv("MRK_DEPLOYED", json.dumps({"partition": "aws", "account": "111122223333"}))
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:9")
 
@@ -87,9 +88,19 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a key that the config lacks": ({"op": "run", "key": "salaries"}, "names no keys"),
     "a key without an ARN": ({"op": "run", "key": {"name": "payments"}}, "arn: Field required"),
     "a key with a setting that there is not": ({"op": "run", "key": {**KEY, "regoins": []}}, "regoins"),
-    "a workflow that there is not": ({"op": "run", "key": KEY, "workflow": "destroy"}, "no workflow 'destroy'"),
-    "a workflow that is no text": ({"op": "run", "key": KEY, "workflow": ["run"]}, "are texts"),
-    "material that is no text": ({"op": "run", "key": KEY, "workflow": "rotate", "replaces": 1}, "are texts"),
+    "a workflow that there is not": (
+        {"op": "run", "key": KEY, "workflow": "destroy"},
+        "not deployed for workflow destroy",
+    ),
+    "a workflow that is no text": ({"op": "run", "key": KEY, "workflow": ["run"]}, "the name of a workflow"),
+    "material that is no text": ({"op": "run", "key": KEY, "workflow": "run", "replaces": 1}, "id of a key material"),
+    "a field that there is not": ({"op": "run", "key": KEY, "replace": 64 * "a"}, "no field replace"),
+    "what to replace, with a workflow that replaces nothing": (
+        {"op": "run", "key": KEY, "replaces": 64 * "a"},
+        "`replaces` goes with rotate",
+    ),
+    "a name that is none": ({"op": "run", "key": {**KEY, "name": "a\nb"}}, "the name of the key"),
+    "an input of a size that fills every state": ({"op": "run", "key": KEY, "Comment": 9_000 * "x"}, "8000 characters"),
     "an input that is no object": ({"op": "act", "state": {"asked": "payments"}}, "no JSON object"),
     "a state that is a list": ({"op": "act", "state": []}, "anew"),
     "a note that is none": ({"op": "act", "state": {"asked": {"key": KEY}, "acted": 1}}, "anew"),

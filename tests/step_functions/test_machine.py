@@ -274,11 +274,11 @@ def test_repair_brings_back_what_a_region_lost(cloud: Cloud) -> None:
 
 
 def test_a_rotation_waits_for_the_approval_of_another_person(cloud: Cloud) -> None:
-    """Two-person control: the token goes to a topic; an approval that the input claims counts for nothing."""
+    """Two-person control: the token goes to a topic, and whoever reads that answers."""
     arn = cloud.make_key()
     topic, queue = cloud.make_topic()
 
-    execution = cloud.start(arn, approval={"Approval": "required", "ApprovalTopicArn": topic}, approved="all of them")
+    execution = cloud.start(arn, approval={"Approval": "required", "ApprovalTopicArn": topic})
     asked = cloud.receive(queue)
     assert rotations(cloud, arn) == {0}
     assert "cannot be undone" in asked["question"]
@@ -288,6 +288,66 @@ def test_a_rotation_waits_for_the_approval_of_another_person(cloud: Cloud) -> No
     assert ended["status"] == "SUCCEEDED", ended
     rotated_once(cloud, arn)
     assert asked["task_token"] not in cloud.logs()
+
+
+@pytest.mark.parametrize("claimed", [{"approved": "all of them"}, {"turn": {"approved": True}}])
+def test_an_input_that_claims_an_approval_is_refused(cloud: Cloud, claimed: dict[str, Any]) -> None:
+    """What nobody reads would be taken for what was obeyed."""
+    arn = cloud.make_key()
+
+    ended = cloud.start(arn, **claimed).ended()
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "KeyFailed")
+    assert json.loads(ended["cause"])["blocks"][0]["reason"] == "settings"
+    assert rotations(cloud, arn) == {0}
+
+
+def test_three_executions_make_one_rotation_whatever_they_say_is_to_be_replaced(cloud: Cloud) -> None:
+    """P4: no input makes a rotation sooner; the same material may be named, or the one that is CURRENT by then."""
+    arn = cloud.make_key()
+    first = str(cloud.true(arn).current)
+    assert cloud.start(arn, replaces=first).ended()["status"] == "SUCCEEDED"
+    second = str(cloud.true(arn).current)
+
+    again = cloud.start(arn, replaces=second).ended()
+    once_more = cloud.start(arn).ended()
+
+    for ended in (again, once_more):
+        assert (ended["status"], ended["error"]) == ("FAILED", "KeyBlocked")
+        assert json.loads(ended["cause"])["blocks"][0]["reason"] == "recently-rotated"
+    rotated_once(cloud, arn)
+
+
+@pytest.mark.parametrize("workflows", [["run"], ["repair"], ["renew", "run"]])
+def test_a_stack_refuses_a_rotation_that_it_was_not_deployed_for(cloud: Cloud, workflows: list[str]) -> None:
+    """An input may narrow, and widen nothing: by the machine, and by the function itself."""
+    arn = cloud.make_key()
+
+    with cloud.stack(workflows=workflows) as function:
+        ended = cloud.start(arn, workflow="rotate").ended()
+        whole = function.ask({"op": "run", "workflow": "rotate", "key": key_of(cloud, arn)})
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "KeyFailed")
+    assert "not deployed for workflow rotate" in json.loads(ended["cause"])["message"]
+    assert whole["errorType"] == "UsageError"
+    assert rotations(cloud, arn) == {0}
+
+
+def test_a_stack_that_wants_approval_rotates_nothing_that_nobody_approved(cloud: Cloud) -> None:
+    """Neither by a machine that does not ask, nor by a whole run, nor by an act with a state made up."""
+    arn = cloud.make_key()
+    asked = {"key": key_of(cloud, arn), "workflow": "rotate"}
+
+    with cloud.stack(approval="required") as function:
+        ended = cloud.start(arn, workflow="rotate").ended()
+        whole = function.ask({"op": "run", **asked})
+        state = function.ask({"op": "look", "state": {"asked": asked, "approval": "required"}})
+        act = function.ask({"op": "act", "stage": "rotated", "state": state})
+
+    assert json.loads(ended["cause"])["blocks"][0]["reason"] == "settings"
+    assert state["turn"]["status"] == "acting", state
+    assert {whole["errorType"], act["errorType"]} == {"UsageError"}
+    assert len(cloud.calls(arn, "RotateKeyOnDemand")) == 0
 
 
 def with_short_patience(definition: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,11 @@ _KEY_NOTES = (
     "add these statements to the key's policy in every Region: key policies are not synchronised",
     "put-key-policy replaces the whole policy: keep the statement that lets you administer the key",
 )
+_SCP_NOTES = (
+    "it only denies: attach it to the keys' accounts as a service control policy, or to every other role there",
+    "a service control policy does not bind the management account of an organisation",
+    "name everybody who adds to the store: the role that runs mrk, and whoever calls mrk store init or mrk adopt",
+)
 _NOTES: Mapping[str, Sequence[str]] = {
     "Import": (
         "KMS has no condition for the kind of import: whoever may import may send NEW and EXISTING key material alike",
@@ -52,10 +57,16 @@ def command(
     names: NamesArgument = None,
     *,
     kind: Annotated[
-        Literal["iam", "key"], typer.Option("--kind", help="An IAM policy, or statements for key policies.")
+        Literal["iam", "key", "scp"],
+        typer.Option("--kind", help="An IAM policy, statements for key policies, or what denies others the store."),
     ] = "iam",
-    principal: Annotated[
-        str | None, typer.Option("--principal", metavar="ARN", help="Who is allowed; with --kind key.")
+    principals: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--principal",
+            metavar="ARN",
+            help="Who is allowed, with --kind key; who is not denied, with scp (repeatable).",
+        ),
     ] = None,
     commands: Annotated[
         list[str] | None,
@@ -76,9 +87,12 @@ def command(
     as_json: JsonOption = False,
 ) -> int:
     """Print the least that must be allowed for the configured keys; stderr tells which command needs what."""
-    _check(kind, principal, commands or [], compact=compact)
+    principal = _principal(kind, principals or [])
+    _check(kind, [*(commands or []), *(["abort"] if break_glass else [])], compact=compact)
     settings = read_settings(config)
     subjects = [_subject(settings, name, key) for name, key in named(settings, names or []).items()]
+    if kind == "scp":
+        return _denied(settings, subjects, principals or [], as_json=as_json)
     terms = Terms(settings.aws.wrapping_algorithm, WRAPPING_KEY_SPEC, PROBE_CONTEXT)
     allowed = partial(policy.statements, terms=terms, commands=commands or (), break_glass=break_glass)
     found = allowed(subjects)
@@ -100,14 +114,25 @@ def command(
     return Exit.OK
 
 
-def _check(kind: str, principal: str | None, commands: Sequence[str], *, compact: bool) -> None:
-    if (kind == "key") is not (principal is not None):
-        raise UsageError("--kind key and --principal ARN go together", "name the role that runs mrk")
-    if principal and not _PRINCIPAL.fullmatch(principal):
-        hint = "such as arn:aws:iam::111122223333:role/mrk"
-        raise UsageError(f"--principal {principal!r} is not the ARN of a role or user", hint)
-    if kind == "key" and compact:
-        raise UsageError("--compact goes with --kind iam", "a key policy names no Regions")
+def _principal(kind: str, principals: Sequence[str]) -> str | None:
+    """Return the one principal of a key policy; None for what has none, or several."""
+    wrong = {"iam": bool(principals), "key": len(principals) != 1, "scp": not principals}
+    if wrong[kind]:
+        wanted = "--kind scp" if kind == "scp" else "--kind key"
+        raise UsageError(f"{wanted} and --principal ARN go together", "name the role that runs mrk")
+    for one in principals:
+        if not (_PRINCIPAL.fullmatch(one) and (kind == "key" or ":iam::" in one)):
+            hint = "such as arn:aws:iam::111122223333:role/mrk"
+            raise UsageError(f"--principal {one!r} is not the ARN of a role or user", hint)
+    return principals[0] if kind == "key" else None
+
+
+def _check(kind: str, commands: Sequence[str], *, compact: bool) -> None:
+    if kind != "iam" and compact:
+        raise UsageError("--compact goes with --kind iam", f"a policy of kind {kind} names no Regions")
+    if kind == "scp" and commands:
+        wrong = "--for and --break-glass go with --kind iam or key"
+        raise UsageError(wrong, "what denies others is the same for every command")
     unknown = sorted(set(commands) - set(policy.COMMANDS))
     if unknown:
         raise UsageError(f"--for {unknown[0]} needs nothing of KMS", f"use one of {', '.join(policy.COMMANDS)}")
@@ -178,12 +203,18 @@ def _of_store(settings: Settings, principal: str | None) -> str:
 
 
 def _store(settings: Settings, subjects: Sequence[Subject], commands: Sequence[str]) -> tuple[Statement, ...]:
+    secrets = _secrets(settings, subjects)
+    return policy.store_statements(secrets, commands) if secrets else ()
+
+
+def _secrets(settings: Settings, subjects: Sequence[Subject]) -> policy.Secrets | None:
+    """Describe the store, where it is one in Secrets Manager."""
     scheme, _, location = settings.store.uri.partition(":")
     if scheme != "secretsmanager" or not subjects:
-        return ()
+        return None
     address, store = Address.parse(location), settings.store
     regions = [address.region, *(Region(region) for region in store.replica_regions)]
-    secrets = policy.Secrets(
+    return policy.Secrets(
         subjects[0].arn.partition,
         address.region,
         address.prefix,
@@ -192,7 +223,21 @@ def _store(settings: Settings, subjects: Sequence[Subject], commands: Sequence[s
         replicated=bool(store.replica_regions),
         mac_key=key_in(store.mac_key, address.region),
     )
-    return policy.store_statements(secrets, commands)
+
+
+def _denied(settings: Settings, subjects: Sequence[Subject], principals: Sequence[str], *, as_json: bool) -> int:
+    """Print what denies everybody else to add to the store."""
+    secrets = _secrets(settings, subjects)
+    if secrets is None:
+        message = f"--kind scp is for a store secretsmanager:, and not for {settings.store.uri.partition(':')[0]}:"
+        raise UsageError(message, "a store file: is guarded by the permissions of its directory")
+    document = policy.guard(secrets, principals)
+    if as_json:
+        write_json(documents.envelope(Exit.OK, policy=document, statements=[], notes=list(_SCP_NOTES)))
+    else:
+        _tell((), _SCP_NOTES)
+        write_json(document)
+    return Exit.OK
 
 
 def _about(one: Statement) -> dict[str, object]:

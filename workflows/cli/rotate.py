@@ -47,10 +47,12 @@ def command(
     stops_before = until in {"healthy", "deposited", "primary_imported", "replicas_imported", "ready"}
     if not (yes or dry_run or stops_before or sys.stdin.isatty()):
         raise UsageError("a rotation cannot be undone, and there is no terminal to ask on", "add --yes, or --dry-run")
+    attended = sys.stdin.isatty() and not yes
     with opened(options, names, changing=not dry_run) as called:
 
         def job(name: str, key: KeySettings) -> Job:
-            return jobs.rotate(name, key, replace(called.settings.policy(key), may_take=take), replaces, until)
+            policy = replace(called.settings.policy(key, attended=attended), may_take=take)
+            return jobs.rotate(name, key, policy, replaces, until)
 
         todo = each(called, names, job)
         if dry_run:

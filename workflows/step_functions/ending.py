@@ -1,5 +1,6 @@
 """The end of an execution by an error: a report as of any other end, though nothing of the key was seen. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,17 +9,22 @@ from orchestrator.model import Reason
 from workflows.step_functions.travel import Json, clipped
 
 _LONGEST = 3_000
+_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:[\w/-]{1,256}", re.ASCII)
+_NAME = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _WAY_OUT = "mend that, and start it again: it goes on where the key stands"
 
 
 def asked_in(event: Mapping[str, Any]) -> Json:
-    """Tell which key an execution is about, as far as its input says so."""
+    """Tell which key an execution is about, as far as its input says so; what is no name or ARN is not repeated."""
     state = event.get("state")
     asked = state.get("asked") if isinstance(state, Mapping) else None
     key = asked.get("key") if isinstance(asked, Mapping) else None
-    if isinstance(key, Mapping):
-        return {"name": str(key.get("name", "")), "arn": key.get("arn")}
-    return {"name": key if isinstance(key, str) else "", "arn": None}
+    named, arn = (key.get("name"), key.get("arn")) if isinstance(key, Mapping) else (key, None)
+    return {"name": _shaped(named, _NAME, _ARN) or "", "arn": _shaped(arn, _ARN)}
+
+
+def _shaped(text: Any, *shapes: re.Pattern[str]) -> str | None:
+    return text if isinstance(text, str) and any(shape.fullmatch(text) for shape in shapes) else None
 
 
 def report_of(error: MrkError, asked: Json) -> Json:

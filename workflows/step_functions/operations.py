@@ -4,6 +4,7 @@ Lambda stops a process between two invocations: a thread that still ran would go
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,13 +25,18 @@ from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
 from orchestrator.settings import AwsSettings, Settings
 from workflows import jobs
-from workflows.step_functions import asked_settings, ending, metrics
+from workflows.step_functions import asked_settings, ending, metrics, narrowing
 from workflows.step_functions.act import LONGEST, act, in_time
 from workflows.step_functions.errors import CallFailed, KeyBlocked, KeyFailed, KeyUnfinished, TooLittleTime
 from workflows.step_functions.look import brief_report, look
+from workflows.step_functions.machine import ONCE
+from workflows.step_functions.narrowing import Asked, Deployed
 from workflows.step_functions.travel import State
 
 Context = Any
+_ENVELOPE = ("op", "execution", "retried")
+"""What stands beside the input where the event of one whole run is both."""
+
 _SHUTDOWN = timedelta(seconds=60)
 """What is left of the function's time for calls that are in flight when a whole run ends."""
 
@@ -43,6 +49,7 @@ class Call:
     executor: ThreadPoolExecutor
     job: Job
     listener: Listener
+    stack: Deployed
 
 
 def _look(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -56,7 +63,7 @@ def _look(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
 
 def _seen(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     state = _state(event)
-    with _call(event, state.asked, context, bounded=True) as call:
+    with _call(event, context, state) as call:
         retried = _retried(event)
         after, report = look(call.engine, call.job, _by_policy(state, call.job), call.executor, retried)
         _tell(call, "turn", **{name: after.turn.get(name) for name in ("stage", "status", "act", "message")})
@@ -72,18 +79,24 @@ def _stopped(event: Mapping[str, Any], context: Context, error: MrkError) -> dic
     now = SystemClock().now()
     _log(_execution(event, context), Event(now, "run.ended", str(report["name"]), data=about))
     _write(metrics.unwell(str(report["name"]), str(report["status"]), now))
-    turn = {"stage": report["stage"], "status": report["status"], "act": [], "wait": 0, "report": report}
-    state = event.get("state")
-    return {**(state if isinstance(state, Mapping) else {}), "turn": turn}
+    return {"turn": {"stage": report["stage"], "status": report["status"], "act": [], "wait": 0, "report": report}}
 
 
 def _act(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     state, target = _state(event), event.get("target")
-    with _call(event, state.asked, context, bounded=True) as call:
+    with _call(event, context, state) as call:
         stage, remaining = str(event.get("stage")), partial(_remaining, context)
+        if stage == ONCE:
+            _approved(call, state)
         note = act(call.engine, call.job, _by_policy(state, call.job), stage, target, call.executor, remaining)
         _tell(call, "acted", stage=stage, target=target, failed=note["memory"].get("failed"))
     return note | {"retried": _retried(event)}
+
+
+def _approved(call: Call, state: State) -> None:
+    """Refuse a rotation that the stack wants approved, and nobody did, whatever machine brings it here."""
+    if call.stack.approval == "required" and state.goal and state.approved != str(state.goal.entry):
+        raise UsageError("the stack wants each rotation approved, and this one is not", "start its machine, which asks")
 
 
 def _run(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -91,7 +104,7 @@ def _run(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if left.total_seconds() < LONGEST:
         raise TooLittleTime("a whole run wants more time than this function has", "give it a timeout of 15 min")
     try:
-        with _call(event, event, context, left) as call:
+        with _call(event, context, longest=left) as call:
             report = call.engine.runner.run([call.job])[0]
             _ended(call, report)
     except MrkError as error:
@@ -173,40 +186,37 @@ def _by_policy(state: State, job: Job) -> State:
 
 @contextmanager
 def _call(
-    event: Mapping[str, Any],
-    asked: Mapping[str, Any],
-    context: Context,
-    longest: timedelta = timedelta.max,
-    *,
-    bounded: bool = False,
+    event: Mapping[str, Any], context: Context, state: State | None = None, longest: timedelta = timedelta.max
 ) -> Iterator[Call]:
-    """Put the parts together for one invocation, and join every thread at its end."""
+    """Put the parts together for one invocation, of a machine where there is a state; join every thread at its end."""
     execution = _execution(event, context)
     clock = SystemClock()
-    settings = asked_settings.read(asked)
-    if bounded:
+    stack = asked_settings.deployed(os.environ)
+    if state is None:
+        given = {name: value for name, value in event.items() if name not in _ENVELOPE}
+        settings, asked = asked_settings.read(given, None, stack)
+    else:
+        settings, asked = asked_settings.read(state.asked, event.get("workflow"), stack)
         asked_settings.within_a_history(settings.run)
+    narrowing.approvable(asked.workflow, stack, state.approval if state else "none")
     listener = partial(_log, execution)
     kms = _clients(settings, execution, listener, clock)
-    job = _job({"workflow": event.get("workflow"), **asked}, settings, kms, longest)
+    job = _job(asked, settings, kms, longest)
     offer_no_core_dump()
     with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
         guard = partial(in_time, remaining=partial(_remaining, context))
         engine = assemble(settings, kms, listener, clock, Lanes.of_one(executor), guard=guard)
-        yield Call(engine, executor, job, listener)
+        yield Call(engine, executor, job, listener, stack)
 
 
-def _job(asked: Mapping[str, Any], settings: Settings, kms: KmsFactory, longest: timedelta) -> Job:
+def _job(asked: Asked, settings: Settings, kms: KmsFactory, longest: timedelta) -> Job:
     """Make the job of the one key that the settings hold; an alias is resolved first."""
     ((name, key),) = settings.keys.items()
-    workflow, replaces = asked["workflow"] or "run", asked.get("replaces")
-    if not isinstance(workflow, str) or not isinstance(replaces, str | None):
-        raise UsageError("`workflow` and `replaces` are texts", "see docs/step-functions.md")
     policy = settings.policy(key)
     policy = replace(policy, deadline=min(policy.deadline, longest))
     if is_alias(key.arn):
         key = key.model_copy(update={"arn": str(kms(region_of(key.arn)).resolve(key.arn))})
-    return jobs.of(workflow, name, key, policy, replaces)
+    return jobs.of(asked.workflow, name, key, policy, asked.replaces)
 
 
 _kept: dict[tuple[str, AwsSettings, int], KmsFactory] = {}
