@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from orchestrator.checks import unusable
 from orchestrator.looks import or_look, wrong_clock
 from orchestrator.memory import wait_name
 from orchestrator.model import (
@@ -34,8 +35,17 @@ def decide(stages: Sequence[Stage], view: View, run: Run, now: datetime) -> Turn
     for stage in stages:
         if steps := stage(seen_now, run):
             fresh = [or_look(step, seen_now, run.goal) for step in steps]
-            return _turn(name_of_stage(stage), fresh, run, now)
+            return _with_what_is_dead(_turn(name_of_stage(stage), fresh, run, now), seen_now, run)
     return Turn("done", "finished")
+
+
+def _with_what_is_dead(turn: Turn, view: View, run: Run) -> Turn:
+    """Tell of a failed run, too, in which Regions the key cannot be used: no other news is worse."""
+    if turn.status != "failed":
+        return turn
+    told = {block.region for block in turn.blocks if block.reason is Reason.MATERIAL_MISSING}
+    dead = [step for step in unusable(view, run.goal.policy) if isinstance(step, Block) and step.region not in told]
+    return replace(turn, blocks=worst_first((*turn.blocks, *(replace(block, person=False) for block in dead))))
 
 
 def judge(steps: Sequence[Step], run: Run, now: datetime) -> Turn:

@@ -27,11 +27,11 @@ _LAG = timedelta(minutes=3)
 
 def enabled(view: View, run: Run) -> list[Step]:
     """Every member is Enabled; an import would silently enable a Disabled one."""
-    return [step for _, seen in sorted(view.regions.items()) for step in _in_good_time(seen, view, run)]
+    return [step for _, seen in sorted(view.regions.items()) for step in in_good_time(seen, view, run)]
 
 
-def _in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
-    """Give a Region that this run brought everything back to the time that this may take to show."""
+def in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
+    """Like `importable`, but give a Region that this run brought everything back to the time that this takes to show."""
     found = importable(seen)
     whole = all(row.usable(view.at) for row in seen.permanent)
     brought_back = run.memory.restored | run.memory.filled

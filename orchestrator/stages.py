@@ -9,7 +9,7 @@ from dataclasses import replace
 from orchestrator import checks
 from orchestrator.checks import ROTATION
 from orchestrator.holding import refused
-from orchestrator.importable import importable
+from orchestrator.importable import in_good_time
 from orchestrator.looks import not_seen
 from orchestrator.model import (
     STORE,
@@ -104,7 +104,7 @@ def _linked_after_rotation(view: View, primary: RegionView, entry: Entry | None,
         return []
     if current.material_id == run.goal.replaces or refused(run, primary.arn, entry, current.material_id):
         return []
-    return importable(primary) or [Act(proof_of(primary, entry, current, view, run))]
+    return in_good_time(primary, view, run) or [Act(proof_of(primary, entry, current, view, run))]
 
 
 def proof_of(primary: RegionView, entry: Entry, row: MaterialRow, view: View, run: Run) -> ImportMaterial:
@@ -123,7 +123,7 @@ def _pending_is_ours(view: View, run: Run, entry: Entry, pending: MaterialRow) -
         return foreign
     if checks.rotation_seen(view, run):
         return []
-    if closed := importable(primary):
+    if closed := in_good_time(primary, view, run):
         return closed
     if entry.linked is None:
         return [Act(proof_of(primary, entry, pending, view, run))]
@@ -241,7 +241,7 @@ def _missing_in(view: View, run: Run, region: Region, material: MaterialId) -> S
     row = seen.row(material)
     if row is not None and row.usable(view.at) and not expired(row, view, run):
         return []
-    if closed := importable(seen):
+    if closed := in_good_time(seen, view, run):
         return closed
     if row is None:
         message = f"{region} does not list the new material yet"

@@ -368,6 +368,6 @@ def test_the_plan_is_what_is_then_done(world: World, days: int) -> None:
     report = world.runner().run([wanted])[0]
 
     assert planned.end.status == "finished", planned.end
-    assert [step.stage for step in planned.steps[:2]] == ["replicated", "filled"]
+    assert [step.stage for step in planned.steps[:2]] == ["replicated", "kept_alive"]
     # Where the primary is seen before the store is, an import that has no link yet is asked about once more (P2).
     assert {step.action.kind for step in planned.steps} == {action.kind for action in report.done}

@@ -225,5 +225,5 @@ def test_the_plan_shows_the_repair_before_the_rotation(world: World) -> None:
     planned = predict(wanted.stages, looked.view, looked.run, looked.view.at)
 
     assert planned.end.status == "finished", planned.end
-    assert next((step.stage, step.action.target) for step in planned.steps) == ("repaired", REGIONS[1])
+    assert next((step.stage, step.action.target) for step in planned.steps) == ("kept_alive", REGIONS[1])
     assert any(step.point_of_no_return for step in planned.steps)

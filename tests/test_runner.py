@@ -273,7 +273,7 @@ def test_a_note_of_a_withdrawal_that_cannot_be_read_holds_up_no_repair(world: Wo
     arn = world.make_key()
     current = MaterialId(str(world.true(arn).current))
     name = EntryName(arn.identity, current)
-    world.store.withdraw(name)
+    world.store.withdraw(name, MaterialId("a" * 64))
     path_of(world.directory / "store", name, Kind.WITHDRAWN).write_text("garbage")
     world.client(REGIONS[1]).delete_imported_key_material(KeyId=arn.key_id, KeyMaterialId=current)
 

@@ -45,7 +45,7 @@ def whatever_expires(view: View, policy: Policy) -> Pinned:
         return replace(pinned, renewing=True)
     unseen = seen_everywhere(view, [region for region in view.members if policy.lists(region)])
     idle = Idle(f"nothing expires within {render(policy.renew_before)} that the config gives longer")
-    return unseen or _expired(view, policy) or idle
+    return [*_expired(view, policy), *unseen, *checks.listed(view, policy)] or idle
 
 
 def _expired(view: View, policy: Policy) -> list[Step]:

@@ -330,10 +330,10 @@ def test_a_note_of_a_withdrawal_that_cannot_be_read_is_told(
     stand: FileStand, store: MaterialStore, content: str
 ) -> None:
     """P6: as if there were none, new material would be imported too soon."""
-    store.withdraw(FIRST)
+    store.withdraw(FIRST, MATERIAL_A)
     stand.path(FIRST, Kind.WITHDRAWN).write_text(content)
     with pytest.raises(EntryError, match="is not a mark 'withdrawn'") as caught:
-        store.withdrawn_at(FIRST)
+        store.withdrawn(FIRST)
     assert caught.value.hint.startswith("put the file back")
 
 
@@ -489,23 +489,23 @@ def test_a_mark_copied_to_another_turn_is_told(
 
 
 def test_a_mark_that_names_no_turn_is_of_the_first(stand: FileStand, store: MaterialStore) -> None:
-    store.withdraw(FIRST)
-    store.withdraw(FIRST)
+    store.withdraw(FIRST, MATERIAL_A)
+    store.withdraw(FIRST, MATERIAL_A)
     for turn in (1, 2):
         path = path_of(stand.root, FIRST, Kind.WITHDRAWN, turn)
         mark = json.loads(path.read_text())
         del mark["turn"]
         path.write_text(json.dumps(mark))
     with pytest.raises(EntryError, match=r"withdrawn\.2\.json says that it is of turn 1"):
-        store.withdrawn_at(FIRST)
+        store.withdrawn(FIRST)
     path.unlink()
-    assert store.withdrawn_at(FIRST) == NOW
+    assert store.withdrawn(FIRST) == {MATERIAL_A: NOW}
 
 
 def test_every_entry_and_every_mark_says_when_it_was_made(stand: FileStand, store: MaterialStore) -> None:
     """A second witness of the time, should the clock be wrong."""
     mark_all(store, FIRST)
-    store.withdraw(FIRST)
+    store.withdraw(FIRST, MATERIAL_A)
     store.note_switch(KEY, US, NOW, off=True)
     marks = [kind for kind in Kind if kind is not Kind.ENTRY]
     times = {kind: json.loads(stand.path(FIRST, kind).read_text()).get("at") for kind in marks}
@@ -526,14 +526,14 @@ def test_a_mark_without_its_field_is_told(stand: FileStand, store: MaterialStore
 def test_a_time_without_its_zone_is_told(stand: FileStand, store: MaterialStore) -> None:
     """I9: it cannot be compared with any other."""
     store.discard(FIRST, NOW)
-    store.withdraw(FIRST)
+    store.withdraw(FIRST, MATERIAL_A)
     for path in (stand.path(FIRST, Kind.DISCARDED), stand.path(FIRST, Kind.WITHDRAWN)):
         path.write_text(json.dumps({**json.loads(path.read_text()), "at": "2026-11-28T23:50:00"}))
     found = store.find(FIRST)
     assert found is not None
     assert "no proper field 'at'" in found.damage["discarded"]
     with pytest.raises(EntryError, match="no proper field 'at'"):
-        store.withdrawn_at(FIRST)
+        store.withdrawn(FIRST)
 
 
 def test_an_unreadable_attempt_can_be_discarded_and_the_next_one_goes_on(

@@ -261,12 +261,12 @@ def test_a_note_of_the_key_costs_one_call_however_many_there_are(secrets: Secret
     store = secrets.init()
     for minute in range(30):
         store.note_switch(KEY, US, NOW + timedelta(minutes=minute), off=minute % 2 == 0)
-        store.withdraw(FIRST)
+        store.withdraw(FIRST, MATERIAL_A)
     costs: list[int] = []
     later: list[datetime | None] = []
     for _ in range(2):
         secrets.server.faults()
-        later.append(store.withdrawn_at(FIRST))
+        later.append(store.withdrawn(FIRST))
         assert store.switched_off(KEY) == {}
         costs.append(len(secrets.server.calls()))
     assert later == [NOW, NOW]

@@ -240,20 +240,20 @@ def test_a_damaged_note_of_the_key_is_told_to_who_asks_for_it_and_takes_nothing_
 ) -> None:
     store = any_stand.init()
     store.deposit(FIRST)
-    store.withdraw(FIRST)
+    store.withdraw(FIRST, MATERIAL_A)
     store.note_switch(KEY, US, NOW, off=True)
     any_stand.plant(Slot(FIRST, kind), b"{")
     later = any_stand.open()
-    asked = {Kind.WITHDRAWN: lambda: later.withdrawn_at(FIRST), Kind.SWITCH: lambda: later.switched_off(KEY)}
+    asked = {Kind.WITHDRAWN: lambda: later.withdrawn(FIRST), Kind.SWITCH: lambda: later.switched_off(KEY)}
     with pytest.raises(EntryError, match=f"is not a mark {kind.label!r}") as caught:
         asked[kind]()
     assert caught.value.hint
     assert plain(later.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
-    later.withdraw(FIRST)
+    later.withdraw(FIRST, MATERIAL_A)
     later.note_switch(KEY, EU, NOW, off=True)
     any_stand.remove(Slot(FIRST, kind))
     mended = any_stand.open()
-    assert mended.withdrawn_at(FIRST) == NOW
+    assert mended.withdrawn(FIRST) == {MATERIAL_A: NOW}
     assert mended.switched_off(KEY).keys() >= {EU}
 
 

@@ -236,21 +236,21 @@ def test_threads_that_discard_and_reinstate_at_once_leave_an_attempt_that_is_one
 def test_what_was_withdrawn_from_kms_is_noted_each_time_with_or_without_an_entry(any_stand: Stand) -> None:
     """P6: foreign material has no entry here; the note makes none, and the latest counts."""
     store = any_stand.init()
-    assert store.withdrawn_at(FIRST) is None
-    store.withdraw(FIRST)
-    store.withdraw(FIRST)
-    assert any_stand.open().withdrawn_at(FIRST) == NOW
-    assert (store.find(FIRST), store.entries(), store.withdrawn_at(NEXT)) == (None, (), None)
+    assert store.withdrawn(FIRST) == {}
+    store.withdraw(FIRST, MATERIAL_A)
+    store.withdraw(FIRST, MATERIAL_A)
+    assert any_stand.open().withdrawn(FIRST) == {MATERIAL_A: NOW}
+    assert (store.find(FIRST), store.entries(), store.withdrawn(NEXT)) == (None, (), {})
     assert store.deposit(FIRST) == Receipt(FIRST, NOW)
     assert plain(any_stand.open().find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
 
 
 def test_the_latest_withdrawal_counts(any_stand: Stand) -> None:
     """P6: new material waits from then on."""
-    any_stand.init().withdraw(FIRST)
+    any_stand.init().withdraw(FIRST, MATERIAL_A)
     later = NOW + timedelta(hours=1)
-    any_stand.open(clock_now=lambda: later).withdraw(FIRST)
-    assert any_stand.open().withdrawn_at(FIRST) == later
+    any_stand.open(clock_now=lambda: later).withdraw(FIRST, MATERIAL_A)
+    assert any_stand.open().withdrawn(FIRST) == {MATERIAL_A: later}
 
 
 @pytest.mark.parametrize(
