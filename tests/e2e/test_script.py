@@ -20,7 +20,7 @@ from orchestrator.ports import WrappingAlgorithm
 from orchestrator.simulator import Call
 from orchestrator.wrapping import wrap
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 PRIMARY, REPLICA = TWO
 
 
@@ -58,6 +58,7 @@ def test_a_script_rotates_as_it_was_planned_and_mrk_finishes_that(due: ByHand, s
 
 
 SURROUNDINGS = {
+    "AWS_ENDPOINT_URL_KMS": "",
     "http_proxy": "http://127.0.0.1:9",
     "ALL_PROXY": "http://127.0.0.1:9",
     "AWS_DEFAULT_OUTPUT": "table",
