@@ -12,6 +12,7 @@ from secrets import token_hex
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import KmsError, UsageError
+from orchestrator.hook import check_hook
 from orchestrator.kms import KmsFactory, KmsOptions, check_endpoint, check_regions, endpoint_class
 from orchestrator.lanes import Lanes
 from orchestrator.model import KeyArn, KeyIdentity, Region, is_alias, region_of
@@ -98,6 +99,8 @@ def check(settings: Settings) -> None:
     regions = [region for key in settings.keys.values() for region in (region_of(key.arn), *key.regions)]
     check_regions(partition, (*regions, *store.replica_regions))
     check_endpoint(aws.endpoint_url, fips=aws.fips, dual_stack=aws.dual_stack)
+    if settings.run.after is not None:
+        check_hook(settings.run.after)
     check_store(store.uri, _wanted(settings, SystemClock(), store.recipients))
 
 

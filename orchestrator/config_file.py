@@ -11,14 +11,19 @@ import yaml
 
 from orchestrator.config_errors import EXAMPLE, LONGEST, Given
 from orchestrator.errors import UsageError
+from orchestrator.trusted import check_obeyed
 
 _MERGE = "<<"
 _NAMES = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 def read_yaml(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:
-    """Read a config file, once; raises UsageError where it is missing, empty, not YAML, or has a name twice."""
+    """Read a config file, once.
+
+    Raises UsageError where it is missing, empty, not YAML, has a name twice, or others could have written it.
+    """
     try:
+        check_obeyed(path, "the config")
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         root = loader.get_single_node()
         if root is not None:

@@ -15,10 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.durations import render
+from orchestrator.errors import UsageError
+from orchestrator.trusted import check_obeyed
 
 _OURS = ("AWS_", "MRK_")
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _STDERR = 2
+
+
+def check_hook(program: Path) -> None:
+    """Raise UsageError where others could change the program; one that is not there is told when it is to be run."""
+    with suppress(OSError):
+        check_obeyed(program.absolute(), "the hook (run.after)")
 
 
 class Hook:
@@ -36,6 +44,7 @@ class Hook:
         if self._stopped:
             return "it was not begun: the run was interrupted"
         try:
+            check_hook(self._program)
             # In a session of its own, to be ended with whatever it started; our stdout carries the result only.
             self._process = subprocess.Popen(
                 [str(self._program)],
@@ -44,6 +53,8 @@ class Hook:
                 env=self._environment,
                 start_new_session=True,
             )
+        except UsageError as error:
+            return f"{error.message}; {error.hint}"
         except OSError as error:
             return f"it cannot be started: {error.strerror}"
         return self._ended(self._process, json.dumps(report, default=str).encode() + b"\n")

@@ -31,7 +31,7 @@ def enabled(view: View, run: Run) -> list[Step]:
 
 
 def in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
-    """Like `importable`, but give a Region that this run brought everything back to the time that this takes to show."""
+    """Like `importable`, but give a Region that this run brought everything back to the time that it takes to show."""
     found = importable(seen)
     whole = all(row.usable(view.at) for row in seen.permanent)
     brought_back = run.memory.restored | run.memory.filled

@@ -21,6 +21,7 @@ from typing import Any
 from orchestrator.chain import BEGUN, ENDED, FORMAT, first_link, link
 from orchestrator.errors import UsageError
 from orchestrator.ports import Event
+from orchestrator.trusted import own_folder
 
 _HINT = "mend the directory, or set run.journal to another"
 _SECRETS = (
@@ -131,9 +132,10 @@ def _redacted(word: str) -> str:
 
 
 def _create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with own_folder(path.parent, "the journal (run.journal)") as folder:
+            file = os.open(path.name, flags, 0o600, dir_fd=folder)
     except OSError as error:
         raise UsageError(_unwritable(path, error), _HINT) from error
     with suppress(OSError):

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from orchestrator.errors import HeldError, UsageError
+from orchestrator.trusted import is_own_file, own_folder
 
 _LONGEST_NOTE = 4096
 
@@ -40,11 +41,17 @@ def held(path: Path, command: str, now: datetime) -> Iterator[None]:
 
 
 def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        with own_folder(path.parent, "the lock (run.lock, or beside run.journal)") as folder:
+            descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
     except OSError as error:
         raise _unusable(path, error) from error
+    if not is_own_file(os.fstat(descriptor)):
+        os.close(descriptor)
+        message = f"the lock file {path} is not used: it is no plain file of this user's or root's alone"
+        raise UsageError(message, "look at it (ls -l), and remove it; or set run.lock to another file")
+    return descriptor
 
 
 def _taken(descriptor: int, path: Path) -> bool:

@@ -5,12 +5,13 @@ run did not see it takes over from the file that is there. It is never an input 
 """
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -19,6 +20,7 @@ from orchestrator import checks, goals
 from orchestrator.importable import importable
 from orchestrator.model import Region, View
 from orchestrator.progress import Report
+from orchestrator.trusted import is_own_file
 
 RUN, KEY, REGION = (), ("key",), ("key", "region")
 
@@ -38,6 +40,7 @@ METRICS: Mapping[str, tuple[tuple[str, ...], str]] = {
 _JUDGED = ("mrk_key_healthy", "mrk_region_healthy")
 _RESTORED = "mrk_restored_timestamp_seconds"
 _ENDED_WELL = ("finished", "idle")
+_LONGEST = 1 << 24
 
 Sample = tuple[str, tuple[str, ...]]
 Samples = Mapping[Sample, float]
@@ -48,16 +51,25 @@ def write(path: Path, names: Iterable[str], reports: Iterable[Report], exit_code
     samples = after(_read(path), set(names), list(reports), exit_code, now)
     registry = CollectorRegistry()
     registry.register(_Gauges(samples))
-    staged = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        write_to_textfile(str(staged), registry)
-        staged.chmod(0o644)
-        staged.replace(path)
+        _replace(path, generate_latest(registry))
     except OSError as error:
-        with suppress(OSError):
-            staged.unlink()
         return f"{error.strerror}"
     return ""
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put a file in the place of another, by a new one of a name that nobody can have foreseen."""
+    handle, staged = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            os.fchmod(handle, 0o644)
+        Path(staged).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(staged).unlink()
+        raise
 
 
 def after(before: Samples, names: set[str], reports: list[Report], exit_code: int, now: datetime) -> Samples:
@@ -136,9 +148,9 @@ class _Gauges(Collector):
 
 
 def _read(path: Path) -> Samples:
-    """Read the file of the run before; what is no such file tells nothing."""
+    """Read the file of the run before; what is no such file of ours tells nothing."""
     try:
-        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
+        families = list(text_string_to_metric_families(_own_text(path)))
     except (OSError, ValueError):
         return {}
     found: dict[Sample, float] = {}
@@ -147,3 +159,10 @@ def _read(path: Path) -> Samples:
         if set(labels) == set(sample.labels):
             found[sample.name, tuple(sample.labels[label] for label in labels)] = sample.value
     return found
+
+
+def _own_text(path: Path) -> str:
+    """Read what this program wrote; nothing where somebody else put something else there, such as a pipe."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, encoding="utf-8") as file:
+        return file.read(_LONGEST) if is_own_file(os.fstat(handle)) else ""

@@ -1,212 +1,119 @@
-"""A plan as a shell script of plain aws and openssl commands: to read, or to run by hand where mrk may not run."""
+"""A plan as a shell script of plain aws, openssl and age commands: to read, or to run by hand where mrk may not run.
 
-import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-from orchestrator.model import (
-    DeletePendingMaterial,
-    DepositMaterial,
-    EntryName,
-    ImportMaterial,
-    ImportType,
-    MaterialId,
-    ProveRegion,
-    ReplicateKey,
-    RotateOnDemand,
-)
-from orchestrator.perform import PROBE_CONTEXT
-from orchestrator.plan import Plan, Planned
-from orchestrator.progress import Report
-
-_CONTEXT = ",".join(f"{name}={value}" for name, value in PROBE_CONTEXT.items())
-
-_HEAD = r"""#!/bin/sh
-# The plan of mrk as plain aws, openssl and age commands. It stops at the first error.
-# mrk judges every Region again right before the point of no return, and waits with patience; this script only waits.
-set -eu
-umask 077
-
-import_material() {  # Region, key ARN, file, ImportType, then more options of aws kms import-key-material
-  region=$1 key=$2 file=$3 kind=$4; shift 4
-  work=$(mktemp -d)
-  aws kms get-parameters-for-import --region "$region" --key-id "$key" --wrapping-algorithm "$WRAPPING" \
-      --wrapping-key-spec RSA_4096 --query '[PublicKey, ImportToken]' --output text > "$work/parameters"
-  cut -f1 "$work/parameters" | base64 -d > "$work/wrapping-key.der"
-  cut -f2 "$work/parameters" | base64 -d > "$work/token"
-  openssl pkeyutl -encrypt -in "$file" -out "$work/wrapped" -inkey "$work/wrapping-key.der" -keyform DER -pubin \
-      -pkeyopt rsa_padding_mode:oaep -pkeyopt "rsa_oaep_md:$DIGEST" -pkeyopt "rsa_mgf1_md:$DIGEST"
-  aws kms import-key-material --region "$region" --key-id "$key" --import-type "$kind" --query KeyMaterialId \
-      --encrypted-key-material "fileb://$work/wrapped" --import-token "fileb://$work/token" --output text "$@"
-  rm -r "$work"
-}
-
-state_of() {  # Region, key ARN, material id
-  aws kms list-key-rotations --region "$1" --key-id "$2" --include-key-material ALL_KEY_MATERIAL --output text \
-      --query "Rotations[?KeyMaterialId=='$3'].KeyMaterialState"
-}
-
-replicate() {  # Region, key ARN, Region of the replica, ARN there: with the same key policy, so access is not widened
-  policy=policy-$3.json
-  aws kms get-key-policy --region "$1" --key-id "$2" --policy-name default --query Policy --output text > "$policy"
-  aws kms replicate-key --region "$1" --key-id "$2" --replica-region "$3" --policy "file://$policy" > /dev/null
-  for _ in $(seq 60); do
-    state=$(aws kms describe-key --region "$3" --key-id "$4" --query KeyMetadata.KeyState --output text || true)
-    test "$state" != PendingImport || return 0
-    sleep 5
-  done
-  echo "waited 5 minutes in vain for the replica in $3" >&2
-  return 1
-}
-
-LISTED='PENDING_ROTATION PENDING_MULTI_REGION_IMPORT_AND_ROTATION CURRENT NON_CURRENT'
-
-wait_for() {  # states, Region, key ARN, material id
-  for _ in $(seq 180); do
-    state=$(state_of "$2" "$3" "$4")
-    for wanted in $1; do test "$state" != "$wanted" || return 0; done
-    sleep 5
-  done
-  echo "waited 15 minutes in vain for $1 in $2" >&2
-  return 1
-}
+It keeps the rules of mrk (script.sh, script_steps.py): it refuses a key that is not as it was planned, puts new
+material into the store before KMS sees it, looks at every Region right before the rotation, and sends that once.
 """
 
+import shlex
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from itertools import count
 
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a script needs beside the plan: how to wrap, and where the store's entries and the identity are."""
+from orchestrator.model import (
+    Action,
+    ImportMaterial,
+    ImportType,
+    KeepProbe,
+    MaterialId,
+    Region,
+    ReplicateKey,
+    RotateOnDemand,
+    View,
+    short,
+)
+from orchestrator.perform import PROBE_CONTEXT
+from orchestrator.plan import Plan
+from orchestrator.progress import Report
+from orchestrator.report.expected import strange
+from orchestrator.report.script_steps import BY_HAND, Means, Shelf, comment, plain, steps_of
 
-    algorithm: str
-    store_uri: str
-    identity: Path | None
+__all__ = ["Means", "Shelf", "script"]
+
+Planned = tuple[Report, Plan | None]
+_CONTEXT = ",".join(f"{name}={value}" for name, value in PROBE_CONTEXT.items())
 
 
-def script(plans: Sequence[tuple[Report, Plan | None]], means: Means) -> str:
+def script(plans: Sequence[Planned], means: Means) -> str:
     """Write the plans of several keys as one script; it tells of each key, also where nothing is to be done."""
+    head = files("orchestrator.report").joinpath("script.sh").read_text(encoding="utf-8")
+    numbers = count(1)
+    bodies = [line for report, plan in plans for line in (*_body(report, plan, means, numbers), "")]
+    return "\n".join([head, *_settings(plans, means), "", *bodies, 'exit "$left"', ""])
+
+
+def _settings(plans: Sequence[Planned], means: Means) -> Iterator[str]:
+    """Write what holds for all keys."""
+    if means.role_arn:
+        yield comment(f"mrk assumes the role {means.role_arn}: run this with credentials of that role")
+    if means.profile:
+        yield f"export AWS_PROFILE={shlex.quote(means.profile)}"
     digest = "sha1" if means.algorithm.endswith("SHA_1") else "sha256"
-    head = f"{_HEAD}\nWRAPPING={means.algorithm}\nDIGEST={digest}\n"
-    return "\n".join((head, *(_body(report, plan, means) for report, plan in plans)))
+    identity = means.shelf.identity if means.shelf else None
+    yield f"WRAPPING={shlex.quote(means.algorithm)} DIGEST={digest} CONTEXT={shlex.quote(_CONTEXT)}"
+    yield f"IDENTITY={shlex.quote(str(identity.absolute()) if identity else '')}"
+    yield "endpoint() {  # Region"
+    yield "  case $1 in"
+    regions = {region for report, plan in plans for region in _regions(report, plan)}
+    yield from (f"    {shlex.quote(one)}) say {shlex.quote(means.endpoint(one))} ;;" for one in sorted(regions))
+    yield "  esac"
+    yield "}"
 
 
-def _body(report: Report, plan: Plan | None, means: Means) -> str:
-    name = report.job.name
-    lines = [f"# {'-' * 30} {name}"]
-    stage = ""
-    for step in plan.steps if plan else ():
-        if step.stage != stage:
-            stage = step.stage
-            lines.append(f"\n# {stage}")
-        lines += _lines(name, step, means)
-    lines += _afterwards(name, plan.steps if plan else ())
+def _regions(report: Report, plan: Plan | None) -> set[Region]:
+    view = report.view
+    if plan is None or view is None or strange(view):
+        return set()
+    return {*view.regions, *(step.action.region for step in plan.steps if isinstance(step.action, ReplicateKey))}
+
+
+def _body(report: Report, plan: Plan | None, means: Means, numbers: Iterator[int]) -> Iterator[str]:
+    name, view, steps = report.job.name, report.view, plan.steps if plan else ()
+    yield comment(f"{'-' * 30} {name}")
+    refused = _refusal(report, view, [step.action for step in steps], means) if view else ""
+    if refused:
+        yield _undone(4, f"{name}: {refused}", f"mrk run {shlex.quote(name)}")
+        return
+    if plan and view and steps:
+        yield from steps_of(report, view, plan, means, numbers)
     stopped = plan.end.blocks if plan else report.blocks
-    lines += [_comment(f"not done: {block.message} -> {block.way_out}") for block in stopped]
-    if not stopped and not (plan and plan.steps):
-        lines.append(_comment(f"nothing to do: {report.message}" if plan is None else "nothing to do"))
-    return "\n".join(lines) + "\n"
+    yield from (_undone(4 if one.person else 3, f"{name}: {one.message}", one.way_out) for one in stopped)
+    if not stopped and not steps:
+        yield comment(f"nothing to do: {report.message}" if plan is None else "nothing to do")
 
 
-def _comment(text: str) -> str:
-    """Write a comment, which ends at the end of its line."""
-    return "# " + " ".join(text.split())
+def _undone(code: int, message: str, hint: str) -> str:
+    return f"undone {code} {shlex.quote(plain(message))} {shlex.quote(plain(hint))}"
 
 
-def _afterwards(name: str, steps: Sequence[Planned]) -> Iterable[str]:
-    """Say what is left to do with the key material that lies about in clear."""
-    new = any(isinstance(step.action, DepositMaterial) for step in steps)
-    files = dict.fromkeys(
-        ([_file(name)] if new else [])
-        + [_old(name, step.action) for step in steps if isinstance(step.action, ImportMaterial) and _known(step.action)]
-    )
-    if new:
-        yield ""
-        yield _say(f"bring the new material into the store: mrk adopt {shlex.join([name, _file(name)])}")
-    if files:
-        yield _say(f"key material lies here in clear; once the store holds it: shred -u {shlex.join(files)}")
+def _refusal(report: Report, view: View, actions: Sequence[Action], means: Means) -> str:
+    """Say why a script must not do what mrk would: it would break a rule, or lose something."""
+    if actions and (odd := strange(view)):
+        return f"KMS told {odd!r}, which is no id of key material and no Region"
+    if any(not isinstance(action, BY_HAND) for action in actions):
+        return "mrk does this in its store, and no script can"
+    if any(isinstance(action, ImportMaterial) for action in actions) and means.shelf is None:
+        return "a script reads the entries of stores file: only"
+    if any(_new(action) for action in actions) and _given_up(report, view):
+        return "an attempt of this rotation was given up: mrk waits until no rotation of it can be under way"
+    lost = _probe_lost(actions)
+    return f"only mrk keeps the proof of {short(lost)}, and only before a rotation (proof: full)" if lost else ""
 
 
-def _say(text: str) -> str:
-    return f"echo {shlex.quote(text)}"
+def _new(action: Action) -> bool:
+    return isinstance(action, ImportMaterial) and action.import_type is ImportType.NEW
 
 
-def _lines(name: str, step: Planned, means: Means) -> Iterable[str]:
-    match step.action:
-        case DepositMaterial():
-            file = shlex.quote(_file(name))
-            yield _comment(f"KMS never gives this back: keep a copy of {_file(name)} in a safe place before you go on.")
-            yield f"test -s {file} || openssl rand -out {file} 32"
-        case ImportMaterial():
-            yield from _import(name, step.action, means)
-        case RotateOnDemand(arn=arn, material_id=material):
-            yield f"wait_for PENDING_ROTATION {arn.region} {arn} {_id(material)}"
-            yield "# ===== point of no return: this cannot be undone, and costs one of 25 rotations for life ====="
-            yield f"aws kms rotate-key-on-demand --region {arn.region} --key-id {arn}"
-        case DeletePendingMaterial(arn=arn, material_id=material):
-            yield "# wait until no rotation can be under way (15 min since any sign of one), then:"
-            key = f"--region {arn.region} --key-id {arn} --key-material-id {material}"
-            yield f"aws kms delete-imported-key-material {key}"
-        case ReplicateKey(arn=arn, region=region):
-            yield f"replicate {arn.region} {arn} {region} {arn.within(region)}"
-        case ProveRegion(arn=arn, material_id=material):
-            yield f"wait_for CURRENT {arn.region} {arn} {_id(material)}"
-            asked = (
-                f"aws kms generate-data-key-without-plaintext --region {arn.region} --key-id {arn} --key-spec AES_256"
-                f" --encryption-context {_CONTEXT} --query KeyMaterialId --output text"
-            )
-            yield f'test "$({asked})" = {_id(material)}'
-        case other:
-            yield f"# {other.kind}: mrk does this in its store"
+def _given_up(report: Report, view: View) -> bool:
+    """Whether a further attempt has to wait, and to look several times, before anything new is imported (P6, P8)."""
+    store, goal = view.store, report.run.goal if report.run else None
+    if store is None or goal is None:
+        return True
+    discarded = any(one.discarded_at for one in store.entries if one.name.replaces == goal.replaces)
+    return discarded or store.withdrawn_at is not None or bool(store.withdrawn_problem)
 
 
-def _import(name: str, action: ImportMaterial, means: Means) -> Iterable[str]:
-    more = _expiry(action)
-    if action.import_type is ImportType.NEW:
-        sent = f"{action.arn.region} {action.arn} {shlex.quote(_file(name))} {action.import_type} {more}"
-        yield f"NEW_ID=$(import_material {sent})"
-        return
-    file = _file(name)
-    if _known(action):
-        file = _old(name, action)
-        yield from _restored(file, action.entry, means)
-    material = _id(action.material_id)
-    yield f'wait_for "$LISTED" {action.arn.region} {action.arn} {material}'
-    line = f"import_material {action.arn.region} {action.arn} {shlex.quote(file)} {action.import_type} {more}"
-    yield f"{line} --key-material-id {material}"
-
-
-def _known(action: ImportMaterial) -> bool:
-    """Whether this material is in KMS already: its bytes are in the store, under the entry's name."""
-    return action.import_type is not ImportType.NEW and action.material_id not in {None, "new"}
-
-
-def _restored(file: str, entry: EntryName, means: Means) -> Iterable[str]:
-    """Bring bytes that the store holds into a file, with the stock age command."""
-    scheme, _, location = means.store_uri.partition(":")
-    quoted = shlex.quote(file)
-    if scheme != "file":
-        yield _comment(f"bring the bytes of {entry} from {means.store_uri} into {file}, as docs/store.md says")
-        yield f"test -s {quoted}"
-        return
-    path = Path(location.removeprefix("//")) / str(entry.key) / f"{entry.replaces or 'first'}.{entry.attempt}.age"
-    opened = shlex.join(["age", "-d", "-i", str(means.identity or "IDENTITY-FILE"), str(path)])
-    yield f'test -s {quoted} || {opened} | sed -n \'s/.*"key_material": "\\(.*\\)".*/\\1/p\' | base64 -d > {quoted}'
-    yield f'test "$(wc -c < {quoted})" -eq 32'
-
-
-def _expiry(action: ImportMaterial) -> str:
-    if action.valid_to is None:
-        return "--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE"
-    return f"--expiration-model KEY_MATERIAL_EXPIRES --valid-to {action.valid_to:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _id(material: MaterialId | None) -> str:
-    return '"$NEW_ID"' if material in {None, "new"} else str(material)
-
-
-def _file(name: str) -> str:
-    return f"{name}-new-material.bin"
-
-
-def _old(name: str, action: ImportMaterial) -> str:
-    return f"{name}-{str(action.material_id)[:8]}.bin"
+def _probe_lost(actions: Sequence[Action]) -> MaterialId | None:
+    """Name the material whose probe would be kept before the rotation: afterwards it can never be made (P14)."""
+    found = [number for number, one in enumerate(actions) if isinstance(one, RotateOnDemand)]
+    before = actions[: found[0]] if found else ()
+    return next((one.material_id for one in before if isinstance(one, KeepProbe)), None)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import StoreError
+from orchestrator.trusted import owner_problem
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -95,11 +96,8 @@ def read_all(handle: int, path: Path) -> bytes:
 
 
 def _check_owner(path: Path, found: os.stat_result, owners: tuple[int, ...]) -> None:
-    if found.st_uid not in owners:
-        raise StoreError(
-            f"{path} belongs to user id {found.st_uid}, and this program runs as user id {os.geteuid()}",
-            f"run as its owner, or give it to this user: chown {os.geteuid()} {path}",
-        )
+    if problem := owner_problem(str(path), found, frozenset(owners)):
+        raise StoreError(problem, f"run as its owner, or give it to this user: chown {os.geteuid()} {path}")
 
 
 def _check_mode(path: Path, found: os.stat_result, wanted: int) -> None:

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from orchestrator import compose
 from orchestrator.errors import Exit, UsageError
 from orchestrator.model import Stage
 from orchestrator.plan import Plan, predict
 from orchestrator.progress import Job, Report, named
 from orchestrator.report import documents, scripts, tables, telling
+from orchestrator.stores.layout import path_of
 from workflows import jobs
 from workflows.cli.common import Invocation, each, opened
 from workflows.cli.complaints import complain
@@ -44,8 +48,7 @@ def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False, s
     code = _code(planned, work_to_do=work_to_do)
     algorithm = called.settings.aws.wrapping_algorithm
     if script:
-        store = called.settings.store
-        write_text(scripts.script(planned, scripts.Means(algorithm, store.uri, store.identity)))
+        write_text(scripts.script(planned, _means(called)))
         _complain_of_what_is_not_in_it(planned)
     elif called.as_json:
         write_json(documents.envelope(code, [documents.plan(report, found, algorithm) for report, found in planned]))
@@ -53,6 +56,20 @@ def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False, s
         for report, found in planned:
             write(tables.plan(report, found, algorithm))
     return code
+
+
+def _means(called: Invocation) -> scripts.Means:
+    """Tell what a script needs beside the plans; one can use a store file: alone."""
+    settings, kms = called.settings, called.engine.kms
+    store, aws = settings.store, settings.aws
+    shelf = None
+    if store.uri.startswith("file:"):
+        root, where = Path(store.uri.removeprefix("file:").removeprefix("//")), compose.place(settings, kms)
+        stamp = {"partition": where.partition, "endpoint_class": where.endpoint_class}
+        shelf = scripts.Shelf(root, stamp, partial(path_of, root), store.recipients, store.identity)
+    return scripts.Means(
+        aws.wrapping_algorithm, lambda region: kms(region).endpoint_url, shelf, aws.profile, aws.role_arn
+    )
 
 
 def _code(planned: Sequence[tuple[Report, Plan | None]], *, work_to_do: bool) -> Exit:

@@ -1,5 +1,6 @@
 """mrk report: what a run did, from its journal, and whether the journal is as the run left it."""
 
+import os
 import re
 import stat
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from orchestrator.journal import under_way
 from orchestrator.report import documents, journals
 from orchestrator.report.journal import Chain
 from orchestrator.report.story import Story
+from orchestrator.trusted import owners
 from workflows.cli.common import read_settings
 from workflows.cli.complaints import complain
 from workflows.cli.options import ConfigOption, JsonOption
@@ -91,10 +93,18 @@ def _path(run: str, config: Path | None) -> Path:
 def _runs(directory: Path) -> Sequence[str]:
     """List the runs, oldest first; whatever else is in the directory is passed over."""
     try:
-        found = [(path.stem[:16], path.lstat().st_mtime_ns, path.stem) for path in directory.glob("*.jsonl")]
+        paths = [path for path in directory.glob("*.jsonl") if _RUN.fullmatch(path.stem)]
+        seen = [(path.stem, path.lstat()) for path in paths]
+        shared = bool(paths) and bool(directory.stat().st_mode & stat.S_IWOTH)
     except OSError as error:
         raise UsageError(f"{directory} cannot be read: {error.strerror}", "check run.journal") from None
-    return [stem for _, _, stem in sorted(found) if _RUN.fullmatch(stem)]
+    kept = [(stem[:16], found.st_mtime_ns, stem) for stem, found in seen if not _planted(found, shared=shared)]
+    return [stem for _, _, stem in sorted(kept)]
+
+
+def _planted(found: os.stat_result, *, shared: bool) -> bool:
+    """Whether somebody else may have put this among the journals: a link, or his own where everybody may write."""
+    return stat.S_ISLNK(found.st_mode) or (shared and found.st_uid not in owners())
 
 
 def _some(runs: Sequence[str]) -> str:
