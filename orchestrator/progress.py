@@ -151,8 +151,10 @@ class Progress:
     stepped: timedelta | None = None
     verdict: Turn | None = None
 
-    def looks_again(self) -> None:
-        """Let nothing count that was seen before."""
+    def clock_was_set(self, step: timedelta, *, far: bool) -> None:
+        """Let nothing count that was seen before; where the clock is `far` off now, or was, nothing goes on."""
+        self.begun += step
+        self.stepped = step if far else self.stepped
         targets = {*self.seen, *([STORE] if self.store else []), *self.failures}
         self.dirty |= targets - self.looking - set(self.acting)
         self.looked.clear()

@@ -173,8 +173,7 @@ class Runner:
             return
         self._drift = drift
         for progress in {id(progress): progress for _, _, progress in self._heap}.values():
-            progress.looks_again()
-            progress.stepped = step if abs(step) > SKEWED else progress.stepped
+            progress.clock_was_set(step, far=abs(step) > SKEWED)
             self._wake_at(progress, self._clock.now())
 
     def _turn_alone(self, progress: Progress, now: datetime) -> None:
