@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import UsageError
-from orchestrator.kms import KmsFactory, KmsOptions, check_endpoint, check_regions, endpoint_class
+from orchestrator.kms import KmsFactory, KmsOptions, check_endpoints, check_regions, endpoint_class
 from orchestrator.model import Action, Outcome, Region, region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
@@ -21,7 +21,7 @@ from orchestrator.ports import Clock, Listener, MaterialStore, WrappingAlgorithm
 from orchestrator.retry import Retry
 from orchestrator.runner import Runner
 from orchestrator.settings import Settings
-from orchestrator.stores import Cloud, Place, Wanted, check_store, init_store, open_store
+from orchestrator.stores import Cloud, Place, Wanted, check_store, init_store, open_store, services
 
 Carrying = Callable[[Action], Outcome]
 """Whatever carries out one action."""
@@ -85,8 +85,12 @@ def assemble(
 
 def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:
     """Make the factory of KMS clients."""
+    return KmsFactory(_options(settings, run_id), clock.now, listener)
+
+
+def _options(settings: Settings, run_id: str = "") -> KmsOptions:
     aws = settings.aws
-    options = KmsOptions(
+    return KmsOptions(
         aws.endpoint_url,
         aws.profile,
         run_id,
@@ -95,15 +99,16 @@ def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Cloc
         dual_stack=aws.dual_stack,
         connections=2 * settings.run.workers,
     )
-    return KmsFactory(options, clock.now, listener)
 
 
 def check(settings: Settings) -> None:
     """Judge the settings as a whole, as far as that needs no call; raises UsageError, StoreError for the identity."""
-    aws, store, partition = settings.aws, settings.store, _partition(settings)
-    regions = [region for key in settings.keys.values() for region in (region_of(key.arn), *key.regions)]
+    store, partition = settings.store, _partition(settings)
+    regions = [Region(name) for key in settings.keys.values() for name in (region_of(key.arn), *key.regions)]
     check_regions(partition, (*regions, *store.replica_regions))
-    check_endpoint(aws.endpoint_url, fips=aws.fips, dual_stack=aws.dual_stack)
+    replicas = [Region(name) for name in store.replica_regions]
+    called = [("kms", region) for region in (*regions, *replicas)]
+    check_endpoints(_options(settings), (*called, *services(store.uri)))
     check_store(
         store.uri,
         Wanted(
@@ -111,7 +116,7 @@ def check(settings: Settings) -> None:
             recipients=store.recipients,
             identity=store.identity,
             kms_key=store.kms_key,
-            replica_regions=tuple(Region(region) for region in store.replica_regions),
+            replica_regions=tuple(replicas),
         ),
     )
 
