@@ -1,7 +1,10 @@
 """Where calls go, whatever names an endpoint: AWS's own of this service and Region, one that is set, or nowhere."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -144,17 +147,22 @@ def test_whatever_else_has_a_name_at_amazon_is_not_aws(url: str) -> None:
     assert factory(endpoint_url=url).endpoint_class(HERE) == "other"
 
 
-def test_data_of_the_users_own_does_not_say_what_aws_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """P12: the SDK takes endpoints from AWS_DATA_PATH, too."""
-    data = botocore.session.Session().get_component("data_loader").load_data("endpoints")
-    text = json.dumps(data).replace('"dnsSuffix": "amazonaws.com"', '"dnsSuffix": "example.com"')
-    (tmp_path / "endpoints.json").write_text(text)
-    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+@pytest.mark.parametrize("name", ["endpoints", "partitions"])
+def test_data_of_the_users_own_does_not_say_what_aws_is(name: str, tmp_path: Path) -> None:
+    """P12: the SDK takes the names of endpoints from AWS_DATA_PATH, too; it reads them once in a process."""
+    data = json.dumps(botocore.session.Session().get_component("data_loader").load_data(name))
+    own = data.replace('"dnsSuffix": "amazonaws.com"', '"dnsSuffix": "example.com"')
+    (tmp_path / f"{name}.json").write_text(own)
+    program = (
+        "from test_endpoints import *; made = factory().client('kms', HERE); print(where(made), endpoint_class(made))"
+    )
+    environment = {**os.environ, "AWS_DATA_PATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent)}
 
-    made = factory().client("kms", HERE)
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    ).stdout
 
-    assert where(made) == "https://kms.us-east-1.example.com/"
-    assert endpoint_class(made) == "other"
+    assert printed == "https://kms.us-east-1.example.com/ other\n"
 
 
 # ---- however an endpoint is set, the same rules hold -----------------------------------------------------------------
