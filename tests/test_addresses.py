@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
-from orchestrator.kms.addresses import address
+from orchestrator.kms.addresses import address, proxy_address
 
 READ = {
     "http://127.0.0.1:4599": ("127.0.0.1", 4599, True),
@@ -128,6 +128,44 @@ NOT_PLAIN = [
 @pytest.mark.parametrize("url", NOT_PLAIN)
 def test_what_can_be_read_otherwise_is_refused(url: str) -> None:
     assert address(url) is None
+
+
+PROXIES = {
+    "http://proxy.example.com:3128": ("proxy.example.com", 3128),
+    "https://proxy.example.com": ("proxy.example.com", None),
+    "proxy.example.com:3128": ("proxy.example.com", 3128),
+    "//proxy.example.com:3128": ("proxy.example.com", 3128),
+    "http://user:p%40ss@proxy.example.com:3128/": ("proxy.example.com", 3128),
+    "user:hunter2@[::1]:3128": ("::1", 3128),
+    "http://user:hunter@2@proxy.example.com:3128": ("proxy.example.com", 3128),
+}
+
+
+@pytest.mark.parametrize("url", PROXIES)
+def test_a_proxy_is_read_as_the_sdk_reads_it(url: str) -> None:
+    found = proxy_address(url)
+
+    assert found is not None
+    assert (found.host, found.port) == PROXIES[url]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "socks5://user:hunter2@proxy.example.com:1080",
+        "ftp://user:hunter2@proxy.example.com",
+        "http://user:hunter2@proxy.example.com:bad",
+        "http://user:hun/ter2@proxy.example.com:3128",
+        "http://user:hun#ter2@proxy.example.com:3128",
+        "http://user:hun?ter2@proxy.example.com:3128",
+        "http://user:hunter2@proxy example.com",
+        "http://user:hunter2@[::1:3128",
+        "http://user:hunter2@",
+        "http:proxy.example.com",
+    ],
+)
+def test_a_proxy_that_the_sdk_cannot_use_is_refused(url: str) -> None:
+    assert proxy_address(url) is None
 
 
 PIECES = st.sampled_from(

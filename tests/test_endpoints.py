@@ -337,6 +337,22 @@ def test_endpoints_that_are_told_to_be_ignored_are(monkeypatch: pytest.MonkeyPat
     assert where(made.client("kms", HERE)) == "https://kms-fips.us-east-1.amazonaws.com/"
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+@pytest.mark.parametrize("proxy", ["socks5://user:hunter2@127.0.0.1:9", "ftp://user:hunter2@127.0.0.1:9"])
+def test_the_password_of_a_proxy_that_cannot_be_used_is_told_to_nobody(
+    proxy: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I14: the SDK would quote it; whatever goes past the proxy is not its business."""
+    monkeypatch.setenv(name, proxy)
+
+    for service in VARIABLES:
+        with pytest.raises(UsageError, match="the proxy for https") as refused:
+            opened(service)
+        assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
+    monkeypatch.setenv("NO_PROXY", ".amazonaws.com")
+    assert factory().endpoint_class(HERE) == "aws"
+
+
 # ---- FIPS and dual-stack ---------------------------------------------------------------------------------------------
 
 

@@ -61,6 +61,18 @@ def address(url: str) -> Address | None:
     return Address(reads.scheme, host, port) if same and port != 0 and _well_formed(host) else None
 
 
+def proxy_address(url: str) -> Address | None:
+    """Read the URL of a proxy as the SDK does, a user name and all; None where it is not plain."""
+    plain = url if url.startswith(("http:", "https:")) else f"http://{url.removeprefix('//')}"
+    scheme, _, rest = plain.partition("://")
+    found = address(f"{scheme}://{rest.rpartition('@')[2]}")
+    try:
+        connects = (parse_url(plain).host or "").strip("[]")
+    except LocationParseError:
+        return None
+    return found if found and found.host == connects else None
+
+
 def _well_formed(host: str) -> bool:
     """Tell whether a host is a name, or a number in the one form that every resolver takes for the same."""
     *_, last = host.split(".")

@@ -16,9 +16,10 @@ from typing import Any, Literal
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
+from botocore.utils import get_environ_proxies
 
 from orchestrator.errors import UsageError
-from orchestrator.kms.addresses import Address, address
+from orchestrator.kms.addresses import Address, address, proxy_address
 
 EndpointClass = Literal["aws", "other"]
 Ways = frozenset[tuple[bool, bool]]
@@ -83,6 +84,14 @@ def judge(service: str, region: str, url: str, *, fips: bool = False, dual_stack
             message = f"aws.{setting} chooses among AWS's endpoints, but the endpoint of {service} is set to {found}"
             hint = f"take the endpoint out of {_settings(service)}, or set aws.{setting}: false"
             raise UsageError(message, f"{hint}, which also overrides {_CHOSEN[setting]}")
+
+
+def judge_proxy(url: str) -> None:
+    """Refuse a proxy that the SDK could not use, and whose URL, password and all, it would put into a message."""
+    proxy = get_environ_proxies(url).get("https")
+    if url.startswith("https:") and proxy and proxy_address(proxy) is None:
+        hint = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT in HTTPS_PROXY; the SDK speaks no SOCKS"
+        raise UsageError("the proxy for https is no plain http URL, which every program reads alike", hint)
 
 
 def region_named(url: str) -> str | None:

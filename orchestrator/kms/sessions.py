@@ -20,7 +20,7 @@ from botocore.loaders import Loader, create_loader
 
 from orchestrator.errors import KmsError, Trouble, UsageError
 from orchestrator.kms.calls import Client
-from orchestrator.kms.endpoints import ASKED, judge, region_named, where
+from orchestrator.kms.endpoints import ASKED, judge, judge_proxy, region_named, where
 from orchestrator.kms.meaning import meaning, unanswered
 from orchestrator.model import Region
 
@@ -120,6 +120,7 @@ class _Session(botocore.session.Session):
         """Refuse a URL, by what the settings, the environment and the profile choose; raises UsageError."""
         fips, dual_stack = self._chosen("use_fips_endpoint"), self._chosen("use_dualstack_endpoint")
         judge(service, region, url, fips=fips, dual_stack=dual_stack)
+        judge_proxy(url)
 
     def _chosen(self, name: str) -> bool:
         own = getattr(self.get_default_client_config(), name)
