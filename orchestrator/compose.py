@@ -106,9 +106,11 @@ def check(settings: Settings) -> None:
     store, partition = settings.store, _partition(settings)
     regions = [Region(name) for key in settings.keys.values() for name in (region_of(key.arn), *key.regions)]
     check_regions(partition, (*regions, *store.replica_regions))
-    replicas = [Region(name) for name in store.replica_regions]
-    called = [("kms", region) for region in (*regions, *replicas)]
-    check_endpoints(_options(settings), (*called, *services(store.uri)))
+    replicas = tuple(Region(name) for name in store.replica_regions)
+    kept = tuple(services(store.uri))
+    if store.kms_key:  # Wherever the store is, KMS tells how that key was made.
+        regions += [*replicas, *(region for _, region in kept)]
+    check_endpoints(_options(settings), (*(("kms", region) for region in regions), *kept))
     check_store(
         store.uri,
         Wanted(
@@ -116,7 +118,7 @@ def check(settings: Settings) -> None:
             recipients=store.recipients,
             identity=store.identity,
             kms_key=store.kms_key,
-            replica_regions=tuple(replicas),
+            replica_regions=replicas,
         ),
     )
 

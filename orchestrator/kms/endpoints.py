@@ -23,7 +23,7 @@ from orchestrator.kms.addresses import Address, address, proxy_address
 
 EndpointClass = Literal["aws", "other"]
 Ways = frozenset[tuple[bool, bool]]
-"""The choices, FIPS and dual-stack, that lead to one host."""
+"""The choices, FIPS and dual-stack in the order of _CHOSEN, that lead to one host."""
 
 _HTTPS = 443
 ASKED = {
@@ -71,19 +71,28 @@ def judge(service: str, region: str, url: str, *, fips: bool = False, dual_stack
         raise UsageError(message, f"write https://HOST or https://HOST:PORT and nothing else in {_settings(service)}")
     if found.scheme != "https" and not found.loopback:
         raise UsageError(f"{found} is not https", "key material goes over https, or stays on this machine")
+    _refuse_other_region(service, region, found)
+    _refuse_two_ways(service, region, found, fips=fips, dual_stack=dual_stack)
+
+
+def _refuse_other_region(service: str, region: str, found: Address) -> None:
     others = _regions_named(found) - {region}
     if others and region in _known_regions():
         message = f"{found} is an endpoint of {', '.join(sorted(others))}, and {service} is asked for {region}, too"
         hint = (
-            f"leave it out of {_settings(service)}: each Region has its own, interface endpoints by their private DNS"
+            f"take it out of {_settings(service)}, so that each Region has its own (interface endpoints by private DNS)"
         )
-        raise UsageError(message, f"{hint} names; or write one config for each Region")
+        raise UsageError(message, f"{hint}; or write one config for each Region")
+
+
+def _refuse_two_ways(service: str, region: str, found: Address, **chosen: bool) -> None:
+    """Refuse what is not chosen: the SDK takes an endpoint that is set, and drops the choice without a word."""
     ways = _ways(service, region, found)
-    for number, (setting, chosen) in enumerate((("fips", fips), ("dual_stack", dual_stack))):
-        if chosen and not any(way[number] for way in ways):
+    for number, (setting, variable) in enumerate(_CHOSEN.items()):
+        if chosen[setting] and not any(way[number] for way in ways):
             message = f"aws.{setting} chooses among AWS's endpoints, but the endpoint of {service} is set to {found}"
             hint = f"take the endpoint out of {_settings(service)}, or set aws.{setting}: false"
-            raise UsageError(message, f"{hint}, which also overrides {_CHOSEN[setting]}")
+            raise UsageError(message, f"{hint}, which also overrides {variable}")
 
 
 def judge_proxy(url: str) -> None:

@@ -35,9 +35,8 @@ def check_secrets_store(location: str, wanted: Wanted) -> None:
 
 
 def secrets_services(location: str) -> Iterable[tuple[str, Region]]:
-    """Name the services that the store calls; of KMS it asks how the keys that encrypt it were made."""
-    region = Address.parse(location).region
-    return (("secretsmanager", region), ("kms", region))
+    """Name the services that the store calls."""
+    return (("secretsmanager", Address.parse(location).region),)
 
 
 def _open(location: str, place: Place, wanted: Wanted, *, make: bool) -> Store:
