@@ -91,6 +91,18 @@ def test_an_endpoint_of_the_keys_only_region_is_sound(machine: Machine) -> None:
     assert machine.run("mrk", "config", "check").startswith("sound")
 
 
+def test_the_kms_that_a_store_asks_about_its_key_counts_as_well(machine: Machine) -> None:
+    machine.make_key_quickly(REGIONS[:1])
+    machine.more["store"] = {"uri": f"secretsmanager:{REGIONS[1]}/mrk"}
+    in_config(machine, f"https://kms.{REGIONS[0]}.amazonaws.com")
+    assert machine.run("mrk", "config", "check").startswith("sound")
+
+    for more in ({"uri": f"secretsmanager:{REGIONS[1]}/mrk"}, {"replica_regions": [REGIONS[2]]}):
+        machine.more["store"] = {"uri": f"secretsmanager:{REGIONS[0]}/mrk", "kms_key": "alias/mrk", **more}
+        machine.write_config()
+        assert f"is an endpoint of {REGIONS[0]}" in refused(machine, "config", "check")
+
+
 @pytest.mark.parametrize("set_in", [in_config, in_own_variable, in_variable, in_profile])
 @pytest.mark.parametrize(
     "url",
