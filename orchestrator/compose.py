@@ -13,7 +13,7 @@ from secrets import token_hex
 from orchestrator.clock import SystemClock
 from orchestrator.errors import KmsError, UsageError
 from orchestrator.hook import check_hook
-from orchestrator.kms import KmsFactory, KmsOptions, check_endpoint, check_regions, endpoint_class
+from orchestrator.kms import KmsFactory, KmsOptions, check_endpoints, check_regions, endpoint_class
 from orchestrator.lanes import Lanes
 from orchestrator.model import KeyArn, KeyIdentity, Region, is_alias, region_of
 from orchestrator.observe import Observe
@@ -23,7 +23,7 @@ from orchestrator.ports import Clock, Listener, MaterialStore, WrappingAlgorithm
 from orchestrator.retry import Retry
 from orchestrator.runner import Runner
 from orchestrator.settings import Settings
-from orchestrator.stores import Cloud, Place, Wanted, check_store, init_store, open_store
+from orchestrator.stores import Cloud, Place, Wanted, check_store, init_store, open_store, services
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,12 @@ def assemble(
 
 def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:
     """Make the factory of KMS clients."""
+    return KmsFactory(_options(settings, run_id), clock.now, listener)
+
+
+def _options(settings: Settings, run_id: str = "") -> KmsOptions:
     aws = settings.aws
-    options = KmsOptions(
+    return KmsOptions(
         aws.endpoint_url,
         aws.profile,
         run_id,
@@ -90,15 +94,18 @@ def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Cloc
         dual_stack=aws.dual_stack,
         connections=2 * settings.run.workers,
     )
-    return KmsFactory(options, clock.now, listener)
 
 
 def check(settings: Settings) -> None:
     """Judge the settings as a whole, as far as that needs no call; raises UsageError, StoreError for the identity."""
-    aws, store, partition = settings.aws, settings.store, _partition(settings)
-    regions = [region for key in settings.keys.values() for region in (region_of(key.arn), *key.regions)]
+    store, partition = settings.store, _partition(settings)
+    regions = [Region(name) for key in settings.keys.values() for name in (region_of(key.arn), *key.regions)]
     check_regions(partition, (*regions, *store.replica_regions))
-    check_endpoint(aws.endpoint_url, fips=aws.fips, dual_stack=aws.dual_stack)
+    replicas = tuple(Region(name) for name in store.replica_regions)
+    kept = tuple(services(store.uri))
+    if store.kms_key:  # Wherever the store is, KMS tells how that key was made.
+        regions += [*replicas, *(region for _, region in kept)]
+    check_endpoints(_options(settings), (*(("kms", region) for region in regions), *kept))
     if settings.run.after is not None:
         check_hook(settings.run.after)
     check_store(store.uri, _wanted(settings, SystemClock(), store.recipients))

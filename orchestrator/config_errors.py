@@ -18,6 +18,9 @@ LONGEST = 300
 
 _KEY = "[key]"
 _ABOUT_A_KEY = re.compile(r"keys\.(\S+?):? ")
+_UNSHOWN = ("aws.endpoint_url",)
+"""What may hold a password, by mistake or not, and so is not quoted."""
+
 _WORDS = {
     "tuple_type": "a list, such as [a, b]",
     "list_type": "a list, such as [a, b]",
@@ -164,7 +167,8 @@ def _sentence(name: str, problem: Any, model: type[BaseModel]) -> str:
     if not name:
         return said
     said = f"it must be {_WORDS[problem['type']]}" if problem["type"] in _WORDS else said
-    shown = "" if isinstance(given, dict | list) or repr(given) in said else f" (given: {given!r})"
+    unshown = isinstance(given, dict | list) or repr(given) in said or name in _UNSHOWN
+    shown = "" if unshown else f" (given: {given!r})"
     return f"{name}: {said}{shown}"
 
 

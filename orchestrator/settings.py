@@ -216,8 +216,13 @@ class AwsSettings(_Strict):
     role_arn: Annotated[str | None, AfterValidator(_role)] = Field(
         default=None, description="A role that is assumed first"
     )
-    fips: bool = Field(default=False, description="FIPS endpoints")
-    dual_stack: bool = Field(default=False, description="Endpoints that speak IPv6, too")
+    fips: bool | None = Field(
+        default=None, description="FIPS endpoints; unset: as AWS_USE_FIPS_ENDPOINT or the profile says"
+    )
+    dual_stack: bool | None = Field(
+        default=None,
+        description="Endpoints that speak IPv6, too; unset: as AWS_USE_DUALSTACK_ENDPOINT or the profile says",
+    )
     wrapping_algorithm: Literal["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] = Field(
         default="RSAES_OAEP_SHA_256", description="How key material is wrapped for its way to KMS"
     )

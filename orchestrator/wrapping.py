@@ -18,9 +18,7 @@ def wrap(material: bytes, public_key: bytes, algorithm: WrappingAlgorithm, aes_k
     RSA_AES_KEY_WRAP takes a fresh 32-byte `aes_key` from the caller and yields OAEP(aes key) || AES-KWP(material).
     Raises StoreError where the wrapping key is not an RSA key of at least 2048 bits.
     """
-    key = wrapping_key(public_key)
-    digest = _digest(algorithm)
-    oaep = padding.OAEP(mgf=padding.MGF1(algorithm=digest), algorithm=digest, label=None)
+    key, oaep = wrapping_key(public_key), _oaep(algorithm)
     if algorithm not in _HYBRID:
         return key.encrypt(material, oaep)
     if aes_key is None:
@@ -28,8 +26,9 @@ def wrap(material: bytes, public_key: bytes, algorithm: WrappingAlgorithm, aes_k
     return key.encrypt(aes_key, oaep) + keywrap.aes_key_wrap_with_padding(aes_key, material)
 
 
-def _digest(algorithm: WrappingAlgorithm) -> hashes.HashAlgorithm:
-    return hashes.SHA1() if algorithm in _SHA_1 else hashes.SHA256()  # noqa: S303 - KMS offers it, for HSMs that know no other
+def _oaep(algorithm: WrappingAlgorithm) -> padding.OAEP:
+    digest = hashes.SHA1() if algorithm in _SHA_1 else hashes.SHA256()  # noqa: S303 - KMS offers it, for HSMs that know no other
+    return padding.OAEP(mgf=padding.MGF1(algorithm=digest), algorithm=digest, label=None)
 
 
 def wrapping_key(public_key: bytes) -> rsa.RSAPublicKey:
@@ -39,10 +38,10 @@ def wrapping_key(public_key: bytes) -> rsa.RSAPublicKey:
     """
     try:
         key = serialization.load_der_public_key(public_key)
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _SMALLEST_MODULUS:
+            # On trial: an even modulus, or too long an exponent, can be read, and fails only here.
+            key.encrypt(b"", _oaep(WrappingAlgorithm.RSAES_OAEP_SHA_256))
+            return key
     except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _SMALLEST_MODULUS:
-        raise StoreError(
-            "KMS sent a wrapping key that is not an RSA key of at least 2048 bits", "nothing was sent to it"
-        )
-    return key
+        pass
+    raise StoreError("KMS sent a wrapping key that is not an RSA key of at least 2048 bits", "nothing was sent to it")

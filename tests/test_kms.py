@@ -10,7 +10,6 @@ import pytest
 
 from orchestrator.errors import KmsError, Trouble, UsageError
 from orchestrator.kms import KmsFactory, KmsOptions
-from orchestrator.kms.factory import endpoint_class
 from orchestrator.model import EntryName, ImportType, KeyArn, Region
 from orchestrator.ports import KmsPort
 from worlds import REGIONS, World
@@ -42,22 +41,6 @@ def test_keys_and_replicas_are_never_made_without_a_policy(world: World) -> None
 
     made = world.calls("CreateKey") + world.calls("ReplicateKey")
     assert [call.parameters["Policy"] for call in made] == [POLICY, POLICY]
-
-
-@pytest.mark.parametrize(
-    ("url", "place"),
-    [
-        ("https://kms.eu-west-1.amazonaws.com", "aws"),
-        ("https://kms-fips.us-east-1.amazonaws.com", "aws"),
-        ("https://kms.cn-north-1.amazonaws.com.cn", "aws"),
-        ("https://kms.eu-west-1.api.aws", "aws"),
-        ("http://127.0.0.1:4599", "other"),
-        ("https://amazonaws.com.example.org", "other"),
-    ],
-)
-def test_an_endpoint_is_aws_or_it_is_not(url: str, place: str) -> None:
-    """P12: a store stamped for one gives nothing to the other."""
-    assert endpoint_class(url) == place
 
 
 def test_clear_text_leaves_this_machine_neither_by_address_nor_by_proxy(

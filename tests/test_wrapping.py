@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,28 @@ def der(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey) ->
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def modulus() -> int:
+    return rsa.generate_private_key(65537, 2048).public_key().public_numbers().n
+
+
+def der_of(modulus: int, exponent: int = 65537) -> bytes:
+    """Encode an RSA key of any two positive numbers, by openssl, which asks no questions."""
+    asked = ["asn1=SEQUENCE:key", "[key]", "algorithm=SEQUENCE:rsa", "numbers=BITWRAP,SEQUENCE:numbers"]
+    asked += ["[rsa]", "algorithm=OID:rsaEncryption", "parameter=NULL"]
+    asked += ["[numbers]", f"n=INTEGER:0x{modulus:x}", f"e=INTEGER:0x{exponent:x}"]
+    with tempfile.NamedTemporaryFile() as made:
+        openssl("asn1parse", "-genconf", "/dev/stdin", "-noout", "-out", made.name, stdin="\n".join(asked).encode())
+        return Path(made.name).read_bytes()
+
+
 REFUSED = {
+    "an even modulus": lambda: der_of(modulus() - 1),
+    "a modulus of zero": lambda: der_of(0),
+    "a modulus of one": lambda: der_of(1),
+    "an exponent of one": lambda: der_of(modulus(), 1),
+    "an even exponent": lambda: der_of(modulus(), 65536),
+    "an exponent as long as the modulus": lambda: der_of(number := modulus() ** 2, number - 2),
+    "a modulus that is too long to use": lambda: der_of(2**20000 + 1),
     "RSA of 1024 bits": lambda: der(rsa.generate_private_key(65537, 1024).public_key()),  # noqa: S505 - to be refused
     "an elliptic curve": lambda: der(ec.generate_private_key(ec.SECP256R1()).public_key()),
     "nothing": bytes,

@@ -10,8 +10,8 @@ import pytest
 from orchestrator.model import KeyArn, Reason, Run, Turn
 from orchestrator.progress import Job
 from workflows.abort import abort
-from workflows.repair import REPAIR, whatever_is_broken
 from workflows.renew import RENEW, whatever_expires
+from workflows.repair import REPAIR, whatever_is_broken
 from worlds import REGIONS, World
 
 WORKFLOWS = ("rotate", "abort", "repair", "renew")

@@ -61,7 +61,9 @@ def show(directory: Path, count: int, say: Say, listener: Callable[..., None]) -
     with serve(simulator) as served, ThreadPoolExecutor(16) as executor:
         lanes = Lanes.of_one(executor)
         clock = SystemClock()
-        options = KmsOptions(served.endpoint_url, run_id="demo", credentials=(ACCOUNT, "simulated"))
+        options = KmsOptions(
+            served.endpoint_url, run_id="demo", fips=False, dual_stack=False, credentials=(ACCOUNT, "simulated")
+        )
         kms = KmsFactory(options, clock.now, lambda _: None)
         regions = region_names(count)
         key = kms(regions[0]).create_key(json.dumps(POLICY), "made by mrk demo")

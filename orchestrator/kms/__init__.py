@@ -1,6 +1,8 @@
 """KMS over boto3, and the clients of other services that are reached alike."""
 
-from orchestrator.kms.factory import KmsFactory, KmsOptions, check_endpoint, endpoint_class
+from orchestrator.kms.endpoints import endpoint_class
+from orchestrator.kms.factory import KmsFactory, check_endpoints
 from orchestrator.kms.regions import check_regions
+from orchestrator.kms.sessions import KmsOptions
 
-__all__ = ["KmsFactory", "KmsOptions", "check_endpoint", "check_regions", "endpoint_class"]
+__all__ = ["KmsFactory", "KmsOptions", "check_endpoints", "check_regions", "endpoint_class"]

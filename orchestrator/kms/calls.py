@@ -10,14 +10,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from orchestrator.errors import KmsError
+from orchestrator.kms import answers
+from orchestrator.kms.answers import WRAPPING_KEY_SPEC
 from orchestrator.kms.meaning import meaning, unanswered
-from orchestrator.kms.reading import clock_skew, read, region_view, rows, text, time, unreadable
+from orchestrator.kms.reading import clock_skew, read, region_view, text, time, unreadable
 from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Region, RegionView
 from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgorithm
 
-WRAPPING_KEY_SPEC = "RSA_4096"
 MAC_ALGORITHM = "HMAC_SHA_256"
-
 
 _MOST_PAGES = 100
 """Of ListKeyRotations, 100 rows each: a key has 25 rotations for life."""
@@ -35,30 +35,29 @@ class Kms:
         self._now = now
         self._listener = listener
 
-    @property
-    def endpoint_url(self) -> str:
-        """Where the calls go, whatever set it."""
-        return str(self._client.meta.endpoint_url)
-
     def describe_key(self, arn: KeyArn, seen_at: datetime) -> RegionView:
         """DescribeKey: the view without its rows."""
         answer = self._call("describe_key", arn, KeyId=str(arn))
         skew = clock_skew(answer, self._now())
-        return read("DescribeKey", lambda: replace(region_view(answer["KeyMetadata"], seen_at), skew=skew))
+        seen = read("DescribeKey", lambda: replace(region_view(answer["KeyMetadata"], seen_at), skew=skew))
+        answers.found_key(str(arn), self._region, seen.arn)
+        return seen
 
     def resolve(self, arn: str) -> KeyArn:
         """DescribeKey, for the ARN of the key behind the ARN of an alias."""
         answer = self._call("describe_key", arn, KeyId=arn)
-        return read("DescribeKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
+        return answers.found_key(arn, self._region, _arn(answer))
 
     def origin(self, key: str) -> str:
         """DescribeKey, for where the key material of any key comes from; takes an id, an ARN or an alias."""
         answer = self._call("describe_key", key, KeyId=key)
-        return read("DescribeKey", lambda: str(answer["KeyMetadata"]["Origin"]))
+        answers.found_key(key, self._region, _arn(answer))
+        return read("DescribeKey", lambda: text(answer["KeyMetadata"]["Origin"]))
 
     def mac_algorithms(self, key: str) -> tuple[str, ...]:
         """DescribeKey, for the MAC algorithms of any key: none, where it is of another usage."""
         answer = self._call("describe_key", key, KeyId=key)
+        answers.found_key(key, self._region, _arn(answer))
         return read("DescribeKey", lambda: tuple(map(text, answer["KeyMetadata"].get("MacAlgorithms", ()))))
 
     def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
@@ -69,11 +68,10 @@ class Kms:
             answer = self._call(
                 "list_key_rotations", arn, KeyId=str(arn), IncludeKeyMaterial="ALL_KEY_MATERIAL", Limit=100, **more
             )
-            page = partial(rows, answer)
-            found += read("ListKeyRotations", page)
-            if not answer.get("Truncated") or not answer.get("NextMarker"):
-                return tuple(found)
-            more = {"Marker": answer["NextMarker"]}
+            page, more = read("ListKeyRotations", partial(answers.rotations, answer, arn))
+            found += page
+            if not more:
+                return answers.each_once(found)
         raise unreadable("ListKeyRotations", "it does not end")
 
     def rotation_started_at(self, arn: KeyArn) -> datetime | None:
@@ -90,12 +88,8 @@ class Kms:
             WrappingAlgorithm=str(algorithm),
             WrappingKeySpec=WRAPPING_KEY_SPEC,
         )
-        return read(
-            "GetParametersForImport",
-            lambda: ImportParameters(
-                bytes(answer["PublicKey"]), bytes(answer["ImportToken"]), algorithm, time(answer["ParametersValidTo"])
-            ),
-        )
+        now = self._now()
+        return read("GetParametersForImport", lambda: answers.import_parameters(answer, arn, algorithm, now))
 
     def import_key_material(
         self,
@@ -130,7 +124,8 @@ class Kms:
 
     def delete_pending_material(self, arn: KeyArn, material_id: MaterialId) -> None:
         """DeleteImportedKeyMaterial, always with the id."""
-        self._call("delete_imported_key_material", arn, KeyId=str(arn), KeyMaterialId=material_id)
+        answer = self._call("delete_imported_key_material", arn, KeyId=str(arn), KeyMaterialId=material_id)
+        answers.deleted_material(answer, arn, material_id)
 
     def encrypt(self, arn: KeyArn, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Encrypt a probe."""
@@ -156,6 +151,7 @@ class Kms:
     def generate_mac(self, key: str, message: bytes) -> bytes:
         """GenerateMac with HMAC_SHA_256; takes an id, an ARN or an alias."""
         answer = self._call("generate_mac", key, KeyId=key, Message=message, MacAlgorithm=MAC_ALGORITHM)
+        answers.found_key(key, self._region, read("GenerateMac", lambda: KeyArn.parse(answer["KeyId"])), "GenerateMac")
         return read("GenerateMac", lambda: bytes(answer["Mac"]))
 
     def verify_mac(self, key: str, message: bytes, mac: bytes) -> bool:
@@ -166,6 +162,7 @@ class Kms:
             if error.code == "KMSInvalidMacException":
                 return False
             raise
+        answers.found_key(key, self._region, read("VerifyMac", lambda: KeyArn.parse(answer["KeyId"])), "VerifyMac")
         return read("VerifyMac", lambda: answer["MacValid"] is True)
 
     def create_key(self, policy: str, description: str) -> KeyArn:
@@ -173,7 +170,7 @@ class Kms:
         answer = self._call(
             "create_key", None, Origin="EXTERNAL", MultiRegion=True, Policy=policy, Description=description
         )
-        return read("CreateKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
+        return read("CreateKey", lambda: answers.made_key(answer["KeyMetadata"], self._region))
 
     def get_key_policy(self, arn: KeyArn) -> str:
         """GetKeyPolicy: the key's own policy in this Region."""
@@ -182,7 +179,9 @@ class Kms:
 
     def replicate_key(self, arn: KeyArn, region: Region, policy: str) -> None:
         """ReplicateKey: a replica without key material; always with a policy (P11)."""
-        self._call("replicate_key", arn, KeyId=str(arn), ReplicaRegion=region, Policy=policy)
+        answer = self._call("replicate_key", arn, KeyId=str(arn), ReplicaRegion=region, Policy=policy)
+        made = read("ReplicateKey", lambda: answer["ReplicaKeyMetadata"]["Arn"])
+        answers.same_key("ReplicateKey", arn.within(region), made)
 
     def _call(
         self, operation: str, arn: KeyArn | str | None, *, new: bool = False, **parameters: Any
@@ -197,17 +196,28 @@ class Kms:
         except ClientError as error:
             told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
             raise meaning(error, name, arn or self._region, new=new) from None
-        except KmsError as error:  # of the call that comes first: AssumeRole
+        except KmsError as error:  # of AssumeRole, which comes first, or of an endpoint that is refused
             told |= {"error": error.code}
             raise
         except Exception as error:  # noqa: BLE001 - botocore's parser meets what is not KMS's with errors of every kind
             told |= {"error": type(error).__name__}
             raise unanswered(error, name, arn or self._region) from None
         else:
+            if isinstance(arn, KeyArn) and self._tells_the_key(name):
+                answers.same_key(name, arn, answer.get("KeyId"))
             return answer
         finally:
             told["ms"] = round((monotonic() - begun) * 1000)
             self._listener(Event(self._now(), "call", str(arn or ""), self._region, told))
+
+    def _tells_the_key(self, operation: str) -> bool:
+        """Whether answers of an operation name the key that they are about."""
+        output: Any = self._client.meta.service_model.operation_model(operation).output_shape
+        return output is not None and "KeyId" in output.members
+
+
+def _arn(answer: Mapping[str, Any]) -> KeyArn:
+    return read("DescribeKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
 
 
 def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:

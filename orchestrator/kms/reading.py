@@ -59,8 +59,8 @@ def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
     """Read DescribeKey's KeyMetadata; the view has no rows yet."""
     arn = KeyArn.parse(metadata["Arn"])
     related = metadata.get("MultiRegionConfiguration")
-    primary = KeyArn.parse(related["PrimaryKey"]["Arn"]).region if related else arn.region
-    replicas = [KeyArn.parse(key["Arn"]).region for key in related.get("ReplicaKeys", [])] if related else []
+    primary = _member(related["PrimaryKey"], arn) if related else arn.region
+    replicas = [_member(key, arn) for key in related.get("ReplicaKeys", [])] if related else []
     return RegionView(
         arn=arn,
         seen_at=seen_at,
@@ -68,11 +68,19 @@ def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
         created_at=time(metadata["CreationDate"]),
         multi_region=bool(metadata.get("MultiRegion")),
         primary=primary,
-        members=frozenset({arn.region, primary, *(Region(region) for region in replicas)}),
+        members=frozenset({arn.region, primary, *replicas}),
         origin=text(metadata["Origin"]),
         key_spec=text(metadata["KeySpec"]),
         deleted_at=time(metadata["DeletionDate"]) if metadata.get("DeletionDate") is not None else None,
     )
+
+
+def _member(related: Mapping[str, Any], arn: KeyArn) -> Region:
+    """Read the Region of a related key; ValueError for a key that is not related."""
+    found = KeyArn.parse(related["Arn"])
+    if found.identity != arn.identity:
+        raise ValueError(f"{found} is called a member of {arn}")
+    return found.region
 
 
 def rows(answer: Mapping[str, Any]) -> list[MaterialRow]:

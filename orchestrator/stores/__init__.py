@@ -1,17 +1,28 @@
 """Stores of key material: the one registry, keyed by URI scheme. A new store is one module and one line here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.errors import UsageError
+from orchestrator.model import Region
 from orchestrator.ports import MaterialStore
 
 from .opening import check_file_store, init_file_store, open_file_store
 from .place import EndpointClass, Place
-from .secretsmanager import check_secrets_store, init_secrets_store, open_secrets_store
+from .secretsmanager import check_secrets_store, init_secrets_store, open_secrets_store, secrets_services
 from .wanted import Cloud, Wanted
 
-__all__ = ["Cloud", "EndpointClass", "Place", "Wanted", "check_store", "init_store", "open_store", "schemes"]
+__all__ = [
+    "Cloud",
+    "EndpointClass",
+    "Place",
+    "Wanted",
+    "check_store",
+    "init_store",
+    "open_store",
+    "schemes",
+    "services",
+]
 
 Opener = Callable[[str, Place, Wanted], MaterialStore]
 """Opens, or makes, the store at what follows the scheme of a URI.
@@ -27,17 +38,25 @@ class Backend:
     open: Opener
     init: Opener
     check: Callable[[str, Wanted], None]
+    services: Callable[[str], Iterable[tuple[str, Region]]] = lambda _location: ()
+    """Which services of AWS the store at a location calls, and in which Regions."""
 
 
 _BACKENDS: Mapping[str, Backend] = {
     "file": Backend(open=open_file_store, init=init_file_store, check=check_file_store),
-    "secretsmanager": Backend(open=open_secrets_store, init=init_secrets_store, check=check_secrets_store),
+    "secretsmanager": Backend(open_secrets_store, init_secrets_store, check_secrets_store, secrets_services),
 }
 
 
 def schemes() -> tuple[str, ...]:
     """Name the known schemes of store URIs."""
     return tuple(sorted(_BACKENDS))
+
+
+def services(uri: str) -> Iterable[tuple[str, Region]]:
+    """Name the services of AWS that a store calls, each with its Region; raises UsageError."""
+    backend, location = _backend(uri)
+    return backend.services(location)
 
 
 def check_store(uri: str, wanted: Wanted) -> None:

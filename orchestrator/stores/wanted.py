@@ -34,8 +34,8 @@ class Cloud:
     """Gives the boto3 client of Secrets Manager in one Region."""
     key_origin: Callable[[Region, str], str]
     """Tells the Origin of a KMS key, by id, ARN or alias, in one Region."""
-    endpoint_class: Callable[[str], EndpointClass]
-    """Classifies the URL of an endpoint."""
+    endpoint_class: Callable[[Any], EndpointClass]
+    """Tells where a boto3 client goes that nobody uses yet."""
     retry: Retry
     macs: Callable[[Region], Macs]
     """Gives what makes and verifies MACs in one Region."""

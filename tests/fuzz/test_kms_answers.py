@@ -90,7 +90,7 @@ def genuine(world: World) -> tuple[KeyArn, dict[str, Any]]:
     assert world.rotate(arn).status == "finished"
     world.rotate(arn, replaces=MaterialId(str(world.true(arn).current)))
     known = {
-        "GetParametersForImport": {"WrappingAlgorithm": str(ALGORITHM), "WrappingKeySpec": "RSA_2048"},
+        "GetParametersForImport": {"WrappingAlgorithm": str(ALGORITHM), "WrappingKeySpec": "RSA_4096"},
         "ListKeyRotations": {"IncludeKeyMaterial": "ALL_KEY_MATERIAL"},
         "Encrypt": {"Plaintext": "eA=="},
         "GenerateDataKeyWithoutPlaintext": {"KeySpec": "AES_256"},

@@ -67,9 +67,7 @@ def _means(called: Invocation) -> scripts.Means:
         root, where = Path(store.uri.removeprefix("file:").removeprefix("//")), compose.place(settings, kms)
         stamp = {"partition": where.partition, "endpoint_class": where.endpoint_class}
         shelf = scripts.Shelf(root, stamp, partial(path_of, root), store.recipients, store.identity)
-    return scripts.Means(
-        aws.wrapping_algorithm, lambda region: kms(region).endpoint_url, shelf, aws.profile, aws.role_arn
-    )
+    return scripts.Means(aws.wrapping_algorithm, kms.endpoint_url, shelf, aws.profile, aws.role_arn)
 
 
 def _code(planned: Sequence[tuple[Report, Plan | None]], *, work_to_do: bool) -> Exit:

@@ -10,7 +10,7 @@ import typer
 
 from orchestrator import policy
 from orchestrator.errors import Exit, UsageError
-from orchestrator.kms.calls import WRAPPING_KEY_SPEC
+from orchestrator.kms.answers import WRAPPING_KEY_SPEC
 from orchestrator.model import KeyArn, Region, Replicate, is_alias
 from orchestrator.perform import PROBE_CONTEXT
 from orchestrator.policy import Statement, Subject, Terms

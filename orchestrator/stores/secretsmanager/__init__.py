@@ -1,5 +1,5 @@
 """The store `secretsmanager:`: every entry and every mark is one secret, created once (docs/store.md)."""
 
-from .opening import check_secrets_store, init_secrets_store, open_secrets_store
+from .opening import check_secrets_store, init_secrets_store, open_secrets_store, secrets_services
 
-__all__ = ["check_secrets_store", "init_secrets_store", "open_secrets_store"]
+__all__ = ["check_secrets_store", "init_secrets_store", "open_secrets_store", "secrets_services"]

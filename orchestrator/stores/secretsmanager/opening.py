@@ -1,10 +1,12 @@
 """Opening and making a store of the scheme `secretsmanager:`."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from orchestrator.errors import MrkError, UsageError
+from orchestrator.model import Region
 from orchestrator.stores.maker import Maker, Nobody
-from orchestrator.stores.place import Place
+from orchestrator.stores.place import EndpointClass, Place
 from orchestrator.stores.store import Store
 from orchestrator.stores.wanted import Cloud, Wanted
 
@@ -38,17 +40,23 @@ def check_secrets_store(location: str, wanted: Wanted) -> None:
     _check_settings(Address.parse(location), wanted)
 
 
+def secrets_services(location: str) -> Iterable[tuple[str, Region]]:
+    """Name the services that the store calls."""
+    return (("secretsmanager", Address.parse(location).region),)
+
+
 def _open(location: str, place: Place, wanted: Wanted, *, make: bool) -> Store:
     address, cloud = Address.parse(location), wanted.cloud
     if cloud is None:
         raise MrkError("a store secretsmanager: was opened without access to AWS")
     _check_settings(address, wanted)
-    secrets = SecretsManager(cloud.secrets(address.region), address.region)
+    client = cloud.secrets(address.region)
+    secrets, secrets_class = SecretsManager(client, address.region), cloud.endpoint_class(client)
     keys = EncryptionKeys(cloud.key_origin, wanted.kms_key)
     protection = Protection(wanted.kms_key, wanted.mac_key, wanted.replica_regions)
     shelf = SecretShelf(secrets, address, place, keys, protection, cloud.retry)
     there = shelf.stamped()
-    _check_place(secrets, address, place, cloud)
+    _check_place(secrets, address, place, secrets_class)
     shelf.check_keys()
     maker = _maker(address, wanted, cloud, shelf)
     if make and not there:
@@ -87,14 +95,14 @@ def _check_settings(address: Address, wanted: Wanted) -> None:
         )
 
 
-def _check_place(secrets: SecretsManager, address: Address, place: Place, cloud: Cloud) -> None:
+def _check_place(secrets: SecretsManager, address: Address, place: Place, found: EndpointClass) -> None:
     """Refuse to keep material of AWS's keys in something that is not AWS, the reverse, and another partition (P12)."""
     if secrets.partition != place.partition:
         raise UsageError(
             f"store.uri names {address.region}, in partition {secrets.partition}; the keys are in {place.partition}",
             "name a Region of the keys' own partition",
         )
-    if place.endpoint_class != cloud.endpoint_class(secrets.endpoint_url):
+    if place.endpoint_class != found:
         raise UsageError(
             f"the keys are in {place}, and their key material would be kept at {secrets.endpoint_url}",
             "keys and store belong together: point AWS_ENDPOINT_URL_SECRETS_MANAGER to a test service just when"
