@@ -113,9 +113,7 @@ def test_what_another_process_notes_of_current_pending_or_unlinked_material_show
     assert found[current].proofs.keys() == {US, "eu-west-1"}
 
 
-def test_what_this_process_adds_or_notes_of_older_materials_shows_at_once(
-    secrets: SecretStand, tmp_path: Path
-) -> None:
+def test_what_this_process_adds_or_notes_of_older_materials_shows_at_once(secrets: SecretStand, tmp_path: Path) -> None:
     grown(secrets.init(), 3)
     file = tmp_path / "material.bin"
     file.write_bytes(bytes(range(32)))
