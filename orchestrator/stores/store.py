@@ -107,8 +107,7 @@ class Store:
 
     def look(self, first: Sequence[EntryName]) -> tuple[Entry, ...]:
         """Find each of these names and every further attempt that follows without a gap; the last replaces CURRENT."""
-        for name in first:
-            self._check_for(name)
+        self._check_for(*first)
         return self._looks.follow(first)
 
     def entries(self, key: KeyIdentity | None = None) -> tuple[Entry, ...]:
@@ -267,14 +266,15 @@ class Store:
         if not self._vault.holds(name):
             raise self._missing(Slot(name))
 
-    def _check_for(self, name: EntryName) -> None:
+    def _check_for(self, *names: EntryName) -> None:
         self._shelf.check()
-        self._shelf.where(Slot(name))
-        if name.key.partition != self._place.partition:
-            raise StoreError(
-                f"key {name.key} is in partition {name.key.partition}; this store is stamped for {self._place}",
-                "each partition has its own store: make one with mrk store init, and name it in store.uri",
-            )
+        for name in names:
+            self._shelf.where(Slot(name))
+            if name.key.partition != self._place.partition:
+                raise StoreError(
+                    f"key {name.key} is in partition {name.key.partition}; this store is stamped for {self._place}",
+                    "each partition has its own store: make one with mrk store init, and name it in store.uri",
+                )
 
     def _is_free(self, name: EntryName) -> bool:
         """Tell whether key material may be put under this name; raises where it must not be."""
