@@ -1,7 +1,7 @@
 """What an entry is, by what was opened and what is noted beside it. Pure: values in, a value out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.errors import StoreError
@@ -17,7 +17,7 @@ class Noted:
     """All that is noted beside an entry."""
 
     links: Turns[MaterialId]
-    probes: Turns[bytes]
+    probes: Turns[bytes] = field(repr=False)
     proofs: Turns[Mapping[Region, Proof]]
     given_up: GivenUp
 
