@@ -237,9 +237,13 @@ class Store:
         fields: Mapping[str, Any],
     ) -> None:
         """Publish a mark in the next free turn, unless it is noted; whoever loses the turn to another looks again."""
+        tried = 0
         with self._looks.changing(slot.name):
             while not noted(turns := read(marks := self._marks())):
-                if marks.publish(replace(slot, turn=turns.next), **{"at": self._now().isoformat(), **fields}):
+                if turns.next == tried:  # it is taken, and cannot be seen
+                    raise turns.damage[0] if turns.damage else self._missing(slot)
+                tried = turns.next
+                if marks.publish(replace(slot, turn=tried), **{"at": self._now().isoformat(), **fields}):
                     return
 
     def _turn(self, slot: Slot, at: datetime, *, from_given_up: bool) -> None:

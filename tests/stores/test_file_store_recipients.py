@@ -154,6 +154,19 @@ def test_what_is_no_age_file_has_no_stanzas(content: bytes) -> None:
     assert stanzas(content) == []
 
 
+@pytest.mark.parametrize("second", ["{public}", "{bare}", "{bare} another comment", "{public}  "])
+def test_an_ssh_key_that_is_given_twice_in_other_words_is_one_recipient(
+    stand: FileStand, tmp_path: Path, second: str
+) -> None:
+    """One is not a backup, however it is spelled."""
+    key = tmp_path / "mine"
+    subprocess.run([stock("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "x y", "-f", key], check=True)
+    public = key.with_suffix(".pub").read_text().strip()
+    again = second.format(public=public, bare=" ".join(public.split()[:2]))
+    with pytest.raises(UsageError, match=r"1 different recipient\(s\); a store needs at least 2"):
+        stand.init(recipients=[public, again], identity=key)
+
+
 # Whom the owner never chose.
 
 
