@@ -77,11 +77,13 @@ class AgeBox:
         return f"it is not sealed to {'; '.join(missing)} (store.recipients)" if missing else ""
 
     def reseal(self, where: str) -> str:
-        """Tell how a file that opens is sealed to every recipient."""
+        """Tell how a file that opens is sealed to every recipient, and exchanged only for one that holds the same."""
         file, new = shlex.quote(where), shlex.quote(f"{where}.new")
         to = " ".join(f"-r {shlex.quote(name)}" for name in self._keys)
-        opening = f"age -d -i {shlex.quote(str(self._path))} {file}"
-        return f"seal it again: (umask 077; {opening} | age {to} -o {new} && mv {new} {file})"
+        opening = f"age -d -i {shlex.quote(str(self._path))}"
+        # A pipe hides that its first command failed: then nothing was sealed, which must not take the file's place.
+        sealing = f"{opening} {file} | age {to} -o {new} && {opening} {new} | grep -q key_material && mv {new} {file}"
+        return f"seal it again: (umask 077; {sealing})"
 
     def _try_open(self, sealed: bytes) -> tuple[bytes | None, str]:
         try:

@@ -1,7 +1,7 @@
 """What an entry is, by what was opened and what is noted beside it. Pure: values in, a value out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.errors import StoreError
@@ -11,13 +11,15 @@ from .entry import Opened
 from .layout import Kind
 from .marks import GivenUp, Marks, Turns
 
+_TOLD = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:
     """All that is noted beside an entry."""
 
     links: Turns[MaterialId]
-    probes: Turns[bytes]
+    probes: Turns[bytes] = field(repr=False)
     proofs: Turns[Mapping[Region, Proof]]
     given_up: GivenUp
 
@@ -32,7 +34,7 @@ class Noted:
         """Tell, by the kind of mark, what cannot be read."""
         found = {Kind.LINK: self.links.damage, Kind.PROBE: self.probes.damage, Kind.PROVEN: self.proofs.damage}
         found |= {kind: (error,) for kind, error in self.given_up.damage.items()}
-        return {kind.label: "; ".join(map(told, errors)) for kind, errors in found.items() if errors}
+        return {kind.label: _all_told(errors) for kind, errors in found.items() if errors}
 
     @property
     def anything(self) -> bool:
@@ -91,6 +93,13 @@ def best(proofs: Iterable[Mapping[Region, Proof]]) -> Mapping[Region, Proof]:
 def told(error: StoreError) -> str:
     """Tell what is wrong, and how to mend it."""
     return f"{error.message}; to mend it: {error.hint}"
+
+
+def _all_told(errors: Iterable[StoreError]) -> str:
+    """Tell of several what is wrong; a bad disk or directory has the same against each."""
+    lines = list(dict.fromkeys(map(told, errors)))
+    more = len(lines) - _TOLD
+    return "; ".join([*lines[:_TOLD], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _newest(ids: Iterable[MaterialId]) -> MaterialId | None:

@@ -21,9 +21,9 @@ from .shelf import Desk, Shelf, Slot
 
 _VERSION = 1
 _AHEAD = 2
-"""So far is looked for the next turn: one that was damaged, and one that was taken away, hides none behind it."""
+"""So far is looked for the next turn: one that was taken away hides none behind it."""
 _MANY = 18
-"""So many more turns are brought at once where the first ones all stand."""
+"""So many more turns are brought at once where the first ones all stand, and so many may be damaged."""
 _COMMITMENT = re.compile(r"[0-9a-f]{64}")
 _BOUND = (Kind.LINK, Kind.PROBE, Kind.PROVEN)
 _AFTER = {
@@ -131,11 +131,11 @@ class Marks:
         return self._shelf.publish(slot, write_object(mark))
 
     def _turns(self, name: EntryName, kind: Kind, parse: Callable[[dict[str, Any]], _T]) -> Turns[_T]:
-        """Read every turn; where many fail in a row, as on a bad disk, the rest is not tried."""
+        """Read every turn; where many cannot be read, as on a bad disk, the rest is not tried."""
         marks: list[Mark[_T]] = []
         damage: list[StoreError] = []
-        last_readable, last, turn, brought = 0, 0, 1, 0
-        while turn <= last_readable + _AHEAD:
+        last, turn, brought = 0, 1, 0
+        while turn <= last + _AHEAD and len(damage) < _MANY:
             if turn > brought:
                 brought = turn + (_MANY if brought else _AHEAD)
                 self._desk.bring(Slot(name, kind, further) for further in range(turn, brought + 1))
@@ -147,7 +147,7 @@ class Marks:
             else:
                 if mark is not None:
                     marks.append(mark)
-                    last_readable = last = turn
+                    last = turn
             turn += 1
         return Turns(tuple(marks), last + 1, tuple(damage))
 

@@ -107,8 +107,7 @@ class Store:
 
     def look(self, first: Sequence[EntryName]) -> tuple[Entry, ...]:
         """Find each of these names and every further attempt that follows without a gap; the last replaces CURRENT."""
-        for name in first:
-            self._check_for(name)
+        self._check_for(*first)
         return self._looks.follow(first)
 
     def entries(self, key: KeyIdentity | None = None) -> tuple[Entry, ...]:
@@ -239,9 +238,13 @@ class Store:
         fields: Mapping[str, Any],
     ) -> None:
         """Publish a mark in the next free turn, unless it is noted; whoever loses the turn to another looks again."""
+        tried = 0
         with self._looks.changing(slot.name):
             while not noted(turns := read(marks := self._marks())):
-                if marks.publish(replace(slot, turn=turns.next), **{"at": self._now().isoformat(), **fields}):
+                if turns.next == tried:  # it is taken, and cannot be seen
+                    raise turns.damage[0] if turns.damage else self._missing(slot)
+                tried = turns.next
+                if marks.publish(replace(slot, turn=tried), **{"at": self._now().isoformat(), **fields}):
                     return
 
     def _turn(self, slot: Slot, at: datetime, *, from_given_up: bool) -> None:
@@ -268,14 +271,15 @@ class Store:
         if not self._vault.holds(name):
             raise self._missing(Slot(name))
 
-    def _check_for(self, name: EntryName) -> None:
+    def _check_for(self, *names: EntryName) -> None:
         self._shelf.check()
-        self._shelf.where(Slot(name))
-        if name.key.partition != self._place.partition:
-            raise StoreError(
-                f"key {name.key} is in partition {name.key.partition}; this store is stamped for {self._place}",
-                "each partition has its own store: make one with mrk store init, and name it in store.uri",
-            )
+        for name in names:
+            self._shelf.where(Slot(name))
+            if name.key.partition != self._place.partition:
+                raise StoreError(
+                    f"key {name.key} is in partition {name.key.partition}; this store is stamped for {self._place}",
+                    "each partition has its own store: make one with mrk store init, and name it in store.uri",
+                )
 
     def _is_free(self, name: EntryName) -> bool:
         """Tell whether key material may be put under this name; raises where it must not be."""

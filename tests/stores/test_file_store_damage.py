@@ -220,6 +220,8 @@ def test_a_directory_of_a_key_that_others_may_use_is_refused(
     assert found is not None
     assert found.receipt is None
     assert f"{folder} has mode 0770, wanted 0700" in found.problem
+    assert all(damage.count("has mode 0770") == 1 for damage in found.damage.values())
+    assert store.look([FIRST])[0].name == FIRST
     with pytest.raises(StoreError, match="has mode 0770"):
         store.deposit(replace(FIRST, attempt=3))
 
@@ -291,6 +293,7 @@ def test_a_file_in_the_place_of_a_directory_is_told_with_its_path(stand: FileSta
     found = store.find(FIRST)
     assert found is not None
     assert found.problem.startswith(f"{folder} is not a directory; to mend it: ")
+    assert store.look([FIRST]) == (found,), "of what cannot be looked at no attempt is the last: it ends with the first"
 
 
 def test_an_entry_with_several_problems_tells_each_where_it_belongs(stand: FileStand, store: MaterialStore) -> None:
@@ -414,6 +417,34 @@ def test_a_damaged_mark_is_noted_anew_beside_it_and_that_stays_when_it_is_taken_
     path.unlink()
     assert plain(store.find(FIRST)) == whole
     assert path_of(stand.root, FIRST, kind, 2).exists()
+
+
+@pytest.mark.parametrize("damaged", [2, 3, 7])
+def test_what_is_noted_behind_many_damaged_marks_is_found(stand: FileStand, store: MaterialStore, damaged: int) -> None:
+    """Each run notes once more what it cannot read; none of them goes round in circles."""
+    for turn in range(1, damaged + 1):
+        store.link(FIRST, MATERIAL_A)
+        path_of(stand.root, FIRST, Kind.LINK, turn).write_text("{")
+    store.link(FIRST, MATERIAL_A)
+    found = store.find(FIRST)
+    assert found is not None
+    assert found.linked == MATERIAL_A
+    assert found.damage["link"].count("is not a mark") == min(damaged, 3)
+    assert ("and 4 more" in found.damage["link"]) is (damaged == 7)
+    store.link(FIRST, MATERIAL_A)
+    assert not path_of(stand.root, FIRST, Kind.LINK, damaged + 2).exists()
+
+
+def test_a_mark_that_would_not_be_seen_is_not_published_again_and_again(stand: FileStand, store: MaterialStore) -> None:
+    """Behind a gap that is too long for a look the turn is taken: that is told, and ends."""
+    store.link(FIRST, MATERIAL_A)
+    path = stand.path(FIRST, Kind.LINK)
+    for turn in range(1, 30):
+        path_of(stand.root, FIRST, Kind.LINK, turn).write_text("{")
+        path_of(stand.root, FIRST, Kind.LINK, turn).chmod(0o600)
+    with pytest.raises(EntryError, match="is not a mark") as caught:
+        store.link(FIRST, MATERIAL_A)
+    assert str(path) in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", [Kind.DISCARDED, Kind.REINSTATED])

@@ -76,6 +76,22 @@ def test_the_command_that_is_told_seals_an_entry_again_and_changes_nothing_in_it
     assert [path.name for path in stand.files() if path.suffix == ".new"] == []
 
 
+def test_the_command_that_seals_again_leaves_an_entry_that_does_not_open_as_it_is(stand: FileStand) -> None:
+    """A pipe goes on when its first command fails: an empty file must not take the place of key material."""
+    store = stand.init()
+    store.deposit(FIRST)
+    sealed_to(stand, stand.recipients[0])
+    command = refused(store).partition("seal it again: ")[2]
+    before, identity = stand.path().read_bytes(), stand.identity.read_text()
+    make_identity(stand.folder / "another.txt")
+    stand.identity.write_text((stand.folder / "another.txt").read_text())
+    assert subprocess.run(["sh", "-c", command], check=False, capture_output=True).returncode != 0
+    assert stand.path().read_bytes() == before
+    stand.identity.write_text(identity)
+    subprocess.run(["sh", "-eu", "-c", command], check=True)
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
 def test_a_recipient_that_is_added_opens_the_old_entries_only_once_they_are_sealed_again(
     stand: FileStand, tmp_path: Path
 ) -> None:
@@ -136,6 +152,19 @@ def test_the_grease_that_age_adds_is_nobodys_stanza() -> None:
 )
 def test_what_is_no_age_file_has_no_stanzas(content: bytes) -> None:
     assert stanzas(content) == []
+
+
+@pytest.mark.parametrize("second", ["{public}", "{bare}", "{bare} another comment", "{public}  "])
+def test_an_ssh_key_that_is_given_twice_in_other_words_is_one_recipient(
+    stand: FileStand, tmp_path: Path, second: str
+) -> None:
+    """One is not a backup, however it is spelled."""
+    key = tmp_path / "mine"
+    subprocess.run([stock("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "x y", "-f", key], check=True)
+    public = key.with_suffix(".pub").read_text().strip()
+    again = second.format(public=public, bare=" ".join(public.split()[:2]))
+    with pytest.raises(UsageError, match=r"1 different recipient\(s\); a store needs at least 2"):
+        stand.init(recipients=[public, again], identity=key)
 
 
 # Whom the owner never chose.

@@ -1,12 +1,13 @@
 """An entry is restored by stock tools and no code of ours, with the very lines that docs/store.md gives."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from store_kit import FIRST, NEXT, NOW, FileStand, SecretStand, WrappingKey, stock
+from store_kit import FIRST, NEXT, NOW, FileStand, SecretStand, WrappingKey, make_identity, stock
 
 DOCS = Path(__file__).parents[2] / "docs" / "store.md"
 TOOLS = ("age", "base64", "jq", "sed", "python3", "openssl")
@@ -71,9 +72,39 @@ def test_what_a_person_finds_in_an_entry_is_what_the_documentation_shows(stand: 
     opened = subprocess.run(
         [stock("age"), "-d", "-i", stand.identity, stand.path()], check=True, capture_output=True, text=True
     )
-    shown = "".join(f"    {line}\n" for line in opened.stdout.splitlines())
+    tag = json.loads(opened.stdout)["maker"]
+    assert len(tag) == 44
+    told = opened.stdout.replace(tag, "<44 letters: who made it, see below>")
+    shown = "".join(f"    {line}\n" for line in told.splitlines())
     assert NOW.isoformat() in shown
     assert shown in DOCS.read_text()
+
+
+def test_entries_are_sealed_again_to_the_recipients_there_are_now(
+    stand: FileStand, tmp_path: Path, wrapping_key: WrappingKey
+) -> None:
+    """docs/store.md, Changing recipients, step by step; an entry that does not open stays as it is."""
+    store = stand.init()
+    for name in (FIRST, NEXT):
+        store.deposit(name)
+    spoilt = stand.path(NEXT).read_bytes()[:-3]
+    whole = stand.path(NEXT).read_bytes()
+    stand.path(NEXT).write_bytes(spoilt)
+    third = tmp_path / "third.txt"
+    recipients = [*stand.recipients, make_identity(third)]
+    (tmp_path / "recipients.txt").write_text("\n".join(recipients) + "\n")
+    stamp = stand.root / "store.json"
+    stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "recipients": recipients}))
+    run(documented("seal again"), tmp_path, IDENTITY=str(stand.identity), STORE=str(stand.root))
+    assert stand.path(NEXT).read_bytes() == spoilt
+    stand.path(NEXT).write_bytes(whole)
+    run(documented("seal again"), tmp_path, IDENTITY=str(stand.identity), STORE=str(stand.root))
+    changed = stand.open(recipients=recipients)
+    found = [changed.find(name) for name in (FIRST, NEXT)]
+    assert all(entry and entry.receipt and entry.ours for entry in found)
+    later = stand.open(recipients=recipients, identity=third)
+    assert wrapping_key.material(later) == wrapping_key.material(changed)
+    assert not [path for path in stand.files() if path.suffix == ".new"]
 
 
 def test_a_restored_entry_is_adopted_by_a_new_store(

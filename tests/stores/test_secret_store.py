@@ -2,6 +2,10 @@
 
 import base64
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,6 +188,52 @@ def test_a_secret_that_is_scheduled_for_deletion_is_told_and_restored(secrets: S
             secrets.open().deposit(FIRST)
     secrets.client().restore_secret(SecretId=secret)
     assert plain(found(secrets.open())) == Entry(FIRST, Receipt(FIRST, NOW), linked=MATERIAL_A)
+
+
+def shell(secrets: SecretStand, command: str) -> None:
+    """Run a command that was told, with the stock aws command."""
+    aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_EC2_METADATA_DISABLED": "true"}
+    aws |= {"AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets.server.url, "AWS_PAGER": "", "HOME": "/nonexistent"}
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", **aws}
+    ran = subprocess.run(["sh", "-eu", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("kind", [Kind.LINK, Kind.PROBE, Kind.PROVEN, Kind.DISCARDED, Kind.REINSTATED])
+@pytest.mark.parametrize("how", ["changed", "spoilt when it was created", "scheduled for deletion"])
+def test_the_way_out_of_a_damaged_mark_is_true(secrets: SecretStand, kind: Kind, how: str) -> None:
+    """The command that is told is carried out; then the damage is gone, and nothing was taken from the bytes."""
+    store = secrets.init()
+    for _ in range(2):
+        store.deposit(FIRST)
+        store.link(FIRST, MATERIAL_A)
+        store.keep_probe(FIRST, b"probe")
+        store.mark_proven(FIRST, {"regions": [HOME], "proof": "full"})
+    store.discard(FIRST, NOW)
+    store.reinstate(FIRST, NOW)
+    whole, name = plain(secrets.open().find(FIRST)), secrets.secret(FIRST, kind)
+    if how == "changed":
+        secrets.client().put_secret_value(SecretId=name, SecretString="{}")
+    elif how == "scheduled for deletion":
+        secrets.client().delete_secret(SecretId=name, RecoveryWindowInDays=7)
+    else:
+        secrets.plant(Slot(FIRST, kind), b"{}")
+
+    damaged = found(secrets.open())
+    command = re.search(r"(aws secretsmanager .*?)( - | \(|$)", damaged.damage[kind.label])
+    assert command
+    shell(secrets, command[1])
+
+    mended = secrets.open()
+    assert damaged.receipt == Receipt(FIRST, NOW)
+    assert found(mended).damage == {}
+    if how != "spoilt when it was created":
+        assert plain(found(mended)) == whole
+    elif kind in {Kind.LINK, Kind.PROBE, Kind.PROVEN}:
+        mended.link(FIRST, MATERIAL_A)
+        mended.keep_probe(FIRST, b"probe")
+        mended.mark_proven(FIRST, {"regions": [HOME], "proof": "full"})
+        assert plain(found(mended)) == whole
 
 
 def test_a_mark_cannot_be_made_where_one_is_scheduled_for_deletion(secrets: SecretStand) -> None:

@@ -162,7 +162,7 @@ def test_an_older_entry_that_is_damaged_or_does_not_open_is_looked_at_every_time
     secrets.plant(Slot(FIRST), original)
     assert {entry.name: entry for entry in store.look(first)}[FIRST].receipt
     secrets.plant(link, whole)
-    assert not {entry.name: entry for entry in secrets.open().look(first)}[link.name].damage
+    assert not {entry.name: entry for entry in store.look(first)}[link.name].damage
 
 
 def test_find_and_entries_remember_nothing(secrets: SecretStand) -> None:
@@ -257,7 +257,8 @@ def test_who_made_an_entry_is_asked_of_kms_once(owned: SecretStand) -> None:
     assert len(verified) == 3
 
 
-def test_a_note_of_the_key_costs_one_call_however_many_there_are(secrets: SecretStand) -> None:
+def test_notes_of_the_key_are_read_many_at_once(secrets: SecretStand) -> None:
+    """60 of them: 30 of either kind."""
     store = secrets.init()
     for minute in range(30):
         store.note_switch(KEY, US, NOW + timedelta(minutes=minute), off=minute % 2 == 0)
@@ -270,4 +271,4 @@ def test_a_note_of_the_key_costs_one_call_however_many_there_are(secrets: Secret
         assert store.switched_off(KEY) == {}
         costs.append(len(secrets.server.calls()))
     assert later == [NOW, NOW]
-    assert costs[1] <= 2 * 2
+    assert max(costs) <= 2 * 4

@@ -18,7 +18,7 @@ from orchestrator.settings import StoreSettings
 from workflows.cli.common import check as check_settings
 from workflows.cli.common import opened, settings_of
 from workflows.cli.options import Options, with_options
-from workflows.cli.results import write, write_json
+from workflows.cli.results import write, write_json, write_text
 from workflows.cli.store_check import by_entry, findings, of_entry
 
 app = typer.Typer(
@@ -86,14 +86,17 @@ def check(
         told = [_document(entry, names) for entry in entries]
         write_json(documents.envelope(code, store=about, entries=told, findings=found))
         return code
-    for name, what in wrong.items():
-        write(f"{_named(name.key, names)} {_entry(name)}", *(f"  {one}" for one in what))
-    opens = sum(entry.receipt is not None for entry in entries)
-    of = f"{opens} of {len(entries)} {'entry opens' if len(entries) == 1 else 'entries open'}"
-    by = f" with {identity}" if identity else ""
-    verdict = "sound" if code is Exit.OK else "NOT sound"
-    write(*([stranger] if stranger else []), f"{verdict}: {of}{by}")
+    lines = [line for name, what in wrong.items() for line in (f"{_named(name.key, names)} {_entry(name)}", *what)]
+    # Not folded: a command that is told is there to be copied.
+    lines += [*([stranger] if stranger else []), _verdict(entries, code, identity)]
+    write_text("".join(f"{line}\n" for line in lines))
     return code
+
+
+def _verdict(entries: Sequence[Entry], code: Exit, identity: Path | None) -> str:
+    opens, all_of = sum(entry.receipt is not None for entry in entries), len(entries)
+    by = f" with {identity}" if identity else ""
+    return f"{'sound' if code is Exit.OK else 'NOT sound'}: {opens} of {all_of} entries open{by}"
 
 
 def _protection(store: StoreSettings) -> str:

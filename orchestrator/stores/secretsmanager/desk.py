@@ -1,6 +1,6 @@
 """What one look reads of the secrets: brought in batches, and read one by one only where nobody brought it."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import EntryName
@@ -17,19 +17,18 @@ Look = Callable[[EntryName, "SecretDesk"], Opened | StoreError]
 
 
 class SecretDesk:
-    """The secrets of one look. `marks` holds those that any look has read: they are no secret, and never change."""
+    """The secrets of one look."""
 
-    def __init__(self, reader: SecretReader, address: Address, marks: MutableMapping[str, bytes], look: Look) -> None:
+    def __init__(self, reader: SecretReader, address: Address, look: Look) -> None:
         self._reader = reader
         self._address = address
-        self._marks = marks
         self._look = look
         self._found: dict[str, Hidden | EntryError | None] = {}
 
     def bring(self, slots: Iterable[Slot]) -> None:
-        """Read what is neither here nor known."""
+        """Read what is not here yet."""
         wanted = (self._address.secret(slot) for slot in slots)
-        self._found |= self._reader.read_many(one for one in wanted if not (one in self._found or one in self._marks))
+        self._found |= self._reader.read_many(one for one in wanted if one not in self._found)
 
     def shows(self, name: EntryName) -> bool:
         """Tell whether there is key material, or a link: without one nobody knows that KMS had the bytes."""
@@ -37,13 +36,8 @@ class SecretDesk:
 
     def read(self, slot: Slot) -> bytes | None:
         """Read a mark."""
-        secret = self._address.secret(slot)
-        if secret not in self._marks:
-            text = self.text(slot)
-            if text is None:
-                return None
-            self._marks[secret] = text.reveal().encode()
-        return self._marks[secret]
+        text = self.text(slot)
+        return text.reveal().encode() if text else None
 
     def opened(self, names: Sequence[EntryName]) -> Mapping[EntryName, Opened | StoreError]:
         """Open entries, side by side."""
@@ -61,9 +55,5 @@ class SecretDesk:
 
     def _there(self, slot: Slot) -> bool:
         """Tell whether there is a secret, readable or not."""
-        secret = self._address.secret(slot)
-        if secret in self._marks:
-            return True
-        if secret not in self._found:
-            self.bring([slot])
-        return self._found[secret] is not None
+        self.bring([slot])
+        return self._found[self._address.secret(slot)] is not None

@@ -40,7 +40,6 @@ class SecretShelf:
         self._reader = SecretReader(secrets, retry)
         self._keeping = Keeping(secrets, self._reader, keys, self._replicas, retry)
         self._stamps = Stamps(address, place, protection, self._reader.read)
-        self._marks: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
         return f"SecretShelf({str(self._address)!r})"
@@ -111,7 +110,7 @@ class SecretShelf:
 
     def desk(self, look: Look) -> SecretDesk:
         """Begin a look, in which entries are opened as `look` does."""
-        return SecretDesk(self._reader, self._address, self._marks, look)
+        return SecretDesk(self._reader, self._address, look)
 
     def holds(self, slot: Slot) -> bool:
         """Tell whether there is a secret in a slot, readable or not."""
