@@ -138,12 +138,12 @@ def proven(view: View, run: Run) -> Sequence[Step]:
     if entry is None:
         return _foreign_current(view, current)
     wanted = _wanted(goal)
-    if unseen := [not_seen(view, region) for region in wanted if region not in view.regions]:
-        return unseen
+    unseen = [not_seen(view, region) for region in wanted if region not in view.regions]
     lacking = entry.unproven_in(wanted, goal.policy.proof)
-    regions = lacking | (run.memory.restored & frozenset(wanted))
-    if goal.policy.proof is not Proof.OFF and (missing := unproven(view, run, current.material_id, regions)):
-        return missing
+    regions = (lacking | (run.memory.restored & frozenset(wanted))) & frozenset(view.regions)
+    missing = [] if goal.policy.proof is Proof.OFF else unproven(view, run, current.material_id, regions)
+    if missing or unseen:
+        return [*missing, *unseen]
     if not lacking:
         return []
     if entry.discarded_at is not None:  # given up, and rotated in all the same: the key needs it for ever (P9)

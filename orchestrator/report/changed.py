@@ -16,6 +16,7 @@ from orchestrator.model import (
     RotateOnDemand,
     short,
 )
+from orchestrator.progress import Report
 
 _IMPORTED = {
     Purpose.RESTORE: "restored",
@@ -24,7 +25,7 @@ _IMPORTED = {
     Purpose.ROTATE: "imported",
 }
 _SENTENCES = {
-    "restored": "brought back key material {ids}, which was missing in {regions}: find out why it was",
+    "restored": "brought back key material {ids} that was missing in {regions}: find out why it was",
     "replicated": "made a replica in {regions}",
     "filled": "imported key material {ids} into the new replica in {regions}",
     "renewed": "renewed key material {ids} in {regions}",
@@ -47,11 +48,30 @@ class Change:
     material_id: str = ""
 
 
+def of(report: Report) -> list[Change]:
+    """Say what a run changed; of one whose actions were not kept, what its memory tells: as on Step Functions."""
+    return changes(report.done) or _in_order(_remembered(report))
+
+
 def changes(done: Iterable[Action]) -> list[Change]:
     """Say what actions changed; those that only note, ask or prove changed nothing."""
-    found = [change for action in done if (change := _change(action))]
+    return _in_order(change for action in done if (change := _change(action)))
+
+
+def _in_order(found: Iterable[Change]) -> list[Change]:
     order = list(_SENTENCES)
     return sorted(dict.fromkeys(found), key=lambda change: order.index(change.what))
+
+
+def _remembered(report: Report) -> Iterable[Change]:
+    if report.run is None:
+        return
+    goal, memory, view = report.run.goal, report.run.memory, report.view
+    kinds = {"restored": memory.restored, "replicated": memory.replicated, "filled": memory.filled}
+    for what, regions in kinds.items():
+        yield from (Change(what, region) for region in sorted(regions))
+    if memory.rotation_sent and view and view.current and view.past(goal.replaces):
+        yield Change("rotated", "", view.current.material_id)
 
 
 def _change(action: Action) -> Change | None:

@@ -26,7 +26,7 @@ def report(found: Report) -> dict[str, Any]:
         "message": found.message,
         "replaces": goal.replaces if goal else None,
         "actions": [{"action": action.kind, "where": action.target} for action in found.done],
-        "changed": changed.documents(changed.changes(found.done)),
+        "changed": changed.documents(changed.of(found)),
         "skipped_proofs": list(found.run.memory.unopened) if found.run else [],
         "blocks": [block(one) for one in found.blocks],
     }

@@ -172,7 +172,7 @@ def ending(report: Report) -> RenderableType:
 
 def _changes(report: Report) -> list[Text]:
     """Show what was changed, what somebody must look into first."""
-    found = changed.sentences(changed.changes(report.done))
+    found = changed.sentences(changed.of(report))
     return [Text(line, style="yellow" if line.startswith("brought back") else "") for line in found]
 
 

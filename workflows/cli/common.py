@@ -21,8 +21,7 @@ from orchestrator.kms import check_regions
 from orchestrator.model import Block, Idle, KeyArn, KeyIdentity, Policy, Reason, Region, is_alias, region_of
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report
-from orchestrator.report import documents, tables, telling
-from orchestrator.report.changed import changes
+from orchestrator.report import changed, documents, tables, telling
 from orchestrator.report.live import LiveLine
 from orchestrator.report.narrate import narrator
 from orchestrator.settings import KeySettings, Settings, load
@@ -259,7 +258,7 @@ def finish(called: Invocation, reports: Sequence[Report], *, news: bool = False)
 
 def _is_news(report: Report) -> bool:
     """Whether somebody should read of a key: something was changed, or it did not end well (I13)."""
-    return report.status not in {"idle", "finished"} or bool(changes(report.done))
+    return report.status not in {"idle", "finished"} or bool(changed.of(report))
 
 
 def show_endings(called: Invocation, reports: Sequence[Report]) -> int:

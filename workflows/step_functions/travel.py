@@ -117,7 +117,9 @@ def changed(before: Memory, after: Memory) -> Memory:
 
 
 def merged(kept: Memory, told: Memory) -> Memory:
-    """Take what an act has added, or changed, into a memory."""
+    """Take what an act has added, or changed, into a memory; where it brought something back, no proof counts."""
+    left = {region: material for region, material in kept.proofs.items() if region not in told.restored}
+    kept = replace(kept, proofs=left)
     return Memory(**{one.name: _both(getattr(kept, one.name), getattr(told, one.name)) for one in fields(Memory)})
 
 
