@@ -1,5 +1,6 @@
 """The composition root: the one place where the real parts are made and put together."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,12 +8,19 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from secrets import token_hex
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import UsageError
-from orchestrator.kms import KmsFactory, KmsOptions, check_endpoint, check_regions, endpoint_class
+from orchestrator.kms import (
+    KmsFactory,
+    KmsOptions,
+    check_endpoint,
+    check_environment,
+    check_regions,
+    endpoint_class,
+    watched,
+)
 from orchestrator.model import Action, Outcome, Region, region_of
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
@@ -102,6 +110,7 @@ def check(settings: Settings) -> None:
     """Judge the settings as a whole, as far as that needs no call; raises UsageError, StoreError for the identity."""
     aws, store, partition = settings.aws, settings.store, _partition(settings)
     regions = [region for key in settings.keys.values() for region in (region_of(key.arn), *key.regions)]
+    check_environment(os.environ, profile=aws.profile)
     check_regions(partition, (*regions, *store.replica_regions))
     check_endpoint(aws.endpoint_url, fips=aws.fips, dual_stack=aws.dual_stack)
     check_store(
@@ -151,7 +160,7 @@ def wanted_store(settings: Settings, kms: KmsFactory, retry: Retry, clock: Clock
         kms_key=store.kms_key,
         replica_regions=tuple(Region(region) for region in store.replica_regions),
         cloud=Cloud(
-            secrets=partial(kms.client, "secretsmanager"),
+            secrets=lambda region: watched(kms.client("secretsmanager", region)),
             key_origin=lambda region, key: kms(region).origin(key),
             endpoint_class=endpoint_class,
             retry=retry,

@@ -10,7 +10,10 @@ MrkError                     exit 1   a defect of ours, if raised as such
 └── BlockedError             exit 4   a command would do harm
 """
 
+from collections.abc import Sequence
 from enum import IntEnum, StrEnum
+
+from orchestrator.printable import printable
 
 
 class Exit(IntEnum):
@@ -32,14 +35,18 @@ class Exit(IntEnum):
 
 
 class MrkError(Exception):
-    """What went wrong, and in `hint` what to do next. Neither ever holds a secret."""
+    """What went wrong, a line for each thing, and in `hint` what to do next.
+
+    Both quote what came from outside, and so nothing in them moves a terminal, or begins a line of its own.
+    """
 
     exit_code = Exit.INTERNAL
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: str | Sequence[str], hint: str = "") -> None:
+        lines = [message] if isinstance(message, str) else message
+        self.message = "\n".join(printable(line) for line in lines)
+        self.hint = printable(hint)
+        super().__init__(self.message)
 
 
 class UsageError(MrkError):

@@ -7,6 +7,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from orchestrator.ports import Event, Listener
+from orchestrator.written import clean, document
 
 
 def event_logger(stream: TextIO | None = None, level: str = "info") -> Listener:
@@ -20,9 +21,13 @@ def event_logger(stream: TextIO | None = None, level: str = "info") -> Listener:
     )
 
     def listen(event: Event) -> None:
-        about = {"at": event.at.isoformat(timespec="milliseconds"), "key": event.key, "region": event.region}
+        about = {
+            "at": event.at.isoformat(timespec="milliseconds"),
+            "key": clean(event.key),
+            "region": clean(event.region),
+        }
         write = getattr(logger, _level(event))
-        write(event.kind, **{name: value for name, value in about.items() if value}, **_plain(event))
+        write(event.kind, **{name: value for name, value in about.items() if value}, **document(_plain(event)))
 
     return cast("Listener", listen)
 

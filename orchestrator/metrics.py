@@ -16,8 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from orchestrator import checks, goals
+from orchestrator.bounded import read_regular
 from orchestrator.model import Region, View
 from orchestrator.progress import Report
+from orchestrator.written import clean
 
 RUN, KEY, REGION = (), ("key",), ("key", "region")
 
@@ -35,6 +37,7 @@ METRICS: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 _JUDGED = ("mrk_key_healthy", "mrk_region_healthy")
 _ENDED_WELL = ("finished", "idle")
+_LONGEST = 64 << 20
 
 Sample = tuple[str, tuple[str, ...]]
 Samples = Mapping[Sample, float]
@@ -125,7 +128,7 @@ class _Gauges(Collector):
         for metric, (labels, text) in METRICS.items():
             family = GaugeMetricFamily(metric, text, labels=labels)
             for values in sorted(values for name, values in self._samples if name == metric):
-                family.add_metric(values, self._samples[metric, values])
+                family.add_metric([clean(value) for value in values], self._samples[metric, values])
             if family.samples:
                 yield family
 
@@ -133,7 +136,7 @@ class _Gauges(Collector):
 def _read(path: Path) -> Samples:
     """Read the file of the run before; what is no such file tells nothing."""
     try:
-        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
+        families = list(text_string_to_metric_families(read_regular(path, _LONGEST).decode()))
     except (OSError, ValueError):
         return {}
     found: dict[Sample, float] = {}

@@ -25,8 +25,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from orchestrator.config_errors import Given, complaint, refuse_unknown_variables, unreadable
+from orchestrator.config_errors import Given, complaint, refuse_deep_variables, refuse_unknown_variables, unreadable
 from orchestrator.durations import PATTERN, Duration, render
+from orchestrator.misplaced import refuse_secrets
 from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, Replicate, is_alias
 
 _LONGEST_EXPIRY = timedelta(days=364)
@@ -319,6 +320,8 @@ def load(path: Path | None, flags: Mapping[str, Any]) -> Settings:
     environment = dict(os.environ)
     refuse_unknown_variables(environment, Settings, _NO_SETTINGS)
     given = _from_file(path, environment, flags) if path else Given(environment=environment, flags=flags)
+    refuse_deep_variables(environment)
+    refuse_secrets(given)
     bound = type("Settings", (Settings,), {"file": path, "content": given.content, "__module__": __name__})
     try:
         loaded: Settings = bound(**flags)

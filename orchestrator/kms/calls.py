@@ -8,9 +8,21 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from orchestrator.answers import refusal, request_id
 from orchestrator.errors import KmsError
+from orchestrator.kms.credentials import watched
 from orchestrator.kms.meaning import meaning, unanswered
-from orchestrator.kms.reading import read, region_view, rows, text, time, unreadable
+from orchestrator.kms.reading import (
+    key_arn,
+    material_in,
+    read,
+    region_view,
+    rows,
+    text,
+    time,
+    unreadable,
+    word,
+)
 from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Region, RegionView
 from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgorithm
 
@@ -28,7 +40,7 @@ class Kms:
     """KMS in one Region; raises KmsError and nothing else, and sends every call once."""
 
     def __init__(self, client: Client, region: Region, now: Callable[[], datetime], listener: Listener) -> None:
-        self._client = client
+        self._client = watched(client)
         self._region = region
         self._now = now
         self._listener = listener
@@ -46,12 +58,12 @@ class Kms:
     def resolve(self, arn: str) -> KeyArn:
         """DescribeKey, for the ARN of the key behind the ARN of an alias."""
         answer = self._call("describe_key", arn, KeyId=arn)
-        return read("DescribeKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
+        return read("DescribeKey", lambda: key_arn(answer["KeyMetadata"]["Arn"]))
 
     def origin(self, key: str) -> str:
         """DescribeKey, for where the key material of any key comes from; takes an id, an ARN or an alias."""
         answer = self._call("describe_key", key, KeyId=key)
-        return read("DescribeKey", lambda: str(answer["KeyMetadata"]["Origin"]))
+        return read("DescribeKey", lambda: word(answer["KeyMetadata"]["Origin"]))
 
     def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
         """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
@@ -114,7 +126,7 @@ class Kms:
             ImportType=str(import_type),
             **extra,
         )
-        return read("ImportKeyMaterial", lambda: MaterialId(text(answer["KeyMaterialId"])))
+        return read("ImportKeyMaterial", lambda: material_in(answer))
 
     def rotate_key_on_demand(self, arn: KeyArn) -> None:
         """RotateKeyOnDemand: accepted, not done."""
@@ -132,7 +144,7 @@ class Kms:
     def decrypt(self, arn: KeyArn, ciphertext: bytes, context: Mapping[str, str]) -> tuple[bytes, MaterialId]:
         """Decrypt a probe."""
         answer = self._call("decrypt", arn, KeyId=str(arn), CiphertextBlob=ciphertext, EncryptionContext=dict(context))
-        return read("Decrypt", lambda: (bytes(answer["Plaintext"]), MaterialId(text(answer["KeyMaterialId"]))))
+        return read("Decrypt", lambda: (bytes(answer["Plaintext"]), material_in(answer)))
 
     def data_key_material(self, arn: KeyArn, context: Mapping[str, str]) -> MaterialId:
         """GenerateDataKeyWithoutPlaintext: the id of the material that encrypts now."""
@@ -143,14 +155,14 @@ class Kms:
             KeySpec="AES_256",
             EncryptionContext=dict(context),
         )
-        return read("GenerateDataKeyWithoutPlaintext", lambda: MaterialId(text(answer["KeyMaterialId"])))
+        return read("GenerateDataKeyWithoutPlaintext", lambda: material_in(answer))
 
     def create_key(self, policy: str, description: str) -> KeyArn:
         """CreateKey: a multi-Region primary key for imported material; always with a policy (P11)."""
         answer = self._call(
             "create_key", None, Origin="EXTERNAL", MultiRegion=True, Policy=policy, Description=description
         )
-        return read("CreateKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
+        return read("CreateKey", lambda: key_arn(answer["KeyMetadata"]["Arn"]))
 
     def get_key_policy(self, arn: KeyArn) -> str:
         """GetKeyPolicy: the key's own policy in this Region."""
@@ -172,7 +184,7 @@ class Kms:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
             told |= _ids(answer)
         except ClientError as error:
-            told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
+            told |= {"error": refusal(error.response).code, **_ids(error.response)}
             raise meaning(error, name, arn or self._region, new=new) from None
         except KmsError as error:  # of the call that comes first: AssumeRole
             told |= {"error": error.code}
@@ -188,5 +200,5 @@ class Kms:
 
 
 def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:
-    about = answer.get("ResponseMetadata", {})
-    return {"request_id": about.get("RequestId", ""), "status": about.get("HTTPStatusCode", 0)}
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return {"request_id": request_id(answer), "status": status}

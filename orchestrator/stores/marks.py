@@ -1,25 +1,27 @@
 """The marks beside an entry: small JSON objects, published once, each of which names the entry it belongs to."""
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
 from orchestrator.errors import EntryError
-from orchestrator.model import EntryName, MaterialId, Region
+from orchestrator.model import EntryName, MaterialId, Region, material_id_of
 
 from .fields import read_object, write_object
 from .layout import Kind
 from .shelf import Shelf, Slot
 
 _VERSION = 1
+_REGION = re.compile(r"[a-z0-9-]{1,64}")
 _T = TypeVar("_T")
 
 
 def _regions(evidence: Mapping[str, Any]) -> tuple[Region, ...]:
     regions = dict(evidence).get("regions", ())
-    if not all(isinstance(region, str) for region in regions):
-        raise TypeError("regions are words")
+    if not all(_REGION.fullmatch(region) for region in regions):
+        raise ValueError("regions are names, such as eu-west-1")
     return tuple(Region(region) for region in regions)
 
 
@@ -76,7 +78,7 @@ class Marks:
 
     def linked(self, name: EntryName) -> MaterialId | None:
         """Tell the id that KMS gave these bytes."""
-        return self._field(name, Kind.LINK, "key_material_id", MaterialId)
+        return self._field(name, Kind.LINK, "key_material_id", material_id_of)
 
     def probe(self, name: EntryName) -> bytes | None:
         """Return the probe ciphertext."""
@@ -135,10 +137,10 @@ class Marks:
         if mark is None or (mark.get("mark"), mark.get("version")) != (slot.kind.label, _VERSION):
             raise EntryError(f"{where} is not a mark {slot.kind.label!r} of version {_VERSION}", advice)
         if mark.get("turn", 1) != slot.turn:
-            raise EntryError(f"{where} says that it is of turn {mark.get('turn', 1)}: somebody copied it", advice)
+            raise EntryError(f"{where} says that it is of turn {mark.get('turn', 1)!s:.20}: somebody copied it", advice)
         if mark.get("entry") != str(slot.name):
             raise EntryError(
-                f"{where} stands beside {slot.name}, but says that it belongs to {mark.get('entry')}",
+                f"{where} stands beside {slot.name}, but says that it belongs to {mark.get('entry')!s:.300}",
                 f"somebody copied or moved it: {advice}",
             )
         return mark

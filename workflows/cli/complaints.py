@@ -1,14 +1,28 @@
 """What goes wrong, on stderr. Imports nothing that takes time: it is needed before everything else."""
 
-import json
 import sys
 from contextlib import suppress
+
+from orchestrator.printable import printable
+from orchestrator.written import clean, to_json
+
+_INDENT = "\n     "
+"""Before each further line of a message, so that none of them can pass for a line of its own."""
 
 
 def complain(message: str, hint: str = "") -> None:
     """Say what went wrong on stderr, and what to do next."""
     with suppress(OSError):
-        sys.stderr.write(f"mrk: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+        sys.stderr.write(_line("mrk", message) + (_line("hint", hint) if hint else ""))
+
+
+def _line(what: str, text: str) -> str:
+    return f"{what}: " + clean(text).replace("\n", _INDENT) + "\n"
+
+
+def defect(error: Exception) -> str:
+    """Say that an error is none that mrk knows."""
+    return printable(f"a defect in mrk: {type(error).__name__}: {error}")
 
 
 def refusal(code: int, message: str, hint: str = "") -> dict[str, object]:
@@ -21,5 +35,5 @@ def refuse(code: int, message: str, hint: str, *, as_json: bool) -> int:
     complain(message, hint)
     if as_json:
         with suppress(OSError):
-            sys.stdout.write(json.dumps(refusal(code, message, hint), indent=2) + "\n")
+            sys.stdout.write(to_json(refusal(code, message, hint), indent=2) + "\n")
     return int(code)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from orchestrator import written
 from orchestrator.clock import SystemClock
 from orchestrator.errors import Exit, MrkError, UsageError
-from orchestrator.kms import KmsFactory, KmsOptions
+from orchestrator.kms import KmsFactory, KmsOptions, watched
 from orchestrator.model import Region
 from orchestrator.progress import Report
 from orchestrator.retry import Retry
@@ -61,12 +62,12 @@ def _client(environment: Mapping[str, str]) -> Any:
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if not region:
         raise UsageError(f"{TOKEN} is set, and the Region of its task is not known", "set AWS_REGION")
-    return KmsFactory(KmsOptions(), SystemClock().now, lambda _: None).client("stepfunctions", Region(region))
+    return watched(KmsFactory(KmsOptions(), SystemClock().now, lambda _: None).client("stepfunctions", Region(region)))
 
 
 def answer(task: TaskToken, reports: Sequence[Report], code: int) -> None:
     """Tell whoever waits how the runs ended."""
-    document = {"exit_code": int(code), "runs": [brief_report(report) for report in reports]}
+    document = written.document({"exit_code": int(code), "runs": [brief_report(report) for report in reports]})
     if code == Exit.OK:
         task.succeed(_output(document))
     else:

@@ -1,11 +1,13 @@
 """The calls to Secrets Manager in one Region: each sent once, quietly, with what is secret hidden before and after."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from orchestrator.answers import is_region
 from orchestrator.errors import EntryError, MrkError
 from orchestrator.model import Region
 
@@ -17,6 +19,8 @@ from .quiet import quiet
 _ABSENT = "ResourceNotFoundException"
 _THERE = "ResourceExistsException"
 _TEXT = "SecretString"
+_VERSION = re.compile(r"[A-Za-z0-9-]{1,64}")
+_KEY = re.compile(r"[A-Za-z0-9:/_-]{1,2048}")
 _PROOFS = {"ARN", "SecretList"}
 """Every answer of the service has one of these; botocore takes any 200 for an answer."""
 
@@ -78,6 +82,8 @@ class SecretsManager:
         if answer is None:
             return None
         found, text = str(answer.get("VersionId")), answer.get(_TEXT)
+        if _VERSION.fullmatch(found) is None:
+            raise unanswered(ValueError(), "GetSecretValue", secret, self.region)
         if found != token(secret):
             raise EntryError(
                 f"the secret {secret} in {self.region} was changed: its version {found} is not the one that it was"
@@ -95,17 +101,10 @@ class SecretsManager:
         answer = self._call("describe_secret", secret, _ABSENT, SecretId=secret)
         if answer is None:
             return None
-        replicas = tuple(
-            Replica(one["Region"], one.get("Status", ""), one.get("StatusMessage", ""), one.get("KmsKeyId"))
-            for one in answer.get("ReplicationStatus", ())
-        )
-        return Kept(
-            deleted=answer.get("DeletedDate") is not None,
-            rotating=bool(answer.get("RotationEnabled")),
-            key=answer.get("KmsKeyId"),
-            primary_region=answer.get("PrimaryRegion"),
-            replicas=replicas,
-        )
+        try:
+            return _kept(answer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise unanswered(error, "DescribeSecret", secret, self.region) from None
 
     def replicate(self, secret: str, replicas: Mapping[Region, str | None]) -> None:
         """ReplicateSecretToRegions; a secret of the same name that is there already is never overwritten."""
@@ -156,6 +155,8 @@ class SecretsManager:
             if expected and error.response.get("Error", {}).get("Code") == expected:
                 return None
             return meaning(error, name, secret, self.region, self.partition)
+        except MrkError as error:  # of what comes first: AssumeRole, or credentials that cannot be sent
+            return error.with_traceback(None)
         except NO_ANSWER as error:
             return unanswered(error, name, secret, self.region)
         if not _PROOFS & answer.keys():
@@ -163,6 +164,34 @@ class SecretsManager:
         if _TEXT in answer:
             answer[_TEXT] = Hidden(answer[_TEXT])
         return answer
+
+
+def _kept(answer: Mapping[str, Any]) -> Kept:
+    """Read DescribeSecret's answer; raises KeyError, TypeError or ValueError where it is not what it should be."""
+    primary = answer.get("PrimaryRegion")
+    replicas = tuple(
+        Replica(_region(one["Region"]), one.get("Status", ""), one.get("StatusMessage", ""), _key(one.get("KmsKeyId")))
+        for one in answer.get("ReplicationStatus", ())
+    )
+    return Kept(
+        deleted=answer.get("DeletedDate") is not None,
+        rotating=bool(answer.get("RotationEnabled")),
+        key=_key(answer.get("KmsKeyId")),
+        primary_region=None if primary is None else _region(primary),
+        replicas=replicas,
+    )
+
+
+def _region(name: str) -> Region:
+    if not is_region(name):
+        raise ValueError("not the name of a Region")
+    return Region(name)
+
+
+def _key(name: str | None) -> str | None:
+    if name is not None and _KEY.fullmatch(name) is None:
+        raise ValueError("not the name of a KMS key")
+    return name
 
 
 def _replica_regions(replicas: Mapping[Region, str | None]) -> Sequence[dict[str, str]]:

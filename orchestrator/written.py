@@ -1,0 +1,70 @@
+"""The way out: whatever is written anywhere goes through here, without secrets, and harmless for terminals (I14)."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+from orchestrator.printable import printable
+from orchestrator.redaction import redacted
+
+
+def harmless(text: str) -> str:
+    """Make each line of a text printable."""
+    return text if text.isprintable() else "\n".join(printable(line) for line in text.split("\n"))
+
+
+def clean(text: str) -> str:
+    """Leave secrets out of a text, and make each line of it printable."""
+    return harmless(redacted(text))
+
+
+def document(value: Any) -> Any:
+    """Clean every text in a document of mappings, lists and plain values."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {document(name): document(one) for name, one in value.items()}
+    return [document(one) for one in value] if isinstance(value, list | tuple | set | frozenset) else value
+
+
+def to_json(value: Any, plain: Callable[[Any], str] = str, **layout: Any) -> str:
+    """Write a clean document as JSON; `plain` writes what JSON has no word for, as text."""
+    return json.dumps(document(value), default=lambda one: clean(plain(one)), **layout)
+
+
+class Guarded:
+    """A stream to which only clean text comes through; `styled` is for text that is harmless, and coloured, already."""
+
+    def __init__(self, stream: TextIO, cleaning: Callable[[str], str] = clean) -> None:
+        self._stream = stream
+        self._cleaning = cleaning
+
+    @property
+    def styled(self) -> TextIO:
+        """The same stream, without secrets, for text with a terminal's own codes in it."""
+        return cast("TextIO", Guarded(self._stream, redacted))
+
+    def write(self, text: str) -> int:
+        """Write a text, cleaned; tells the length of what it was given."""
+        self._stream.write(self._cleaning(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write lines as one text."""
+        self.write("".join(lines))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Let nothing but what is clean reach stdout and stderr."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", Guarded(stream)) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
