@@ -18,8 +18,8 @@ SHORTEST = 8
 _PIECE = 12
 _LONGEST = 1 << 16
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_GAP = re.compile(rf"(?:{_ANSI.pattern}|[\s\\\"',])+")
-"""What may stand between the letters of a secret that was broken over lines, or quoted."""
+_GAP = re.compile(rf"(?:{_ANSI.pattern}|[\s\\\"',?])+")
+"""What may stand between the letters of a secret that was broken over lines, quoted, or made printable."""
 
 _AGE = re.compile(r"AGE-(?:SECRET-KEY|PLUGIN)(?:-[A-Z0-9+_.]+?)?-1(?=[A-Z0-9]{6})", re.IGNORECASE)
 _AGE_LETTERS = 58
@@ -90,7 +90,8 @@ class Redaction:
                 for form in _forms(value[:_LONGEST]):
                     size = min(_PIECE, len(form))
                     pieces = (form[at : at + size] for at in range(len(form) - size + 1))
-                    self._pieces[size] = self._pieces.get(size, frozenset()).union(pieces)
+                    # A new mapping: another thread may be going through the one that there is.
+                    self._pieces = {**self._pieces, size: self._pieces.get(size, frozenset()).union(pieces)}
 
     def learn_from(self, text: str) -> None:
         """Take note of the secrets whose shape stands in a text, so that parts of them are known as well."""

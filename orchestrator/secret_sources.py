@@ -15,8 +15,8 @@ _SECRET = re.compile(
 _NO_SECRET = re.compile(
     r"AWS_ENDPOINT_URL.*|.*_(FILE|DIR|DIRECTORY|PATH|URL|NAME|ID|ARN|TTL|EXPIRATION|TYPE)", re.IGNORECASE | re.DOTALL
 )
-_ALWAYS = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-"""A path, and yet whoever knows it, on that machine, gets the credentials of the task."""
+_PATH = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+"""Whoever knows the last part of this path, on that machine, gets the credentials of the task."""
 
 _IN_AWS_FILES = re.compile(r"^\s*aws_(?:secret_access_key|session_token|security_token)\s*=\s*(\S+)", re.MULTILINE)
 _AWS_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
@@ -34,8 +34,11 @@ def learn_surroundings(environment: Mapping[str, str], arguments: Iterable[str])
 
 def _in_environment(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
-        named = _SECRET.search(name) and not _NO_SECRET.fullmatch(name) and not value.startswith("/")
-        if (named or name == _ALWAYS) and "://" not in value:
+        if name == _PATH:
+            yield value.rpartition("/")[2]
+        elif (
+            _SECRET.search(name) and not _NO_SECRET.fullmatch(name) and not value.startswith("/") and "://" not in value
+        ):
             yield value
 
 
