@@ -35,16 +35,16 @@ class Exit(IntEnum):
 
 
 class MrkError(Exception):
-    """What went wrong, a line for each thing, and in `hint` what to do next.
+    """What went wrong, and in `hint` what to do next; `lines` tells several things that are wrong one by one.
 
-    Both quote what came from outside, and so nothing in them moves a terminal, or begins a line of its own.
+    They quote what came from outside, and so each is one line, in which nothing moves a terminal.
     """
 
     exit_code = Exit.INTERNAL
 
     def __init__(self, message: str | Sequence[str], hint: str = "") -> None:
-        lines = [message] if isinstance(message, str) else message
-        self.message = "\n".join(printable(line) for line in lines)
+        self.lines = [printable(line) for line in ([message] if isinstance(message, str) else message)]
+        self.message = "; ".join(self.lines)
         self.hint = printable(hint)
         super().__init__(self.message)
 

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 
 from orchestrator.durations import render
-from orchestrator.written import clean, to_json
+from orchestrator.written import clean_lines, to_json
 
 _OURS = ("AWS_", "MRK_")
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -102,7 +102,7 @@ def _told_on_stderr() -> Iterator[int]:
 def _tell(readable: int) -> None:
     with os.fdopen(readable, "rb") as lines, suppress(OSError, ValueError):
         while line := lines.readline(_LONGEST_LINE):
-            sys.stderr.write(clean(line.decode(errors="replace")))
+            sys.stderr.write(clean_lines(line.decode(errors="replace")))
             sys.stderr.flush()
 
 

@@ -10,13 +10,18 @@ from orchestrator.printable import printable
 from orchestrator.redaction import redacted
 
 
+def clean(text: str) -> str:
+    """Leave secrets out of a text, and make one line of it that can be printed."""
+    return printable(redacted(text))
+
+
 def harmless(text: str) -> str:
     """Make each line of a text printable."""
-    return text if text.isprintable() else "\n".join(printable(line) for line in text.split("\n"))
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def clean(text: str) -> str:
-    """Leave secrets out of a text, and make each line of it printable."""
+def clean_lines(text: str) -> str:
+    """Leave secrets out of a text of several lines, and make each of them printable."""
     return harmless(redacted(text))
 
 
@@ -37,7 +42,7 @@ def to_json(value: Any, plain: Callable[[Any], str] = str, **layout: Any) -> str
 class Guarded:
     """A stream to which only clean text comes through; `styled` is for text that is harmless, and coloured, already."""
 
-    def __init__(self, stream: TextIO, cleaning: Callable[[str], str] = clean) -> None:
+    def __init__(self, stream: TextIO, cleaning: Callable[[str], str] = clean_lines) -> None:
         self._stream = stream
         self._cleaning = cleaning
 

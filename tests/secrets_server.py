@@ -2,9 +2,10 @@
 
 `POST /faults` takes a JSON list; each names an `operation`, or "*", a `kind`, `times` (left out: for ever) and `after`,
 how many such calls pass first. Kinds: denied, throttled, internal, decryption, hang (no answer until the client gives
-up), lost (carried out, and the connection is cut instead of an answer), cut (not carried out), garbage, lag (a read
-answers that there is no such secret), replicating (replicas are InProgress). `GET /calls` tells the operations in
-order, each with the status of its answer; `GET /bodies` what was sent.
+up), said (an error with the fault's own `message`), lost (carried out, and the connection is cut instead of an
+answer), cut (not carried out), garbage, lag (a read answers that there is no such secret), replicating (replicas are
+InProgress). `GET /calls` tells the operations in order, each with the status of its answer; `GET /bodies` what was
+sent.
 """
 
 import contextlib
@@ -87,6 +88,7 @@ class Faulty:
         self._faults: list[dict[str, Any]] = []
         self._calls: list[str] = []
         self._bodies: list[str] = []
+        self._said = ""
         self._closing = threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -102,6 +104,8 @@ class Faulty:
             kind = self._next_fault(operation)
             if operation:
                 self._bodies.append(body.decode(errors="replace"))
+            if kind == "said":
+                return _error(400, "InternalServiceError", self._said, start_response)
             if kind in ERRORS:
                 self._calls.append(f"{operation} {ERRORS[kind][0]}")
                 return _error(*ERRORS[kind], start_response)
@@ -131,6 +135,7 @@ class Faulty:
             if fault.get("after", 0):
                 fault["after"] -= 1
                 continue
+            self._said = str(fault.get("message", ""))
             if "times" in fault:
                 fault["times"] -= 1
             return str(fault["kind"])

@@ -19,7 +19,7 @@ from leaks import told_in
 from orchestrator.printable import printable
 from orchestrator.redaction import MARK, Redaction, secret_in
 from orchestrator.secret_sources import learn_surroundings
-from orchestrator.written import clean, document
+from orchestrator.written import clean, clean_lines, document
 
 DICE = random.Random("what is secret")  # noqa: S311 - no secret of anybody's
 BECH32 = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
@@ -218,5 +218,5 @@ def test_what_moves_hides_or_turns_around_is_replaced(text: str) -> None:
 def test_plain_text_of_any_language_stays() -> None:
     for text in ("Schlüssel für Übersee", "鍵", "مفتاح", "clé – “ok”…"):
         assert printable(text) == text
-    assert clean("a\nb") == "a\nb", "a text of several lines keeps them"
+    assert (clean("a\nb"), clean_lines("a\nb\x1b")) == ("a?b", "a\nb?"), "a text of several lines keeps them"
     assert printable("x" * 400, 300) == "x" * 300

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.errors import Exit, MrkError
-from orchestrator.printable import printable
 from orchestrator.secret_sources import learn_surroundings
 from orchestrator.written import guarded
 from workflows.cli.complaints import complain, defect, refuse
@@ -64,7 +63,7 @@ def _invoke(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="mrk", standalone_mode=False)
     except MrkError as error:
-        return refused(error.exit_code, error.message, error.hint)
+        return refused(error.exit_code, error.lines, error.hint)
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):
@@ -72,7 +71,7 @@ def _invoke(arguments: list[str]) -> int:
             return Exit.USAGE
         context = getattr(error, "ctx", None)
         command = context.command_path if context else _command(arguments)
-        return refused(Exit.USAGE, printable(message), f"{command} --help")
+        return refused(Exit.USAGE, message, f"{command} --help")
     except (KeyboardInterrupt, typer.Abort):
         return refused(Exit.INTERRUPTED, *_INTERRUPTED)
     except BrokenPipeError:

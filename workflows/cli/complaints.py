@@ -1,28 +1,26 @@
 """What goes wrong, on stderr. Imports nothing that takes time: it is needed before everything else."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
-from orchestrator.printable import printable
 from orchestrator.written import clean, to_json
 
 _INDENT = "\n     "
 """Before each further line of a message, so that none of them can pass for a line of its own."""
 
 
-def complain(message: str, hint: str = "") -> None:
-    """Say what went wrong on stderr, and what to do next."""
+def complain(message: str | Sequence[str], hint: str = "") -> None:
+    """Say what went wrong on stderr, and what to do next; several things a line each."""
+    lines = [message] if isinstance(message, str) else message
+    told = f"mrk: {_INDENT.join(map(clean, lines))}\n"
     with suppress(OSError):
-        sys.stderr.write(_line("mrk", message) + (_line("hint", hint) if hint else ""))
-
-
-def _line(what: str, text: str) -> str:
-    return f"{what}: " + clean(text).replace("\n", _INDENT) + "\n"
+        sys.stderr.write(told + (f"hint: {clean(hint)}\n" if hint else ""))
 
 
 def defect(error: Exception) -> str:
     """Say that an error is none that mrk knows."""
-    return printable(f"a defect in mrk: {type(error).__name__}: {error}")
+    return f"a defect in mrk: {type(error).__name__}: {error}"
 
 
 def refusal(code: int, message: str, hint: str = "") -> dict[str, object]:
@@ -30,10 +28,11 @@ def refusal(code: int, message: str, hint: str = "") -> dict[str, object]:
     return {"exit_code": int(code), "keys": [], "error": {"message": message, "hint": hint}}
 
 
-def refuse(code: int, message: str, hint: str, *, as_json: bool) -> int:
+def refuse(code: int, message: str | Sequence[str], hint: str, *, as_json: bool) -> int:
     """Tell why a command went no further, and return its exit code."""
     complain(message, hint)
     if as_json:
+        said = message if isinstance(message, str) else "; ".join(message)
         with suppress(OSError):
-            sys.stdout.write(to_json(refusal(code, message, hint), indent=2) + "\n")
+            sys.stdout.write(to_json(refusal(code, said, hint), indent=2) + "\n")
     return int(code)

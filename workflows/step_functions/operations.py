@@ -21,8 +21,9 @@ from orchestrator.kms import KmsFactory
 from orchestrator.model import Reason, is_alias, region_of
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
+from orchestrator.redaction import redacted
 from orchestrator.settings import AwsSettings, Settings
-from orchestrator.written import clean, to_json
+from orchestrator.written import to_json
 from workflows import jobs
 from workflows.step_functions import asked_settings, ending, metrics
 from workflows.step_functions.act import LONGEST, act, in_time
@@ -123,7 +124,7 @@ def named(error: MrkError) -> MrkError:
     """Return an error as a state machine is to know it: by its class's name, with the hint in its message."""
     if _may_pass(error):
         error = CallFailed(error.message, error.hint)
-    error.args = (clean("; ".join(part for part in (error.message, error.hint) if part)),)
+    error.args = (redacted("; ".join(part for part in (error.message, error.hint) if part)),)
     return error
 
 
