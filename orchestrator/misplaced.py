@@ -26,22 +26,20 @@ def refuse_secrets(given: Given) -> None:
     """
     for content in (given.flags, given.content):
         for where, text in _texts(content, ()):
-            _refuse(given.place(where), where, text)
+            if kind := secret_in(text):
+                raise _refusal(given.place(where), where, kind, text)
     for name, value in given.environment.items():
         if name.upper().startswith("MRK_"):
             setting = tuple(name.upper().removeprefix("MRK_").lower().split("__"))
             for where, text in (*_texts(from_json(value), setting), (setting, value)):
-                _refuse(name, where, text)
+                if kind := secret_in(text):
+                    raise _refusal(name, where, kind, text)
 
 
-def _refuse(place: str, where: Where, text: str) -> None:
-    kind = secret_in(text)
-    if not kind:
-        return
+def _refusal(place: str, where: Where, kind: str, text: str) -> UsageError:
     redacted.learn_from(text)
-    name = ".".join(where)
     instead = next((f", {said}" for setting, said in _INSTEAD.items() if setting in where), ": no setting takes one")
-    raise UsageError(f"{place}: {name} holds {kind}{instead}", _HINT)
+    return UsageError(f"{place}: {'.'.join(where)} holds {kind}{instead}", _HINT)
 
 
 def _texts(content: Any, where: Where) -> Iterator[tuple[Where, str]]:

@@ -121,6 +121,8 @@ class Redaction:
 
 def secret_in(text: str) -> str:
     """Name the kind of key in a text that nothing but a file of its own may hold; nothing where there is none."""
+    if not _SUSPECT.search(text):
+        return ""
     squeezed = _Squeezed(text)
     if any(_age(squeezed)):
         return "an age secret key"

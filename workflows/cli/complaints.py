@@ -6,6 +6,9 @@ from contextlib import suppress
 
 from orchestrator.written import clean, to_json
 
+_LONGEST = 8_000
+"""Characters of a message, whatever it quotes: somebody is to read it."""
+
 _INDENT = "\n     "
 """Before each further line of a message, so that none of them can pass for a line of its own."""
 
@@ -13,9 +16,13 @@ _INDENT = "\n     "
 def complain(message: str | Sequence[str], hint: str = "") -> None:
     """Say what went wrong on stderr, and what to do next; several things a line each."""
     lines = [message] if isinstance(message, str) else message
-    told = f"mrk: {_INDENT.join(map(clean, lines))}\n"
+    told = f"mrk: {_INDENT.join(map(_short, lines))}\n"
     with suppress(OSError):
-        sys.stderr.write(told + (f"hint: {clean(hint)}\n" if hint else ""))
+        sys.stderr.write(told + (f"hint: {_short(hint)}\n" if hint else ""))
+
+
+def _short(text: str) -> str:
+    return clean(text)[:_LONGEST]
 
 
 def defect(error: Exception) -> str:
@@ -25,7 +32,7 @@ def defect(error: Exception) -> str:
 
 def refusal(code: int, message: str, hint: str = "") -> dict[str, object]:
     """Tell scripts of a command that was refused: the document that every command prints, with an error and no key."""
-    return {"exit_code": int(code), "keys": [], "error": {"message": message, "hint": hint}}
+    return {"exit_code": int(code), "keys": [], "error": {"message": _short(message), "hint": _short(hint)}}
 
 
 def refuse(code: int, message: str | Sequence[str], hint: str, *, as_json: bool) -> int:
