@@ -87,7 +87,7 @@ class Journal:
             return
         about = {name: value for name, value in (("key", event.key), ("region", event.region)) if value}
         line = {"seq": self._lines + 1, "prev": self._link, "at": event.at, "kind": event.kind, **about}
-        text = to_json({**line, "data": dict(event.data)}, _plain, skipkeys=True).encode()
+        text = to_json({**line, "data": dict(event.data)}, _plain).encode()
         try:
             _write(self._file, text + b"\n")
         except OSError as error:

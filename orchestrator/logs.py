@@ -15,7 +15,7 @@ def event_logger(stream: TextIO | None = None, level: str = "info") -> Listener:
     out = stream or sys.stderr
     renderer: Processor = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(out),
+        structlog.PrintLogger(getattr(out, "styled", out)),
         processors=[structlog.processors.add_log_level, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )

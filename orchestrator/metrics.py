@@ -19,7 +19,7 @@ from orchestrator import checks, goals
 from orchestrator.bounded import read_regular
 from orchestrator.model import Region, View
 from orchestrator.progress import Report
-from orchestrator.written import clean
+from orchestrator.redaction import redacted
 
 RUN, KEY, REGION = (), ("key",), ("key", "region")
 
@@ -128,7 +128,7 @@ class _Gauges(Collector):
         for metric, (labels, text) in METRICS.items():
             family = GaugeMetricFamily(metric, text, labels=labels)
             for values in sorted(values for name, values in self._samples if name == metric):
-                family.add_metric([clean(value) for value in values], self._samples[metric, values])
+                family.add_metric([redacted(value) for value in values], self._samples[metric, values])
             if family.samples:
                 yield family
 

@@ -1,6 +1,7 @@
 """The way out: whatever is written anywhere goes through here, without secrets, and harmless for terminals (I14)."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import Any, TextIO, cast
 from orchestrator.printable import printable
 from orchestrator.redaction import redacted
 
+_WORDS = re.compile(r"[^\n\t]+")
+
 
 def clean(text: str) -> str:
     """Leave secrets out of a text, and make one line of it that can be printed."""
@@ -16,8 +19,8 @@ def clean(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Make each line of a text printable."""
-    return "\n".join(printable(line) for line in text.split("\n"))
+    """Make each line of a text printable; columns of it stay apart."""
+    return _WORDS.sub(lambda words: printable(words[0]), text)
 
 
 def clean_lines(text: str) -> str:
@@ -25,18 +28,22 @@ def clean_lines(text: str) -> str:
     return harmless(redacted(text))
 
 
-def document(value: Any) -> Any:
-    """Clean every text in a document of mappings, lists and plain values."""
-    if isinstance(value, str):
-        return clean(value)
+def document(value: Any, plain: Callable[[Any], str] = str) -> Any:
+    """Clean every text in a document; `plain` writes as text what JSON has no word for."""
     if isinstance(value, Mapping):
-        return {document(name): document(one) for name, one in value.items()}
-    return [document(one) for one in value] if isinstance(value, list | tuple | set | frozenset) else value
+        return {_word(name, plain): document(one, plain) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [document(one, plain) for one in value]
+    return _word(value, plain)
+
+
+def _word(value: Any, plain: Callable[[Any], str]) -> Any:
+    return value if value is None or isinstance(value, int | float) else clean(plain(value))
 
 
 def to_json(value: Any, plain: Callable[[Any], str] = str, **layout: Any) -> str:
-    """Write a clean document as JSON; `plain` writes what JSON has no word for, as text."""
-    return json.dumps(document(value), default=lambda one: clean(plain(one)), **layout)
+    """Write a document as JSON, clean."""
+    return json.dumps(document(value, plain), **layout)
 
 
 class Guarded:

@@ -426,5 +426,6 @@ def test_a_terminal_gets_colours_from_mrk_alone(adopted: tuple[Machine, str], wo
     for harm in ("\x1b]", "\x1b[2J", "\x1b[8m", "\x07", "\x9b", "\u202e", "\u200b", "\u2028"):
         assert harm not in shown, shown
     assert "\x1b[" in shown or "--json" in words, "mrk colours its own words"
+    assert "?[0m" not in shown, "and nothing takes that from it"
     for line in shown.splitlines():
         assert line.strip() not in FORGED.split("\n"), shown

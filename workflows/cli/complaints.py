@@ -7,7 +7,7 @@ from contextlib import suppress
 from orchestrator.written import clean, to_json
 
 _LONGEST = 8_000
-"""Characters of a message, whatever it quotes: somebody is to read it."""
+"""Characters of a message, whatever it quotes; its end says what is wrong."""
 
 _INDENT = "\n     "
 """Before each further line of a message, so that none of them can pass for a line of its own."""
@@ -22,7 +22,8 @@ def complain(message: str | Sequence[str], hint: str = "") -> None:
 
 
 def _short(text: str) -> str:
-    return clean(text)[:_LONGEST]
+    said, half = clean(text), _LONGEST // 2
+    return said if len(said) <= _LONGEST else f"{said[:half]}…{said[-half:]}"
 
 
 def defect(error: Exception) -> str:
