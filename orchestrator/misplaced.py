@@ -1,9 +1,10 @@
 """Secret keys in settings, where none belongs: refused by the setting's name, and never quoted (I14)."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from orchestrator.config_errors import Given, from_json
+from orchestrator.config_errors import EXAMPLE, Given, from_json
 from orchestrator.errors import UsageError
 from orchestrator.redaction import redacted, secret_in
 
@@ -15,6 +16,8 @@ _HINT = (
     "take it out of there, and treat that key as exposed: whoever saw the setting has it. Make another one"
     " (age-keygen -o identity.txt), which only this user may read, and give its path in store.identity"
 )
+
+_NO_TEXT = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 
 Where = tuple[str, ...]
 
@@ -28,6 +31,8 @@ def refuse_secrets(given: Given) -> None:
         for where, text in _texts(content, ()):
             if kind := secret_in(text):
                 raise _refusal(given.place(where), where, kind, text)
+            if _NO_TEXT.search(text):
+                raise UsageError(f"{given.place(where)}: {'.'.join(where)} holds a character that no file can", EXAMPLE)
     for name, value in given.environment.items():
         if name.upper().startswith("MRK_"):
             setting = tuple(name.upper().removeprefix("MRK_").lower().split("__"))

@@ -23,10 +23,10 @@ _GAP = re.compile(rf"(?:{_ANSI.pattern}|[\s\\\"',?])+")
 
 _AGE = re.compile(r"AGE-(?:SECRET-KEY|PLUGIN)(?:-[A-Z0-9+_.]+?)?-1(?=[A-Z0-9]{6})", re.IGNORECASE)
 _AGE_LETTERS = 58
-_PEM = re.compile(r"-{5}BEGIN[A-Z0-9]*PRIVATEKEY[A-Z]*-{5}", re.IGNORECASE)
-_PEM_END = re.compile(r"-{5}END[A-Z0-9]*-{5}", re.IGNORECASE)
+_PEM = re.compile(r"-{5}BEGIN[A-Z0-9]{0,40}PRIVATEKEY[A-Z]{0,20}-{5}", re.IGNORECASE)
+_PEM_END = re.compile(r"-{5}END[A-Z0-9]{0,60}-{5}", re.IGNORECASE)
 _PEM_BODY = re.compile(r"[A-Za-z0-9+/=:.-]*")
-_IN_A_URL = re.compile(r"//([^\s\"'<>]{0,2000})@")
+_RUN = re.compile(r"[^\s\"'<>]+")
 _NAMED = re.compile(
     r"(?:[?&](?:token|secret|pin|signature)|(?:\b|_)(?:pin-value|password|passwd|passphrase|secret[_-]?access[_-]?key"
     r"|(?:session|security)[_-]?token|api[_-]?key))=[\"']?([^&;,\s\"']+)",
@@ -38,7 +38,7 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _TOKEN = re.compile(
-    r"((?:IQoJb3JpZ2lu|FwoGZXIvYXdz)[A-Za-z0-9+/=%_-]{8,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)"
+    r"((?:IQoJb3JpZ2lu|FwoGZXIvYXdz)[A-Za-z0-9+/=%_-]{8,}|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)"
 )
 _SUSPECT = re.compile(r"//|[:=]|IQoJ|FwoG|eyJ|age-|-----BEGIN", re.IGNORECASE)
 """What stands in every secret that is known by its shape; most texts have nothing of it."""
@@ -97,7 +97,7 @@ class Redaction:
         """Take note of the secrets whose shape stands in a text, so that parts of them are known as well."""
         squeezed = _Squeezed(text)
         found = [text[start:end] for start, end in (*_keys(squeezed), *_found(_TOKEN, text))]
-        for user in (text[start:end] for start, end in _found(_IN_A_URL, text)):
+        for user in (text[start:end] for start, end in _in_urls(text)):
             password = user.partition(":")[2]
             found += [password, unquote(password)]
         self.learn(found)
@@ -106,8 +106,8 @@ class Redaction:
         """Return a text with MARK in the place of every secret."""
         spans, squeezed = list[Span](), _Squeezed(text)
         if _SUSPECT.search(squeezed.text):
-            spans += [span for shape in (_IN_A_URL, _NAMED, _HEADER, _TOKEN) for span in _found(shape, text)]
-            spans += _keys(squeezed)
+            spans += [span for shape in (_NAMED, _HEADER, _TOKEN) for span in _found(shape, text)]
+            spans += [*_in_urls(text), *_keys(squeezed)]
         spans += self._by_value(squeezed)
         return _without(text, spans) if spans else text
 
@@ -146,9 +146,21 @@ def _age(squeezed: _Squeezed) -> Iterator[Span]:
 
 def _pem(squeezed: _Squeezed) -> Iterator[Span]:
     """Find private keys in PEM, also where their end was cut off."""
-    for head in _PEM.finditer(squeezed.text):
-        end = _PEM_END.search(squeezed.text, head.end()) or _PEM_BODY.match(squeezed.text, head.end())
-        yield squeezed.span(head.start(), end.end() if end else head.end())
+    at, ended = 0, True
+    while head := _PEM.search(squeezed.text, at):
+        end = _PEM_END.search(squeezed.text, head.end()) if ended else None
+        ended = end is not None
+        end = end or _PEM_BODY.match(squeezed.text, head.end())
+        at = end.end() if end else head.end()
+        yield squeezed.span(head.start(), at)
+
+
+def _in_urls(text: str) -> Iterator[Span]:
+    """Find what stands between // and the last @ of each run of letters: the name and the password of a URL."""
+    for run in _RUN.finditer(text):
+        slashes, end = text.find("//", *run.span()), text.rfind("@", *run.span())
+        if 0 <= slashes < end - 2:
+            yield slashes + 2, end
 
 
 def _found(shape: re.Pattern[str], text: str) -> Iterator[Span]:

@@ -9,16 +9,19 @@ from pathlib import Path
 from orchestrator.bounded import read_regular
 from orchestrator.redaction import redacted
 
-_SECRET = re.compile(
-    r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVATE_?KEY|BEARER|AUTHORIZATION", re.IGNORECASE
+_AWS = re.compile(
+    r"AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|CONTAINER_AUTHORIZATION_TOKEN|BEARER_TOKEN_.*)|MRK_TASK_TOKEN"
 )
-_NO_SECRET = re.compile(
-    r"AWS_ENDPOINT_URL.*|.*_(FILE|DIR|DIRECTORY|PATH|URL|NAME|ID|ARN|TTL|EXPIRATION|TYPE)", re.IGNORECASE | re.DOTALL
+_OTHERS = re.compile(
+    r".*(SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTHORIZATION|(API|SECRET|PRIVATE|ACCESS)_?KEY)",
+    re.IGNORECASE,
 )
 _PATH = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 """Whoever knows the last part of this path, on that machine, gets the credentials of the task."""
 
-_IN_AWS_FILES = re.compile(r"^\s*aws_(?:secret_access_key|session_token|security_token)\s*=\s*(\S+)", re.MULTILINE)
+_IN_AWS_FILES = re.compile(
+    r"^\s*aws_(?:secret_access_key|session_token|security_token)\s*[=:]\s*(\S+)", re.MULTILINE | re.IGNORECASE
+)
 _AWS_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 _TOKEN_FILES = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _LONGEST = 1 << 20
@@ -36,9 +39,7 @@ def _in_environment(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
         if name == _PATH:
             yield value.rpartition("/")[2]
-        elif (
-            _SECRET.search(name) and not _NO_SECRET.fullmatch(name) and not value.startswith("/") and "://" not in value
-        ):
+        elif _AWS.fullmatch(name) or (_OTHERS.fullmatch(name) and not value.startswith("/") and "://" not in value):
             yield value
 
 

@@ -137,8 +137,9 @@ def test_what_is_no_secret_stays() -> None:
 
 
 ENVIRONMENT = {
-    "AWS_SECRET_ACCESS_KEY": letters(40, BECH32),
+    "AWS_SECRET_ACCESS_KEY": f"/{letters(39, BECH32)}",
     "AWS_SESSION_TOKEN": letters(90, BECH32),
+    "AWS_BEARER_TOKEN_BEDROCK": letters(90, BECH32),
     "AWS_CONTAINER_AUTHORIZATION_TOKEN": letters(90, BECH32),
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": f"/v2/credentials/{letters(36, BECH32)}",
     "MRK_TASK_TOKEN": letters(600, BECH32),
@@ -152,6 +153,9 @@ NO_SECRETS = {
     "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:4566/a-long-path",
     "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token-that-is-none",
     "CREDENTIALS_DIRECTORY": "/run/credentials/mrk.service",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/var/run/secrets/google.json",
+    "SECRETS_BACKEND": "secretsmanager",
+    "CREDENTIAL_SOURCE": "environment",
     "MRK_STORE__KMS_KEY": "alias/a-long-alias-of-mrk",
 }
 
@@ -163,7 +167,7 @@ def test_the_secrets_of_the_environment_of_arguments_and_of_awss_files_are_known
     (tmp_path / "credentials").write_text(
         f"[default]\naws_secret_access_key = {in_files[0]}\n[b]\naws_session_token={in_files[1]}\n"
     )
-    (tmp_path / "config").write_text(f"[profile c]\n  aws_secret_access_key = {in_files[2]}\n")
+    (tmp_path / "config").write_text(f"[profile c]\n  AWS_SECRET_ACCESS_KEY: {in_files[2]}\n")
     (tmp_path / "token").write_text(f"{in_files[3]}\n")
     known, argument = Redaction(), f"--endpoint-url=https://me:{letters(30, BECH32)}@host"
     monkeypatch.setattr("orchestrator.secret_sources.redacted", known)

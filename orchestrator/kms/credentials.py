@@ -11,10 +11,13 @@ from orchestrator.redaction import redacted
 _SENDABLE = re.compile(r"[!-~]*")
 _PARTS = {"access_key": "access key id", "secret_key": "secret access key", "token": "session token"}
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+_OTHERS = re.compile(
+    r"AWS_(DEFAULT_)?(REGION|PROFILE)|AWS_ROLE_(ARN|SESSION_NAME)|AWS_(ENDPOINT_URL|CONTAINER_).*", re.DOTALL
+)
 
 
 def check_environment(environment: Mapping[str, str], *, profile: str | None) -> None:
-    """Refuse AWS_... variables that no request can be made with; raises UsageError, which names the variable alone.
+    """Refuse variables that no request to AWS can be made with; raises UsageError, which names the variable alone.
 
     With a profile of the settings' own the SDK passes over the credentials among them.
     """
@@ -22,7 +25,7 @@ def check_environment(environment: Mapping[str, str], *, profile: str | None) ->
         value = environment[name]
         if name in _CREDENTIALS and not profile and not _SENDABLE.fullmatch(value):
             raise UsageError(f"{name} holds {UNSENDABLE}", UNSENDABLE_HINT)
-        if name.startswith("AWS_") and name not in _CREDENTIALS and not value.isprintable():
+        if _OTHERS.fullmatch(name) and not value.isprintable():
             raise UsageError(f"{name} holds a character that cannot be printed (a newline?)", UNSENDABLE_HINT)
 
 

@@ -78,6 +78,18 @@ CONFIGS: dict[str, tuple[str, str]] = {
     "a long duration": (f"{SOUND}run: {{deadline: 99999999999999d}}\n", "is longer than 36500d"),
     "a longer duration": (f"{SOUND}run: {{deadline: {'9' * 50_000}d}}\n", "is not a duration"),
     "many durations": (f"{SOUND}run: {{deadline: {'1ms' * 50_000}}}\n", "is not a duration"),
+    "slashes": (f"{SOUND}a: {'/' * 1_500_000}\n", "unknown setting a"),
+    "users of URLs": (f"{SOUND}a: {'//x@' * 400_000}\n", "unknown setting a"),
+    "heads of keys": (f"{SOUND}# {'-----BEGIN PRIVATE KEY-----' * 60_000}\na: 1\n", "unknown setting a"),
+    "the words of a head": (f"{SOUND}# -----BEGIN {'PRIVATE KEY' * 150_000}\na: 1\n", "unknown setting a"),
+    "tokens": (f"{SOUND}# {'eyJ-' * 450_000}\na: 1\n", "unknown setting a"),
+    "tokens, too short": (f"{SOUND}# {'eyJabcdefghijk.' * 120_000}\na: 1\n", "unknown setting a"),
+    "age keys": (f"{SOUND}# {'AGE-SECRET-KEY-1' * 100_000}\na: 1\n", "unknown setting a"),
+    "a path with NUL": ('store: {uri: "file:/a\\0b"}\n', "store.uri holds a character that no file can"),
+    "half a letter": (
+        'run: {journal: "/a\\ud800b"}\nstore: {uri: x}\n',
+        "run.journal holds a character that no file can",
+    ),
     "a letter that is none": (f"{SOUND}run: {{deadline: \0}}\n", "not YAML"),
 }
 

@@ -39,7 +39,7 @@ ENVIRONMENT = {
     "AWS_SESSION_TOKEN": "IQoJb3JpZ2luX2Vj" + "aB3dE5fG7h+/" * 20,
     "AWS_CONTAINER_AUTHORIZATION_TOKEN": "Basic c2VjcmV0IG9mIHRoZSBjb250YWluZXI",
     "HTTPS_PROXY": "http://me:aWordThatOpensTheProxy@127.0.0.1:9",
-    "DB_PASSWORD": "aWordThatOpensTheDatabase",
+    "DB_PASSWORD": "entirelyOtherOnesForTheDatabase",
 }
 
 
