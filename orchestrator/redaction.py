@@ -17,6 +17,8 @@ SHORTEST = 8
 
 _PIECE = 12
 _LONGEST = 1 << 16
+_WORD = 100
+_WORDS = 20_000
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GAP = re.compile(rf"(?:{_ANSI.pattern}|[\s\\\"',?])+")
 """What may stand between the letters of a secret that was broken over lines, quoted, or made printable."""
@@ -80,6 +82,8 @@ class Redaction:
         self._lock = Lock()
         self._known: set[str] = set()
         self._pieces: dict[int, frozenset[str]] = {}
+        # Short texts that hold no secret that is known: ids, Regions and states are written again and again.
+        self._sound: set[str] = set()
 
     def learn(self, values: Iterable[str]) -> None:
         """Take note of secrets by value; parts of one, from 12 letters on, are known then, too."""
@@ -92,6 +96,7 @@ class Redaction:
                     pieces = (form[at : at + size] for at in range(len(form) - size + 1))
                     # A new mapping: another thread may be going through the one that there is.
                     self._pieces = {**self._pieces, size: self._pieces.get(size, frozenset()).union(pieces)}
+                self._sound = set()
 
     def learn_from(self, text: str) -> None:
         """Take note of the secrets whose shape stands in a text, so that parts of them are known as well."""
@@ -104,12 +109,19 @@ class Redaction:
 
     def __call__(self, text: str) -> str:
         """Return a text with MARK in the place of every secret."""
+        sound = self._sound
+        if text in sound:
+            return text
         spans, squeezed = list[Span](), _Squeezed(text)
         if _SUSPECT.search(squeezed.text):
             spans += [span for shape in (_NAMED, _HEADER, _TOKEN) for span in _found(shape, text)]
             spans += [*_in_urls(text), *_keys(squeezed)]
         spans += self._by_value(squeezed)
-        return _without(text, spans) if spans else text
+        if spans:
+            return _without(text, spans)
+        if len(text) <= _WORD and len(sound) < _WORDS:
+            sound.add(text)
+        return text
 
     def _by_value(self, squeezed: _Squeezed) -> Iterator[Span]:
         lower = squeezed.text.translate(_UPPER)
