@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from fault_rules import RULES
+from fault_rules import ENVIRONMENT, RULES, quoting
 
 import orchestrator
 from crash.crash_kit import Scene, Workflow, judged, scene
@@ -32,21 +32,6 @@ from worlds import World
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROTATE = Workflow("rotate", ("rotate", "payments", "--yes", "--log-level", "debug", "--json"))
-
-
-ENVIRONMENT = {
-    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI7K7MDENGObPxRfiCYzzEXAMPLEK",
-    "AWS_SESSION_TOKEN": "IQoJb3JpZ2luX2Vj" + "aB3dE5fG7h+/" * 20,
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN": "Basic c2VjcmV0IG9mIHRoZSBjb250YWluZXI",
-    "HTTPS_PROXY": "http://me:aWordThatOpensTheProxy@127.0.0.1:9",
-    "DB_PASSWORD": "entirelyOtherOnesForTheDatabase",
-}
-
-
-def quoting(rules: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Have every error of KMS quote the secrets of whoever asked, as AWS's refusals of a signature do."""
-    quoted = f"should have been x-amz-security-token:{ENVIRONMENT['AWS_SESSION_TOKEN']}"
-    return [rule | ({"message": f"{quoted} {ENVIRONMENT!r}"[-290:]} if "error" in rule else {}) for rule in rules]
 
 
 def texts_known(made: Scene) -> list[str]:
