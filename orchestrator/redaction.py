@@ -6,6 +6,7 @@ The one instance is shared by the whole process, on purpose: a writer that had t
 import json
 import re
 import sys
+from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from threading import Lock
@@ -28,6 +29,8 @@ _AGE_LETTERS = 58
 _PEM = re.compile(r"-{5}BEGIN[A-Z0-9]{0,40}PRIVATEKEY[A-Z]{0,20}-{5}", re.IGNORECASE)
 _PEM_END = re.compile(r"-{5}END[A-Z0-9]{0,60}-{5}", re.IGNORECASE)
 _PEM_BODY = re.compile(r"[A-Za-z0-9+/=:.-]*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{64,}")
+_URLSAFE = str.maketrans("-_", "+/")
 _RUN = re.compile(r"[^\s\"'<>]+")
 _NAMED = re.compile(
     r"(?:[?&](?:token|secret|pin|signature)|(?:\b|_)(?:pin-value|password|passwd|passphrase|secret[_-]?access[_-]?key"
@@ -42,7 +45,7 @@ _HEADER = re.compile(
 _TOKEN = re.compile(
     r"((?:IQoJb3JpZ2lu|FwoGZXIvYXdz)[A-Za-z0-9+/=%_-]{8,}|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)"
 )
-_SUSPECT = re.compile(r"//|[:=]|IQoJ|FwoG|eyJ|age-|-----BEGIN", re.IGNORECASE)
+_SUSPECT = re.compile(rf"//|[:=]|IQoJ|FwoG|eyJ|age-|-----BEGIN|{_BASE64.pattern}", re.IGNORECASE)
 """What stands in every secret that is known by its shape; most texts have nothing of it."""
 
 _UPPER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -138,12 +141,15 @@ def secret_in(text: str) -> str:
     squeezed = _Squeezed(text)
     if any(_age(squeezed)):
         return "an age secret key"
-    return "a private key" if any(_pem(squeezed)) else ""
+    if any(_pem(squeezed)):
+        return "a private key"
+    return "a secret key in base64" if any(_encoded(squeezed)) else ""
 
 
 def _keys(squeezed: _Squeezed) -> Iterator[Span]:
     yield from _age(squeezed)
     yield from _pem(squeezed)
+    yield from _encoded(squeezed)
 
 
 def _age(squeezed: _Squeezed) -> Iterator[Span]:
@@ -165,6 +171,16 @@ def _pem(squeezed: _Squeezed) -> Iterator[Span]:
         end = end or _PEM_BODY.match(squeezed.text, head.end())
         at = end.end() if end else head.end()
         yield squeezed.span(head.start(), at)
+
+
+def _encoded(squeezed: _Squeezed) -> Iterator[Span]:
+    """Find base64 of what holds a secret key, wherever it begins in a run of such letters."""
+    for run in _BASE64.finditer(squeezed.text):
+        letters = run[0].translate(_URLSAFE)
+        whole = (letters[at : at + (len(letters) - at) // 4 * 4] for at in range(4))
+        decoded = "\n".join(b64decode(one).decode("latin-1") for one in whole)
+        if _AGE.search(decoded) or _PEM.search("".join(decoded.split(" "))):
+            yield squeezed.span(*run.span())
 
 
 def _in_urls(text: str) -> Iterator[Span]:

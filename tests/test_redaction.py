@@ -75,6 +75,11 @@ def wrapped(text: str, *, colour: bool = False) -> str:
 @pytest.mark.parametrize("secret", SHAPES.values(), ids=SHAPES)
 def test_a_key_is_known_by_its_shape_however_it_is_written(secret: str) -> None:
     body = "".join(secret.splitlines()[1:-1]) or secret.rpartition("-1")[2]
+    for encoded in (base64.encodebytes, base64.b64encode, base64.urlsafe_b64encode):
+        for beginning in ("", "# created: today\n", "ab"):
+            shown = encoded(f"{beginning}{secret}".encode()).decode()
+            assert secret_in(shown)
+            assert not told_in(Redaction()(f"there is no file {shown!r} here"), [shown])
 
     assert secret_in(secret)
     for text in ways(secret):
