@@ -30,6 +30,7 @@ _PEM = re.compile(r"-{5}BEGIN[A-Z0-9]{0,40}PRIVATEKEY[A-Z]{0,20}-{5}", re.IGNORE
 _PEM_END = re.compile(r"-{5}END[A-Z0-9]{0,60}-{5}", re.IGNORECASE)
 _PEM_BODY = re.compile(r"[A-Za-z0-9+/=:.-]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{64,}")
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/_-]{40,}")
 _URLSAFE = str.maketrans("-_", "+/")
 _RUN = re.compile(r"[^\s\"'<>]+")
 _NAMED = re.compile(
@@ -58,6 +59,7 @@ class _Squeezed:
 
     def __init__(self, text: str) -> None:
         kept, at, length = list[str](), 0, 0
+        self.whole = text
         self._begins: list[Span] = []
         for start, end in [*(gap.span() for gap in _GAP.finditer(text)), (len(text), len(text))]:
             kept.append(text[at:start])
@@ -180,7 +182,9 @@ def _encoded(squeezed: _Squeezed) -> Iterator[Span]:
         whole = (letters[at : at + (len(letters) - at) // 4 * 4] for at in range(4))
         decoded = "\n".join(b64decode(one).decode("latin-1") for one in whole)
         if _AGE.search(decoded) or _PEM.search("".join(decoded.split(" "))):
-            yield squeezed.span(*run.span())
+            start, end = squeezed.span(*run.span())
+            first = _LONG_WORD.search(squeezed.whole, start, end)
+            yield (first.start() if first else start), end
 
 
 def _in_urls(text: str) -> Iterator[Span]:
