@@ -6,7 +6,8 @@ from typing import Any
 
 from orchestrator.config_errors import EXAMPLE, Given, from_json
 from orchestrator.errors import UsageError
-from orchestrator.redaction import redacted, secret_in
+from orchestrator.redaction import redacted
+from orchestrator.secret_shapes import secret_in
 
 _INSTEAD = {
     "identity": "not the path of a file that holds one",

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from leaks import told_in
 from orchestrator.printable import printable
-from orchestrator.redaction import MARK, Redaction, secret_in
+from orchestrator.redaction import MARK, Redaction
+from orchestrator.secret_shapes import secret_in
 from orchestrator.secret_sources import learn_surroundings
 from orchestrator.written import clean, clean_lines, document
 
