@@ -1,5 +1,6 @@
 """The composition root: the one place where the real parts are made and put together."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from secrets import token_hex
 from orchestrator.clock import SystemClock
 from orchestrator.errors import KmsError, UsageError
 from orchestrator.hook import check_hook
-from orchestrator.kms import KmsFactory, KmsOptions, check_endpoints, check_regions, endpoint_class
+from orchestrator.kms import KmsFactory, KmsOptions, check_endpoints, check_environment, check_regions, endpoint_class
 from orchestrator.lanes import Lanes
 from orchestrator.model import KeyArn, KeyIdentity, Region, is_alias, region_of
 from orchestrator.observe import Observe
@@ -100,6 +101,7 @@ def check(settings: Settings) -> None:
     """Judge the settings as a whole, as far as that needs no call; raises UsageError, StoreError for the identity."""
     store, partition = settings.store, _partition(settings)
     regions = [Region(name) for key in settings.keys.values() for name in (region_of(key.arn), *key.regions)]
+    check_environment(os.environ, profile=settings.aws.profile)
     check_regions(partition, (*regions, *store.replica_regions))
     replicas = tuple(Region(name) for name in store.replica_regions)
     kept = tuple(services(store.uri))

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -16,7 +17,14 @@ EXAMPLE = "config.example.yaml explains every setting"
 LONGEST = 300
 """Characters told of one thing that is wrong."""
 
+MOST = 50
+"""Things that are told of all that is wrong."""
+
+DEEPEST = 50
+"""How deep settings may be nested, in any file or variable."""
+
 _KEY = "[key]"
+_BRACKET = re.compile(r"[\[\]{}]")
 _ABOUT_A_KEY = re.compile(r"keys\.(\S+?):? ")
 _UNSHOWN = ("aws.endpoint_url",)
 """What may hold a password, by mistake or not, and so is not quoted."""
@@ -58,7 +66,7 @@ class Given:
         names = {name.upper(): name for name in self.environment}
         for length in range(len(where), 0, -1):
             name = names.get(f"MRK_{'__'.join(where[:length])}".upper())
-            if name and (length == len(where) or _holds(_from_json(self.environment[name]), where[length:])):
+            if name and (length == len(where) or _holds(from_json(self.environment[name]), where[length:])):
                 return name
         return ""
 
@@ -79,12 +87,23 @@ def refuse_unknown_variables(environment: Mapping[str, str], model: type[BaseMod
         raise UsageError(f"{name}: no setting has that name", f"{meant} Known: {', '.join(known)}, each with __NAME")
 
 
+def refuse_deep_variables(environment: Mapping[str, str]) -> None:
+    """Refuse JSON in MRK_... variables that is nested deeper than any setting: its readers would run out of stack."""
+    for name in sorted(environment):
+        if name.upper().startswith("MRK_") and _depth(environment[name]) > DEEPEST:
+            raise UsageError(f"{name}: the value is nested too deep", EXAMPLE)
+
+
+def _depth(text: str) -> int:
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in _BRACKET.findall(text)), default=0)
+
+
 def unreadable(environment: Mapping[str, str], error: Exception, model: type[BaseModel]) -> UsageError:
     """Name the environment variable that should be JSON and is not, where pydantic names its section only."""
     said = re.search(r'field "(\w+)"', str(error))
     section = f"MRK_{said[1]}".upper() if said else "MRK_"
     several = [name for name in environment if _is_several(name, section, model)]
-    bad = [name for name in several if _from_json(environment[name]) is None]
+    bad = [name for name in several if from_json(environment[name]) is None]
     hint = "settings with several parts are given as JSON: MRK_STORE__RECIPIENTS='[\"age1...\"]'"
     return UsageError(f"{', '.join(sorted(bad)) or section}: the value is not JSON", hint)
 
@@ -105,8 +124,10 @@ def _is_plain(annotation: Any) -> bool:
 
 
 def complaint(given: Given, error: ValidationError, model: type[BaseModel]) -> UsageError:
-    """Turn pydantic's findings into one error: a line for each."""
-    return UsageError("\n".join(dict.fromkeys(_lines(given, error, model))), EXAMPLE)
+    """Turn pydantic's findings into one error: a line for each of the first ones."""
+    more = error.error_count() - MOST
+    lines = dict.fromkeys(islice(_lines(given, error, model), MOST))
+    return UsageError([*lines, *([f"and {more} more"] if more > 0 else [])], EXAMPLE)
 
 
 def _lines(given: Given, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
@@ -150,7 +171,8 @@ def _holds(content: Any, where: Sequence[str]) -> bool:
     return bool(where)
 
 
-def _from_json(text: str) -> Any:
+def from_json(text: str) -> Any:
+    """Read what a variable gives as JSON; None where it is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

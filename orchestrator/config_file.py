@@ -9,8 +9,12 @@ from typing import Any
 
 import yaml
 
+from orchestrator.bounded import TooLongError, read_bounded
+from orchestrator.config_bounds import LONGEST as LONGEST_FILE
+from orchestrator.config_bounds import Loader
 from orchestrator.config_errors import EXAMPLE, LONGEST, Given
 from orchestrator.errors import UsageError
+from orchestrator.redaction import redacted
 from orchestrator.trusted import check_obeyed
 
 _MERGE = "<<"
@@ -22,19 +26,17 @@ def read_yaml(path: Path, environment: Mapping[str, str], flags: Mapping[str, An
 
     Raises UsageError where it is missing, empty, not YAML, has a name twice, or others could have written it.
     """
+    text = _text(path)
+    redacted.learn_from(text)
     try:
-        check_obeyed(path, "the config")
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        loader = Loader(text)
         root = loader.get_single_node()
         if root is not None:
             _refuse_twice(path, root)
         content = loader.construct_document(root) if root is not None else None
-    except FileNotFoundError:
-        hint = "copy config.example.yaml there, or name another with -c or MRK_CONFIG"
-        raise UsageError(f"there is no config file {path}", hint) from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - PyYAML meets a value that does not fit its tag with errors of every kind
         hint = "indent with spaces, and quote values that begin with @ or %"
         raise UsageError(_not_yaml(path, error), hint) from None
     if content is None:
@@ -42,6 +44,23 @@ def read_yaml(path: Path, environment: Mapping[str, str], flags: Mapping[str, An
     if not isinstance(content, dict):
         raise UsageError(f"{path} holds a {type(content).__name__}, not settings", EXAMPLE)
     return Given(path, root, content, environment, flags)
+
+
+def _text(path: Path) -> str:
+    """Read a file, or a pipe that somebody writes the config into."""
+    hint = f"a config file has {LONGEST_FILE >> 20} MiB at most, and whoever pipes one has to end it in time"
+    try:
+        check_obeyed(path, "the config")
+        return read_bounded(path, LONGEST_FILE).decode()
+    except FileNotFoundError:
+        missing = "copy config.example.yaml there, or name another with -c or MRK_CONFIG"
+        raise UsageError(f"there is no config file {path}", missing) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not YAML: it is not UTF-8 text", EXAMPLE) from None
+    except (TooLongError, TimeoutError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", hint) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
 
 
 def _refuse_twice(path: Path, root: yaml.Node) -> None:
@@ -79,6 +98,10 @@ def _not_yaml(path: Path, error: Exception) -> str:
 
 def _without_mark(error: Exception) -> str:
     """Say what the parser meets with the errors of plain Python, such as the 30th of February."""
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return "it is nested too deep" if isinstance(error, RecursionError) else f"{error!s:.{LONGEST}}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return (
+        f"{error!s:.{LONGEST}}"
+        if isinstance(error, ValueError | yaml.YAMLError)
+        else "a value does not fit its tag (!!...)"
+    )

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
 _LONGEST = timedelta(days=36500)
+_MOST_LETTERS = 100
 _WHOLE = re.compile(r"([0-9]+(ms|[dhms]))+")
 PATTERN = f"^{_WHOLE.pattern}$"
 """What a duration looks like, for JSON Schema."""
@@ -19,8 +20,8 @@ def parse(text: Any) -> Any:
     """Read a duration; raises ValueError, naming what is allowed. What is a timedelta already stays one."""
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or not _WHOLE.fullmatch(text):
-        raise ValueError(f"{text!r} is not a duration: write 90d, 12h, 30m or 5s")
+    if not isinstance(text, str) or len(text) > _MOST_LETTERS or not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text!r:.80} is not a duration: write 90d, 12h, 30m or 5s")
     try:
         found = sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in _PART.findall(text)), timedelta())
     except OverflowError:

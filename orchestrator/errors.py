@@ -10,7 +10,10 @@ MrkError                     exit 1   a defect of ours, if raised as such
 └── BlockedError             exit 4   a command would do harm
 """
 
+from collections.abc import Sequence
 from enum import IntEnum, StrEnum
+
+from orchestrator.printable import printable
 
 
 class Exit(IntEnum):
@@ -32,14 +35,18 @@ class Exit(IntEnum):
 
 
 class MrkError(Exception):
-    """What went wrong, and in `hint` what to do next. Neither ever holds a secret."""
+    """What went wrong, and in `hint` what to do next; `lines` tells several things that are wrong one by one.
+
+    They quote what came from outside, and so each is one line, in which nothing moves a terminal.
+    """
 
     exit_code = Exit.INTERNAL
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: str | Sequence[str], hint: str = "") -> None:
+        self.lines = [printable(line) for line in ([message] if isinstance(message, str) else message)]
+        self.message = "; ".join(self.lines)
+        self.hint = printable(hint)
+        super().__init__(self.message)
 
 
 class UsageError(MrkError):

@@ -1,26 +1,31 @@
 """The hook `run.after`: a program of the owner's that is told how a run ended.
 
 It gets the report as JSON on its standard input: ids, Regions and sentences, never key material, and no credentials in
-its environment. What it does changes nothing about the run.
+its environment. What it says goes to stderr. What it does changes nothing about the run.
 """
 
-import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from orchestrator.durations import render
 from orchestrator.errors import UsageError
 from orchestrator.trusted import check_obeyed
+from orchestrator.written import clean_lines, to_json
 
 _OURS = ("AWS_", "MRK_")
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
-_STDERR = 2
+_LAST_WORDS = 1.0
+"""Seconds that the program's output is waited for after its end: something that it left behind may hold it open."""
+
+_LONGEST_LINE = 1 << 14
 
 
 def check_hook(program: Path) -> None:
@@ -43,21 +48,23 @@ class Hook:
         """Run the program to its end, and return what went wrong: nothing where it ended with 0."""
         if self._stopped:
             return "it was not begun: the run was interrupted"
-        try:
-            check_hook(self._program)
-            # In a session of its own, to be ended with whatever it started; our stdout carries the result only.
-            self._process = subprocess.Popen(
-                [str(self._program)],
-                stdin=subprocess.PIPE,
-                stdout=_STDERR,
-                env=self._environment,
-                start_new_session=True,
-            )
-        except UsageError as error:
-            return f"{error.message}; {error.hint}"
-        except OSError as error:
-            return f"it cannot be started: {error.strerror}"
-        return self._ended(self._process, json.dumps(report, default=str).encode() + b"\n")
+        with _told_on_stderr() as output:
+            try:
+                check_hook(self._program)
+                # In a session of its own, to be ended with whatever it started.
+                self._process = subprocess.Popen(
+                    [str(self._program)],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    env=self._environment,
+                    start_new_session=True,
+                )
+            except UsageError as error:
+                return f"{error.message}; {error.hint}"
+            except OSError as error:
+                return f"it cannot be started: {error.strerror}"
+            return self._ended(self._process, to_json(report).encode() + b"\n")
 
     def _ended(self, process: "subprocess.Popen[bytes]", report: bytes) -> str:
         if self._stopped:
@@ -88,6 +95,26 @@ class Hook:
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _told_on_stderr() -> Iterator[int]:
+    """Return a file descriptor whose lines are told on stderr as they come; our stdout carries the result only."""
+    readable, writable = os.pipe()
+    telling = Thread(target=_tell, args=(readable,), name="hook", daemon=True)
+    telling.start()
+    try:
+        yield writable
+    finally:
+        os.close(writable)
+        telling.join(_LAST_WORDS)
+
+
+def _tell(readable: int) -> None:
+    with os.fdopen(readable, "rb") as lines, suppress(OSError, ValueError):
+        while line := lines.readline(_LONGEST_LINE):
+            sys.stderr.write(clean_lines(line.decode(errors="replace")))
+            sys.stderr.flush()
 
 
 def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,16 +1,13 @@
 """The journal: append-only evidence of what was observed and done, one JSON object a line, chained by hashes.
 
 It is never an input to a decision, and holds ids, Regions, times, error codes and AWS request ids.
-No secret reaches an event (I2).
+No key material reaches an event (I2), and no secret the file (I14).
 """
 
 import fcntl
-import json
 import os
 import pwd
-import re
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -22,12 +19,9 @@ from orchestrator.chain import BEGUN, ENDED, FORMAT, first_link, link
 from orchestrator.errors import UsageError
 from orchestrator.ports import Event
 from orchestrator.trusted import own_folder
+from orchestrator.written import to_json
 
 _HINT = "mend the directory, or set run.journal to another"
-_SECRETS = (
-    (re.compile(r"//[^/@\s]+@"), "//***@"),
-    (re.compile(r"(pin-value=)[^&;\s]*"), r"\1***"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +88,7 @@ class Journal:
             return
         about = {name: value for name, value in (("key", event.key), ("region", event.region)) if value}
         line = {"seq": self._lines + 1, "prev": self._link, "at": event.at, "kind": event.kind, **about}
-        text = json.dumps({**line, "data": dict(event.data)}, default=_plain, skipkeys=True).encode()
+        text = to_json({**line, "data": dict(event.data)}, _plain).encode()
         try:
             _write(self._file, text + b"\n")
         except OSError as error:
@@ -118,17 +112,6 @@ def whoami() -> tuple[str, str]:
     except KeyError:
         user = str(os.getuid())
     return user, socket.gethostname()
-
-
-def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
-    """Return a command line as it may be kept: mrk takes no secret there, but a URL may hold a password."""
-    return tuple(_redacted(word) for word in command)
-
-
-def _redacted(word: str) -> str:
-    for pattern, instead in _SECRETS:
-        word = pattern.sub(instead, word)
-    return word
 
 
 def _create(path: Path) -> int:

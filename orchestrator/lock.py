@@ -17,6 +17,7 @@ from filelock import lock_descriptor
 
 from orchestrator.errors import HeldError, UsageError
 from orchestrator.trusted import is_own_file, own_folder
+from orchestrator.written import to_json
 
 _LONGEST_NOTE = 4096
 
@@ -67,7 +68,7 @@ def _sign(descriptor: int, path: Path, command: str, now: datetime) -> None:
     note = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "command": command}
     try:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode() + b"\n", 0)
+        os.pwrite(descriptor, to_json(note).encode() + b"\n", 0)
     except OSError as error:
         raise _unusable(path, error) from error
 

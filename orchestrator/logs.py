@@ -7,6 +7,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from orchestrator.ports import Event, Listener
+from orchestrator.written import clean, document
 
 
 def event_logger(stream: TextIO | None = None, level: str = "info") -> Listener:
@@ -14,15 +15,19 @@ def event_logger(stream: TextIO | None = None, level: str = "info") -> Listener:
     out = stream or sys.stderr
     renderer: Processor = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(out),
+        structlog.PrintLogger(getattr(out, "styled", out)),
         processors=[structlog.processors.add_log_level, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
 
     def listen(event: Event) -> None:
-        about = {"at": event.at.isoformat(timespec="milliseconds"), "key": event.key, "region": event.region}
+        about = {
+            "at": event.at.isoformat(timespec="milliseconds"),
+            "key": clean(event.key),
+            "region": clean(event.region),
+        }
         write = getattr(logger, _level(event))
-        write(event.kind, **{name: value for name, value in about.items() if value}, **_plain(event))
+        write(event.kind, **{name: value for name, value in about.items() if value}, **document(_plain(event)))
 
     return cast("Listener", listen)
 

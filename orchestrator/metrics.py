@@ -20,6 +20,7 @@ from orchestrator import checks, goals
 from orchestrator.importable import importable
 from orchestrator.model import Region, View
 from orchestrator.progress import Report
+from orchestrator.redaction import redacted
 from orchestrator.trusted import is_own_file
 
 RUN, KEY, REGION = (), ("key",), ("key", "region")
@@ -142,7 +143,7 @@ class _Gauges(Collector):
         for metric, (labels, text) in METRICS.items():
             family = GaugeMetricFamily(metric, text, labels=labels)
             for values in sorted(values for name, values in self._samples if name == metric):
-                family.add_metric(values, self._samples[metric, values])
+                family.add_metric([redacted(value) for value in values], self._samples[metric, values])
             if family.samples:
                 yield family
 

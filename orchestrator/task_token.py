@@ -12,6 +12,7 @@ from typing import Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orchestrator.errors import KmsError, Trouble
+from orchestrator.redaction import redacted
 from orchestrator.retry import Retry
 
 TOKEN = "MRK_TASK_TOKEN"  # noqa: S105 - the name of the environment variable that holds one
@@ -53,11 +54,11 @@ class TaskToken:
 
     def succeed(self, output: str) -> None:
         """End the task well, with a JSON document of at most LONGEST_OUTPUT characters."""
-        self._retry(lambda: self._send("SendTaskSuccess", self._client.send_task_success, output=output))
+        self._retry(lambda: self._send("SendTaskSuccess", self._client.send_task_success, output=redacted(output)))
 
     def fail(self, error: str, cause: str) -> None:
         """End the task with an error that a state machine can tell by its name."""
-        named = {"error": error[:_LONGEST_ERROR], "cause": cause[:_LONGEST_CAUSE]}
+        named = {"error": error[:_LONGEST_ERROR], "cause": redacted(cause)[:_LONGEST_CAUSE]}
         self._retry(lambda: self._send("SendTaskFailure", self._client.send_task_failure, **named))
 
     def _beat(self) -> None:

@@ -1,10 +1,10 @@
-"""Looking for key material, however it is spelled, in what is written, printed, logged and raised."""
+"""Looking for key material and other secrets, however spelled, in what is written, printed, logged and raised."""
 
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 ESCAPED = 3
 """How often a text may have been escaped: a repr of a repr, as JSON."""
@@ -128,3 +128,31 @@ def found_in(text: str | bytes, secrets: Iterable[bytes]) -> list[bytes]:
             brought = bring(raw)
             found += [form for secret in known for form in _spelled(spell, secret) if form in brought]
     return found
+
+
+PIECE = 16
+"""So many letters of a secret text, in a row, are a leak."""
+
+_LETTERS = re.compile(rb"[^a-z0-9]")
+
+
+def _letters(raw: bytes) -> bytes:
+    """Bring a text into one form: its letters and digits alone, whatever stands between them."""
+    return _LETTERS.sub(b"", raw.lower())
+
+
+@cache
+def _pieces(secret: str) -> tuple[bytes, ...]:
+    letters = _letters(secret.encode())
+    assert len(letters) >= PIECE, "too short to be told from chance"
+    return tuple(letters[at : at + PIECE] for at in range(len(letters) - PIECE + 1))
+
+
+def told_in(text: str | bytes, secrets: Iterable[str]) -> list[str]:
+    """Name the secret texts (identities, tokens, passwords) of which a part stands in a text, however written."""
+    forms = {_letters(way(raw)) for raw in _texts(text) for way in (bytes, unquote_to_bytes, _uncoloured)}
+    return [secret for secret in secrets if any(piece in form for form in forms for piece in _pieces(secret))]
+
+
+def _uncoloured(raw: bytes) -> bytes:
+    return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", raw)

@@ -2,10 +2,10 @@
 
 `POST /faults` takes a JSON list; each names an `operation`, or "*", a `kind`, `times` (left out: for ever) and `after`,
 how many such calls pass first. Kinds: denied, throttled, internal, decryption, hang (no answer until the client gives
-up), lost (carried out, and the connection is cut instead of an answer), cut (not carried out), garbage, lag (a read
-answers that there is no such secret), replicating (replicas are InProgress), slow (the answer takes 90 ms, as over an
-ocean), forgetful (a batch answers of every other secret alone). `GET /calls` tells the operations in order, each with
-the status of its answer; `GET /bodies` what was sent.
+up), said (an error with the fault's own `message`), lost (carried out, and the connection is cut instead of an
+answer), cut (not carried out), garbage, lag (a read answers that there is no such secret), replicating (replicas are
+InProgress), slow (the answer takes 90 ms, as over an ocean), forgetful (a batch answers of every other secret alone).
+`GET /calls` tells the operations in order, each with the status of its answer; `GET /bodies` what was sent.
 
 BatchGetSecretValue answers as AWS does: up to 20 secrets, each as GetSecretValue has it, and what is wrong with one of
 them (not there, denied, not to be decrypted) stands among the `Errors` of an answer that is none itself (API reference;
@@ -99,6 +99,7 @@ class Faulty:
         self._faults: list[dict[str, Any]] = []
         self._calls: list[str] = []
         self._bodies: list[str] = []
+        self._said = ""
         self._closing = threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -131,6 +132,8 @@ class Faulty:
         """Refuse a call, as a fault or AWS itself would."""
         if operation == BATCH and (refused := _batch_refused(body)):
             return _error(400, "InvalidParameterException", refused)
+        if kind == "said":
+            return _error(400, "InternalServiceError", self._said)
         if kind in ERRORS and not (operation == BATCH and kind in OF_ONE):
             self._calls.append(f"{operation} {ERRORS[kind][0]}")
             return _error(*ERRORS[kind])
@@ -170,6 +173,7 @@ class Faulty:
             if fault.get("after", 0):
                 fault["after"] -= 1
                 continue
+            self._said = str(fault.get("message", ""))
             if "times" in fault:
                 fault["times"] -= 1
             return str(fault["kind"])

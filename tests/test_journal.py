@@ -18,7 +18,7 @@ from rich.console import Console
 
 from orchestrator.chain import first_link, link
 from orchestrator.errors import KmsError, UsageError
-from orchestrator.journal import Header, Journal, Kept, without_secrets
+from orchestrator.journal import Header, Journal, Kept
 from orchestrator.logs import event_logger
 from orchestrator.model import EntryName, ImportType, Region
 from orchestrator.ports import Event, WrappingAlgorithm
@@ -233,15 +233,20 @@ def test_a_disk_that_gets_full_never_stops_the_run_and_is_told_at_its_end(tmp_pa
     assert (chain.intact, chain.torn, chain.ended) == (True, True, False)
 
 
-def test_a_password_in_the_command_line_is_not_kept() -> None:
-    given_words = ["mrk", "run", "--endpoint-url=http://me:word@localhost:1", "pkcs11:token=a?pin-value=1234&x=1"]
-
-    assert without_secrets(given_words) == (
-        "mrk",
-        "run",
-        "--endpoint-url=http://***@localhost:1",
-        "pkcs11:token=a?pin-value=***&x=1",
+def test_a_password_in_the_command_line_is_not_kept(tmp_path: Path) -> None:
+    """I14: nor does any event hold one."""
+    words = ("mrk", "run", "--endpoint-url=http://me:word@localhost:1", "pkcs11:token=a?pin-value=1234&x=1")
+    journal = Journal(tmp_path, Header(RUN, AT, command=words))
+    journal(
+        Event(AT, "mistake", "https://me:word@x", data={"b": ["//me:word@x"], "//me:word@y": {"c": "pin-value=1234"}})
     )
+
+    first, second = journal.seal(AT).path.read_text().splitlines()[:2]
+
+    kept = ["mrk", "run", "--endpoint-url=http://***@localhost:1", "pkcs11:token=a?pin-value=***&x=1"]
+    assert json.loads(first)["data"]["command"] == kept
+    assert "word" not in second
+    assert "1234" not in second
 
 
 def test_bytes_never_get_into_a_journal(tmp_path: Path) -> None:

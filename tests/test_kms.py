@@ -5,13 +5,16 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from inspect import Parameter, signature
+from pathlib import Path
 
 import pytest
 
+from leaks import told_in
 from orchestrator.errors import KmsError, Trouble, UsageError
 from orchestrator.kms import KmsFactory, KmsOptions
 from orchestrator.model import EntryName, ImportType, KeyArn, Region
-from orchestrator.ports import KmsPort
+from orchestrator.ports import Event, KmsPort
+from orchestrator.written import clean
 from worlds import REGIONS, World
 
 ARN = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
@@ -78,20 +81,25 @@ ANSWERS: dict[str, tuple[int, str, Trouble]] = {
 }
 
 
+REQUEST_ID = "\x1b[2J mrk: all is well"
+
+
 @pytest.fixture
 def answering() -> Iterator[Callable[[int, str], str]]:
-    """Serve one answer to whatever is asked, on this machine."""
+    """Serve one answer to whatever is asked, on this machine; TOKEN in it is what the request was sent with."""
     servers: list[HTTPServer] = []
 
     def serve(status: int, body: str) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
+                said = body.replace("TOKEN", self.headers.get("X-Amz-Security-Token", ""))
                 self.send_response(status)
                 self.send_header("Content-Type", "application/x-amz-json-1.1")
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(said)))
+                self.send_header("x-amzn-RequestId", REQUEST_ID)
                 self.end_headers()
-                self.wfile.write(body.encode())
+                self.wfile.write(said.encode())
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -120,3 +128,26 @@ def test_every_answer_has_one_meaning_and_none_is_a_guess(
     assert caught.value.trouble is trouble
     assert "html" not in caught.value.message
     assert "ListKeyRotations" in caught.value.message
+
+
+def test_credentials_in_use_are_known_wherever_they_come_from(
+    world: World, answering: Callable[[int, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I14: nobody but a process gave them, and AWS's refusal of a signature quotes the token."""
+    token = "aB3dE5fG7h" * 30
+    (tmp_path / "answer").write_text(
+        json.dumps({"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "x" * 40, "SessionToken": token})
+    )
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = /bin/cat {tmp_path / 'answer'}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    url = answering(403, '{"__type": "InvalidSignatureException", "message": "should have been signed for TOKEN"}')
+    events: list[Event] = []
+
+    with pytest.raises(KmsError) as caught:
+        KmsFactory(KmsOptions(url), world.clock.now, events.append)(Region("us-east-1")).list_key_rotations(ARN)
+
+    assert told_in(caught.value.message, [token]), "KMS quotes it"
+    assert not told_in(clean(caught.value.message), [token])
+    assert [event.data["request_id"] for event in events] == [caught.value.request_id] == [""], "that is no request id"

@@ -1,8 +1,9 @@
 """KMS over boto3, and the clients of other services that are reached alike."""
 
+from orchestrator.kms.credentials import check_environment
 from orchestrator.kms.endpoints import endpoint_class
 from orchestrator.kms.factory import KmsFactory, check_endpoints
 from orchestrator.kms.regions import check_regions
 from orchestrator.kms.sessions import KmsOptions
 
-__all__ = ["KmsFactory", "KmsOptions", "check_endpoints", "check_regions", "endpoint_class"]
+__all__ = ["KmsFactory", "KmsOptions", "check_endpoints", "check_environment", "check_regions", "endpoint_class"]

@@ -13,9 +13,20 @@ from orchestrator.errors import KmsError
 from orchestrator.kms import answers
 from orchestrator.kms.answers import WRAPPING_KEY_SPEC
 from orchestrator.kms.meaning import meaning, unanswered
-from orchestrator.kms.reading import clock_skew, read, region_view, text, time, unreadable
+from orchestrator.kms.reading import (
+    clock_skew,
+    key_arn,
+    material_in,
+    read,
+    region_view,
+    text,
+    time,
+    unreadable,
+    word,
+)
 from orchestrator.model import ImportType, KeyArn, MaterialId, MaterialRow, Region, RegionView
 from orchestrator.ports import Event, ImportParameters, Listener, WrappingAlgorithm
+from orchestrator.replies import refusal, request_id
 
 MAC_ALGORITHM = "HMAC_SHA_256"
 
@@ -52,13 +63,13 @@ class Kms:
         """DescribeKey, for where the key material of any key comes from; takes an id, an ARN or an alias."""
         answer = self._call("describe_key", key, KeyId=key)
         answers.found_key(key, self._region, _arn(answer))
-        return read("DescribeKey", lambda: text(answer["KeyMetadata"]["Origin"]))
+        return read("DescribeKey", lambda: word(answer["KeyMetadata"]["Origin"]))
 
     def mac_algorithms(self, key: str) -> tuple[str, ...]:
         """DescribeKey, for the MAC algorithms of any key: none, where it is of another usage."""
         answer = self._call("describe_key", key, KeyId=key)
         answers.found_key(key, self._region, _arn(answer))
-        return read("DescribeKey", lambda: tuple(map(text, answer["KeyMetadata"].get("MacAlgorithms", ()))))
+        return read("DescribeKey", lambda: tuple(map(word, answer["KeyMetadata"].get("MacAlgorithms", ()))))
 
     def list_key_rotations(self, arn: KeyArn) -> tuple[MaterialRow, ...]:
         """ListKeyRotations with ALL_KEY_MATERIAL, every page."""
@@ -116,7 +127,7 @@ class Kms:
             ImportType=str(import_type),
             **extra,
         )
-        return read("ImportKeyMaterial", lambda: MaterialId(text(answer["KeyMaterialId"])))
+        return read("ImportKeyMaterial", lambda: material_in(answer))
 
     def rotate_key_on_demand(self, arn: KeyArn) -> None:
         """RotateKeyOnDemand: accepted, not done."""
@@ -135,7 +146,7 @@ class Kms:
     def decrypt(self, arn: KeyArn, ciphertext: bytes, context: Mapping[str, str]) -> tuple[bytes, MaterialId]:
         """Decrypt a probe."""
         answer = self._call("decrypt", arn, KeyId=str(arn), CiphertextBlob=ciphertext, EncryptionContext=dict(context))
-        return read("Decrypt", lambda: (bytes(answer["Plaintext"]), MaterialId(text(answer["KeyMaterialId"]))))
+        return read("Decrypt", lambda: (bytes(answer["Plaintext"]), material_in(answer)))
 
     def data_key_material(self, arn: KeyArn, context: Mapping[str, str]) -> MaterialId:
         """GenerateDataKeyWithoutPlaintext: the id of the material that encrypts now."""
@@ -146,12 +157,12 @@ class Kms:
             KeySpec="AES_256",
             EncryptionContext=dict(context),
         )
-        return read("GenerateDataKeyWithoutPlaintext", lambda: MaterialId(text(answer["KeyMaterialId"])))
+        return read("GenerateDataKeyWithoutPlaintext", lambda: material_in(answer))
 
     def generate_mac(self, key: str, message: bytes) -> bytes:
         """GenerateMac with HMAC_SHA_256; takes an id, an ARN or an alias."""
         answer = self._call("generate_mac", key, KeyId=key, Message=message, MacAlgorithm=MAC_ALGORITHM)
-        answers.found_key(key, self._region, read("GenerateMac", lambda: KeyArn.parse(answer["KeyId"])), "GenerateMac")
+        answers.found_key(key, self._region, read("GenerateMac", lambda: key_arn(answer["KeyId"])), "GenerateMac")
         return read("GenerateMac", lambda: bytes(answer["Mac"]))
 
     def verify_mac(self, key: str, message: bytes, mac: bytes) -> bool:
@@ -162,7 +173,7 @@ class Kms:
             if error.code == "KMSInvalidMacException":
                 return False
             raise
-        answers.found_key(key, self._region, read("VerifyMac", lambda: KeyArn.parse(answer["KeyId"])), "VerifyMac")
+        answers.found_key(key, self._region, read("VerifyMac", lambda: key_arn(answer["KeyId"])), "VerifyMac")
         return read("VerifyMac", lambda: answer["MacValid"] is True)
 
     def create_key(self, policy: str, description: str) -> KeyArn:
@@ -194,7 +205,7 @@ class Kms:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
             told |= _ids(answer)
         except ClientError as error:
-            told |= {"error": error.response.get("Error", {}).get("Code", ""), **_ids(error.response)}
+            told |= {"error": refusal(error.response).code, **_ids(error.response)}
             raise meaning(error, name, arn or self._region, new=new) from None
         except KmsError as error:  # of AssumeRole, which comes first, or of an endpoint that is refused
             told |= {"error": error.code}
@@ -217,9 +228,9 @@ class Kms:
 
 
 def _arn(answer: Mapping[str, Any]) -> KeyArn:
-    return read("DescribeKey", lambda: KeyArn.parse(answer["KeyMetadata"]["Arn"]))
+    return read("DescribeKey", lambda: key_arn(answer["KeyMetadata"]["Arn"]))
 
 
 def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:
-    about = answer.get("ResponseMetadata", {})
-    return {"request_id": about.get("RequestId", ""), "status": about.get("HTTPStatusCode", 0)}
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return {"request_id": request_id(answer), "status": status}

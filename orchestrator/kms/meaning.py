@@ -16,6 +16,7 @@ from botocore.exceptions import (
 
 from orchestrator.errors import KmsError, Trouble
 from orchestrator.model import KeyArn
+from orchestrator.replies import UNSENDABLE_HINT, refusal, told, unsendable
 
 _TRANSIENT = frozenset(
     {
@@ -53,24 +54,20 @@ _HINTS_OF_REPLICATION = {
     "ValidationException": _ELSEWHERE,
 }
 _SERVER_ERRORS = 500
-_LONGEST_MESSAGE = 300
-_LONGEST_CODE = 80
 
 
 def meaning(error: ClientError, operation: str, arn: KeyArn | str, *, new: bool) -> KmsError:
     """Judge an error that KMS answered with. `new` tells whether it was an import of NEW material."""
-    code = _printable(error.response.get("Error", {}).get("Code", ""), _LONGEST_CODE)
-    said = _printable(error.response.get("Error", {}).get("Message", "")) or "no message"
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    found = refusal(error.response)
     hints = _HINTS | _HINTS_OF_REPLICATION if operation == "ReplicateKey" else _HINTS
     return KmsError(
-        f"{operation} on {arn} failed: {code}: {said}",
-        hints.get(code, ""),
-        trouble=_trouble(code, status, new=new),
+        f"{operation} on {arn} failed: {found.code}: {found.message}",
+        hints.get(found.code, ""),
+        trouble=_trouble(found.code, found.status, new=new),
         operation=operation,
         region=arn.region if isinstance(arn, KeyArn) else "",
-        code=code,
-        request_id=str(error.response.get("ResponseMetadata", {}).get("RequestId", "")),
+        code=found.code,
+        request_id=found.request_id,
     )
 
 
@@ -89,11 +86,13 @@ def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
     """Judge a call that got no readable answer: it may have had its effect."""
     unreadable = not isinstance(error, BotoCoreError)
     passing = unreadable or isinstance(error, BotoConnectionError | HTTPClientError)
-    passing = passing and not isinstance(error, ProxyConnectionError)
+    passing = passing and not isinstance(error, ProxyConnectionError) and not unsendable(error)
     hint = ""
     if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):
         hint = "give credentials as for the aws command: a profile, AWS_... variables, or a role"
-    unsent = isinstance(
+    elif unsendable(error):
+        hint = UNSENDABLE_HINT
+    unsent = unsendable(error) or isinstance(
         error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError | ParamValidationError
     )
     came = "was not sent" if unsent else "got no answer"
@@ -111,9 +110,4 @@ def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
 def _plain(error: Exception) -> str:
     """Say what happened without quoting a body that could not be parsed."""
     known = isinstance(error, BotoCoreError | HTTPClientError)
-    return _printable(error) if known else "the answer is not one of KMS"
-
-
-def _printable(said: object, longest: int = _LONGEST_MESSAGE) -> str:
-    """Cut short what came over the network, and let nothing of it move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(said)[:longest])
+    return told(error) if known else "the answer is not one of KMS"

@@ -1,14 +1,27 @@
 """Reading of KMS answers into values of ours; an answer that lacks something is an error, never a guess."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from orchestrator.errors import KmsError, Trouble
-from orchestrator.model import KeyArn, KeyState, MaterialId, MaterialRow, MaterialState, Region, RegionView
+from orchestrator.model import (
+    KeyArn,
+    KeyState,
+    MaterialId,
+    MaterialRow,
+    MaterialState,
+    Region,
+    RegionView,
+    material_id_of,
+)
+from orchestrator.replies import is_region
 
 T = TypeVar("T")
+
+_WORD = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def read(operation: str, reading: Callable[[], T]) -> T:
@@ -30,6 +43,26 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError(f"{type(value).__name__} where a word is due")
     return value
+
+
+def material_in(answer: Mapping[str, Any]) -> MaterialId:
+    """Read the KeyMaterialId of an answer, or of a row; KeyError where it lacks one, ValueError where it is none."""
+    return material_id_of(text(answer["KeyMaterialId"]))
+
+
+def key_arn(value: object) -> KeyArn:
+    """Read the ARN of a key; ValueError where it is none, or of no Region."""
+    arn = KeyArn.parse(text(value))
+    if not is_region(arn.region):
+        raise ValueError(f"{arn.region!r:.80} is not the name of a Region")
+    return arn
+
+
+def word(value: object) -> str:
+    """Read a word of the API, such as EXTERNAL; ValueError where it is something else."""
+    if _WORD.fullmatch(found := text(value)) is None:
+        raise ValueError(f"{found!r:.80} is no word of the KMS API")
+    return found
 
 
 def time(value: object) -> datetime:
@@ -57,7 +90,7 @@ def _one_of(value: object, *known: str | None) -> object:
 
 def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
     """Read DescribeKey's KeyMetadata; the view has no rows yet."""
-    arn = KeyArn.parse(metadata["Arn"])
+    arn = key_arn(metadata["Arn"])
     related = metadata.get("MultiRegionConfiguration")
     primary = _member(related["PrimaryKey"], arn) if related else arn.region
     replicas = [_member(key, arn) for key in related.get("ReplicaKeys", [])] if related else []
@@ -69,8 +102,8 @@ def region_view(metadata: Mapping[str, Any], seen_at: datetime) -> RegionView:
         multi_region=bool(metadata.get("MultiRegion")),
         primary=primary,
         members=frozenset({arn.region, primary, *replicas}),
-        origin=text(metadata["Origin"]),
-        key_spec=text(metadata["KeySpec"]),
+        origin=word(metadata["Origin"]),
+        key_spec=word(metadata["KeySpec"]),
         deleted_at=time(metadata["DeletionDate"]) if metadata.get("DeletionDate") is not None else None,
     )
 
@@ -87,7 +120,7 @@ def rows(answer: Mapping[str, Any]) -> list[MaterialRow]:
     """Read the rows of ListKeyRotations."""
     return [
         MaterialRow(
-            material_id=MaterialId(text(row["KeyMaterialId"])),
+            material_id=material_in(row),
             state=MaterialState(row["KeyMaterialState"]),
             imported=_one_of(row.get("ImportState"), "IMPORTED", "PENDING_IMPORT", None) == "IMPORTED",
             valid_to=time(row["ValidTo"]) if row.get("ValidTo") is not None else None,

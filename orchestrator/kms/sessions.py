@@ -20,6 +20,7 @@ from botocore.loaders import Loader, create_loader
 
 from orchestrator.errors import KmsError, Trouble, UsageError
 from orchestrator.kms.calls import Client
+from orchestrator.kms.credentials import watched
 from orchestrator.kms.endpoints import ASKED, judge, judge_proxy, region_named, where
 from orchestrator.kms.meaning import meaning, unanswered
 from orchestrator.model import Region
@@ -71,7 +72,7 @@ class Clients:
                 endpoint_url=endpoint_url,
             )
             self._session.judge(service, region, where(client))
-        return client
+        return watched(client)
 
     def assume(self, role_arn: str, region: Region) -> None:
         """Work in a role from now on, assumed anew whenever its credentials are about to expire."""

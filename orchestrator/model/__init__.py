@@ -23,7 +23,7 @@ from .action import (
     touched,
 )
 from .codec import from_json, to_json
-from .ids import ADOPTED, EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, region_of, short
+from .ids import ADOPTED, EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, material_id_of, region_of, short
 from .proof import Proof
 from .run import (
     Act,
@@ -110,6 +110,7 @@ __all__ = [
     "Wait",
     "from_json",
     "is_alias",
+    "material_id_of",
     "name_of",
     "region_of",
     "short",

@@ -12,6 +12,7 @@ _ARN = re.compile(
 )
 
 
+_MATERIAL_ID = re.compile(r"[0-9a-f]{64}")
 _ALIAS = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:alias/[A-Za-z0-9/_-]+")
 
 
@@ -65,6 +66,13 @@ class KeyArn:
 
     def __str__(self) -> str:
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.key_id}"
+
+
+def material_id_of(text: str) -> MaterialId:
+    """Read the id of key material as KMS gives it, which stands in commands to type; raises ValueError."""
+    if _MATERIAL_ID.fullmatch(text) is None:
+        raise ValueError(f"{text!r:.80} is not the id of key material: 64 hex digits")
+    return MaterialId(text)
 
 
 ADOPTED = 1001

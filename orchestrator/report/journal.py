@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.chain import BEGUN, ENDED, FORMAT, first_link, link
+from orchestrator.printable import printable
+
+LONGEST = 1 << 20
+"""Bytes of a line: more than any event has."""
 
 _MANY = 2**53
+_MOST_BREAKS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,9 @@ class Chain:
     def read(self, lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
         """Verify line by line, and yield whatever can be read, broken chain or not."""
         for line in lines:
+            if len(line) > LONGEST or len(self.breaks) > _MOST_BREAKS:
+                self._broken("is no line of a journal, nor are those before it: the rest was not read", self.lines + 1)
+                break
             if not line.endswith(b"\n"):
                 self._tear()
                 break
@@ -144,7 +152,7 @@ def text(value: object, longest: int = 500) -> str:
     """Return a value as one line of text that is safe to print, whatever it was."""
     shown = value if isinstance(value, str) else "" if value is None else _dumped(value)
     cut = shown[:longest] + ("…" if len(shown) > longest else "")
-    return "".join(letter if letter.isprintable() else "?" for letter in cut)
+    return printable(cut)
 
 
 def _dumped(value: object) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from orchestrator.model import STORE
 from orchestrator.ports import Event
+from orchestrator.written import clean
 
 _SPARE = 6
 """Columns for the spinner, and for the ^C that a terminal shows: a line that this breaks would stay behind."""
@@ -61,7 +62,7 @@ class LiveLine:
             return
         name, key = next(iter(self._keys.items()))
         others = f"  (and {len(self._keys) - 1} more)" if len(self._keys) > 1 else ""
-        self.shown = f"{name}: {line(key)}{others}"
+        self.shown = clean(f"{name}: {line(key)}{others}")
         text = Text(self.shown)
         text.truncate(self._width, overflow="ellipsis")
         self._status.update(text)

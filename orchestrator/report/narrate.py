@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.model import short
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import LOOKED
+from orchestrator.written import clean
 
 _DONE = {
     "deposit": "deposited 32 new random bytes, sealed, and read them back",
@@ -36,7 +37,7 @@ def narrator(write: Callable[[str], None], *, brief: bool = False) -> Listener:
                 write(f"{event.key}: {event.data['status']}")
             elif name not in told:
                 told |= {name} if name else set()
-                write(f"{event.key}: {line}")
+                write(clean(f"{event.key}: {line}"))
 
     return listen
 

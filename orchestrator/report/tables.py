@@ -13,6 +13,7 @@ from orchestrator.plan import Plan, Planned
 from orchestrator.progress import Report
 from orchestrator.report import changed, telling
 from orchestrator.report.calls import PlannedCall, calls
+from orchestrator.written import clean
 
 _WORDS = {
     MaterialState.CURRENT: "CURRENT",
@@ -118,7 +119,9 @@ def _wrong(view: View, policy: Policy) -> Text:
 
 def _failures(view: View) -> Text:
     """Say what could not be looked at, and what to do; what is the same in many Regions once."""
-    found = telling.alike((one.target, f"{one.target}: {one.message}", one.hint) for one in view.failures.values())
+    found = telling.alike(
+        (one.target, clean(f"{one.target}: {one.message}"), clean(one.hint)) for one in view.failures.values()
+    )
     lines = [Text.assemble((message, "red"), *(("\n  -> ", hint) if hint else ())) for message, hint in found]
     return Text("\n").join(lines)
 
@@ -165,7 +168,7 @@ def ended(report: Report) -> RenderableType:
 def ending(report: Report) -> RenderableType:
     """Say how the run of one key ended, and what to do next."""
     colour = {"finished": "green", "idle": "green", "blocked": "yellow"}.get(report.status, "red")
-    line = Text.assemble((_word(report), colour), f"  {report.message}" if not report.blocks else "")
+    line = Text.assemble((_word(report), colour), f"  {clean(report.message)}" if not report.blocks else "")
     notes = [told] if (told := noted(report.view, report.job.policy)) and report.status != "finished" else []
     return Group(*notes, line, blocks(report.blocks), *_changes(report))
 
@@ -184,5 +187,5 @@ def _word(report: Report) -> str:
 
 def blocks(found: Sequence[Block]) -> RenderableType:
     """Show what stands in the way, and the way out of each; what is the same in many Regions once."""
-    told = telling.alike((block.region or "", block.message, block.way_out) for block in found)
+    told = telling.alike((block.region or "", clean(block.message), clean(block.way_out)) for block in found)
     return Group(*(Text.assemble((f"{message}\n", "yellow"), ("  -> ", "dim"), way) for message, way in told))

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from orchestrator.printable import printable
+
 _LONGEST = 300
 
 
@@ -22,4 +24,4 @@ def write_object(fields: dict[str, Any]) -> bytes:
 
 def shown(value: object) -> str:
     """Quote what a file says: shortened, and with nothing that moves a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:_LONGEST])
+    return printable(value, _LONGEST)

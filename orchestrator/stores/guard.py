@@ -89,10 +89,11 @@ def check_file(path: Path, found: os.stat_result, owners: tuple[int, ...]) -> No
 
 def read_all(handle: int, path: Path) -> bytes:
     """Read an open file to its end; raises StoreError where it is far too long to be one of ours."""
-    if os.fstat(handle).st_size > READ_LIMIT:
-        raise StoreError(f"{path} is longer than {READ_LIMIT} bytes", "this is no file of a store: move it away")
     with os_errors("read", path), os.fdopen(os.dup(handle), "rb") as file:
-        return file.read()
+        content = file.read(READ_LIMIT + 1)
+    if len(content) > READ_LIMIT:
+        raise StoreError(f"{path} is longer than {READ_LIMIT} bytes", "this is no file of a store: move it away")
+    return content
 
 
 def _check_owner(path: Path, found: os.stat_result, owners: tuple[int, ...]) -> None:

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from orchestrator.errors import EntryError, StoreError
-from orchestrator.model import EntryName, MaterialId, Proof, Region
+from orchestrator.model import EntryName, MaterialId, Proof, Region, material_id_of
+from orchestrator.replies import is_region
 
 from .commitment import fits
 from .fields import read_object, shown, write_object
@@ -93,7 +94,7 @@ class Marks:
 
     def links(self, name: EntryName) -> Turns[MaterialId]:
         """Read the ids that KMS gave these bytes."""
-        return self._turns(name, Kind.LINK, lambda mark: MaterialId(_text(mark["key_material_id"])))
+        return self._turns(name, Kind.LINK, lambda mark: material_id_of(_text(mark["key_material_id"])))
 
     def probes(self, name: EntryName) -> Turns[bytes]:
         """Read the probe ciphertexts."""
@@ -105,11 +106,11 @@ class Marks:
 
     def withdrawals(self, name: EntryName) -> Turns[MaterialId]:
         """Read which pending material was about to be deleted, and when; a mark from before names none."""
-        return self._turns(name, Kind.WITHDRAWN, lambda mark: MaterialId(_text(mark.get("key_material_id", ""))))
+        return self._turns(name, Kind.WITHDRAWN, lambda mark: _withdrawn(mark.get("key_material_id")))
 
     def switches(self, name: EntryName) -> Turns[tuple[Region, bool]]:
         """Read what was seen of the owner's switches: the Region, and whether it was off."""
-        return self._turns(name, Kind.SWITCH, lambda mark: (Region(_text(mark["region"])), _OFF[mark["state"]]))
+        return self._turns(name, Kind.SWITCH, lambda mark: (_region(mark["region"]), _OFF[mark["state"]]))
 
     def given_up(self, name: EntryName) -> GivenUp:
         """Follow discarded, reinstated, discarded.2, reinstated.2 ... to the last.
@@ -208,7 +209,7 @@ def proofs_of(evidence: Mapping[str, Any]) -> Mapping[Region, Proof]:
     how, regions = Proof(evidence.get("proof", Proof.OFF)), evidence.get("regions", ())
     if not isinstance(regions, list | tuple):
         raise TypeError("a list of Regions is wanted")
-    return {Region(_text(region)): how for region in regions}
+    return {_region(region): how for region in regions}
 
 
 def state_of(*, off: bool) -> str:
@@ -246,6 +247,16 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("a text is wanted")
     return value
+
+
+def _region(value: object) -> Region:
+    if not is_region(_text(value)):
+        raise ValueError("the name of a Region is wanted")
+    return Region(_text(value))
+
+
+def _withdrawn(value: object) -> MaterialId:
+    return MaterialId("") if value is None else material_id_of(_text(value))
 
 
 def _time(text: str) -> datetime:

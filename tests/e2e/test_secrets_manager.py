@@ -8,8 +8,8 @@ import boto3
 import pytest
 
 from e2e.machine import Machine
-from leaks import found_in
-from properties.fault_rules import RULES
+from leaks import found_in, told_in
+from properties.fault_rules import ENVIRONMENT, RULES, quoting
 from secrets_server import SecretsServer, secrets_server
 from sizes import some
 from verdict import Count
@@ -83,12 +83,13 @@ def test_a_rotation_with_its_store_in_secrets_manager_and_every_verb_of_the_stor
 def test_nothing_that_a_process_writes_or_prints_holds_the_material(
     away: InSecretsManager, record_property: Count, rules: str
 ) -> None:
-    """I2: with faults, at level debug; the material itself travels to Secrets Manager, and stands nowhere else."""
+    """I2, I14: with faults that quote what the environment holds, at level debug; material goes to Secrets Manager."""
+    away.given |= ENVIRONMENT
     arn, material = away.make_key_quickly()
     away.run("mrk", "store", "init")
     texts: list[bytes] = []
     rotate = ("rotate", "payments", "--yes")
-    for command, faults in ((("adopt", "payments", str(material)), []), (rotate, RULES[rules]), (rotate, [])):
+    for command, faults in ((("adopt", "payments", str(material)), []), (rotate, quoting(RULES[rules])), (rotate, [])):
         for rule in faults:
             away.simulator.faults.add(**rule)  # type: ignore[arg-type]
         process = away.start("mrk", *command, "--log-level", "debug", "--json")
@@ -101,7 +102,8 @@ def test_nothing_that_a_process_writes_or_prints_holds_the_material(
     secrets = {away.simulator.material("us-east-1", arn, row.material_id) for row in key.rows}
     assert len(secrets) == 2
     record_property("texts_searched", len(texts))
-    assert not [found for text in texts if (found := found_in(text, secrets))]
+    known = ENVIRONMENT.values()
+    assert not [found for text in texts if (found := [*found_in(text, secrets), *told_in(text, known)])]
 
 
 @pytest.mark.e2e

@@ -1,4 +1,7 @@
-"""Plaintext stays in the store (I2): with faults everywhere and at level debug, nothing holds it that leaves there."""
+"""Plaintext stays in the store (I2), and no secret of ours or of the environment is in anything written (I14).
+
+With faults everywhere and at level debug.
+"""
 
 import base64
 import hashlib
@@ -10,15 +13,16 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
-from fault_rules import RULES
+from fault_rules import ENVIRONMENT, RULES, quoting
 
 import orchestrator
 from crash.crash_kit import Scene, Workflow, judged, scene
 from crash.test_crash_matrix import WORKFLOWS
-from leaks import found_in, spellings
+from leaks import found_in, spellings, told_in
 from orchestrator.model import EntryName
 from orchestrator.simulator import Simulator
 from sizes import some
@@ -30,10 +34,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ROTATE = Workflow("rotate", ("rotate", "payments", "--yes", "--log-level", "debug", "--json"))
 
 
+def texts_known(made: Scene) -> list[str]:
+    """The secret texts of a machine: of its environment, and its identities."""
+    identities = [(made.machine.directory / name).read_text().strip() for name in ("identity.txt", "recovery.txt")]
+    return [*ENVIRONMENT.values(), *identities]
+
+
 def written(made: Scene) -> Iterator[tuple[str, bytes]]:
     """Every file below the machine's directory, sealed entries and all; not the file that the owner made by hand."""
     for path in made.machine.directory.rglob("*"):
-        if path.is_file() and path.name != "payments.bin":
+        if path.is_file() and path.name not in {"payments.bin", "identity.txt", "recovery.txt"}:
             yield str(path), path.read_bytes()
 
 
@@ -54,9 +64,13 @@ TRIED = (
 def test_nothing_that_a_process_writes_or_prints_holds_the_material(
     tmp_path: Path, record_property: Count, workflow: Workflow, rules: str, number: int
 ) -> None:
-    """Journal, logs, JSON, lock and config files, stdout, stderr, and every file of the store as it lies there."""
+    """Journal, logs, JSON, lock and config files, stdout, stderr, and every file of the store as it lies there.
+
+    Nor do they hold an identity, or a secret of the environment, although KMS itself quotes them.
+    """
     with scene(tmp_path / "machine", workflow) as made:
-        add(made.simulator, RULES[rules])
+        made.machine.given |= ENVIRONMENT
+        add(made.simulator, quoting(RULES[rules]))
         texts: list[tuple[str, bytes]] = []
         for _ in range(2):
             process = made.start(workflow)
@@ -68,7 +82,8 @@ def test_nothing_that_a_process_writes_or_prints_holds_the_material(
         secrets = held(made.store)
         assert len(secrets) == number
         assert any(name.endswith(".jsonl") for name, _ in texts)
-        wrong = {name: hit for name, text in texts if (hit := found_in(text, secrets))}
+        known = texts_known(made)
+        wrong = {name: hit for name, text in texts if (hit := [*found_in(text, secrets), *told_in(text, known)])}
     record_property("texts_searched", len(texts))
     assert not wrong
 
@@ -129,6 +144,28 @@ def test_the_search_finds_nothing_else(secret: bytes) -> None:
     for other in {*SECRETS} - {secret}:
         for text in (*spellings(other), *written_by_hand(other)):
             assert not found_in(text, {secret}), (text, other)
+
+
+@pytest.mark.parametrize(
+    "secret", [*ENVIRONMENT.values(), "AGE-SECRET-KEY-1Z5GNK9ZHDH368FENNVWUSV28R7QF7YA3EUYUY26K3GN"]
+)
+def test_the_search_finds_secret_texts(secret: str) -> None:
+    """In parts, quoted, escaped, in URLs, broken over lines, in colour; and no other."""
+    for text in (
+        secret,
+        repr([secret.encode()]),
+        secret[2:-2].lower(),
+        quote(secret, safe=""),
+        f"{secret[:20]}\n   {secret[20:]}",
+    ):
+        for shown in (
+            text,
+            json.dumps({"event": text}),
+            json.dumps(repr(text)),
+            f"\x1b[31m{text[:9]}\x1b[0m{text[9:]}",
+        ):
+            assert told_in(f"before {shown} after", [secret]), shown
+            assert not told_in(shown, [one for one in ENVIRONMENT.values() if one != secret]), shown
 
 
 def test_no_error_and_no_traceback_holds_the_material(world: World, record_property: Count) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from leaks import told_in
 from orchestrator.errors import KmsError, MrkError, StoreError, Trouble, UsageError
 from workflows.step_functions import operations
 from workflows.step_functions.errors import CallFailed, TooLittleTime
@@ -76,6 +77,40 @@ def test_a_key_that_the_settings_lack_is_told_with_those_that_they_have(monkeypa
     monkeypatch.setenv("MRK_KEYS", json.dumps({"payments": {"arn": ARN}}))
 
     assert "no key 'salaries'; it has: payments" in str(refused({"op": "run", "key": "salaries"}))
+
+
+SECRET = "IQoJb3JpZ2luX2Vj" + "aB3dE5fG7h" * 20
+HARM = f"{SECRET}\n\x1b[2Jmrk: all is well"
+
+
+@pytest.mark.parametrize("secret", [SECRET, HARM])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"op": "SECRET"},
+        {"op": "run", "key": "SECRET"},
+        {"op": "run", "key": {"name": "SECRET", "arn": "SECRET"}},
+        {"op": "run", "key": KEY, "workflow": "SECRET"},
+        {"op": "look", "state": {"asked": {"key": "SECRET"}}},
+    ],
+)
+def test_no_secret_of_the_environment_is_answered_or_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], event: Any, secret: str
+) -> None:
+    """I14: an execution's history and the log are read by many."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", SECRET)
+    try:
+        answer = json.dumps(
+            handle(json.loads(json.dumps(event).replace("SECRET", json.dumps(secret)[1:-1])), Context())
+        )
+    except MrkError as error:
+        answer = str(error)
+
+    said = answer + capsys.readouterr().out
+    assert "***" in said
+    assert not told_in(said, [SECRET])
+    assert all(line.isprintable() for line in said.splitlines())
+    assert not [line for line in said.splitlines() if line.startswith("mrk: ")]
 
 
 WRONG: dict[str, tuple[Any, str]] = {

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.errors import Exit, MrkError
-from workflows.cli.complaints import complain, refuse
+from orchestrator.secret_sources import learn_surroundings
+from orchestrator.written import guarded
+from workflows.cli.complaints import complain, defect, refuse
 from workflows.cli.signals import listen_from_the_start
 
 __all__ = ["main"]
@@ -46,6 +48,12 @@ def _open_streams() -> None:
 
 def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    learn_surroundings(os.environ, arguments)
+    with guarded():
+        return _invoke(arguments)
+
+
+def _invoke(arguments: list[str]) -> int:
     # Imported here: it takes a while, in which Ctrl-C is already listened to.
     import typer  # noqa: PLC0415
 
@@ -55,14 +63,15 @@ def invoke(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="mrk", standalone_mode=False)
     except MrkError as error:
-        return refused(error.exit_code, error.message, error.hint)
+        return refused(error.exit_code, error.lines, error.hint)
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):
             sys.stderr.write(message + "\n")
             return Exit.USAGE
         context = getattr(error, "ctx", None)
-        return refused(Exit.USAGE, message, f"{context.command_path if context else _command(arguments)} --help")
+        command = context.command_path if context else _command(arguments)
+        return refused(Exit.USAGE, message, f"{command} --help")
     except (KeyboardInterrupt, typer.Abort):
         return refused(Exit.INTERRUPTED, *_INTERRUPTED)
     except BrokenPipeError:
@@ -71,8 +80,7 @@ def invoke(arguments: list[str]) -> int:
         complain(f"the result could not be written: {error.strerror}", _SEE_THE_JOURNAL)
         return Exit.FAILED
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told without a traceback
-        message = f"a defect in mrk: {type(error).__name__}: {error}"
-        return refused(Exit.INTERNAL, message, "please report it, with the journal of the run")
+        return refused(Exit.INTERNAL, defect(error), "please report it, with the journal of the run")
     if code == _SIGNALLED:
         return refused(Exit.INTERRUPTED, *_INTERRUPTED)
     return int(code or Exit.OK)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MaterialId, short
@@ -17,6 +16,7 @@ from workflows.cli import plan
 from workflows.cli.common import Invocation, declined, each, finish, opened
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 from workflows.cli.results import confirmed
+from workflows.cli.screen import screen
 
 
 @with_options
@@ -64,7 +64,7 @@ def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
     begun = [(report, found) for report, found in planned if found and found.steps]
     if not begun:
         return True
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = screen(sys.stderr)
     for report, found in begun:
         console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
         if report.view is not None and (pending := report.view.pending):

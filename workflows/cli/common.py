@@ -9,8 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from orchestrator import compose
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
@@ -28,6 +26,7 @@ from orchestrator.settings import KeySettings, Settings, load
 from workflows.cli import evidence, unattended
 from workflows.cli.options import LEVELS, Options
 from workflows.cli.results import exit_code, write, write_json
+from workflows.cli.screen import screen
 from workflows.cli.signals import stopping
 from workflows.jobs import named
 
@@ -194,7 +193,7 @@ def _listeners(options: Options, *, changing: bool) -> tuple[list[Listener], Lis
     if options.quiet:
         return [], _nobody
     if sys.stderr.isatty() and options.log_level == "info":
-        console = Console(stderr=True, highlight=False, markup=False)
+        console = screen(sys.stderr)
         live = LiveLine(console)
         narration = [narrator(console.print, brief=sys.stdout.isatty())] if changing else []
         return [*narration, live], fan_out([live])

@@ -6,12 +6,12 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from orchestrator.errors import UsageError
 from orchestrator.report import tables
 from orchestrator.report.narrate import narrator
 from workflows.cli.results import exit_code, write
+from workflows.cli.screen import screen
 
 
 def command(
@@ -24,7 +24,7 @@ def command(
     except ImportError as error:
         raise UsageError("the simulator is not installed", "pip install 'mrk-orchestrator[simulator]'") from error
     watched = sys.stderr.isatty()
-    say = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=not watched).print
+    say = screen(sys.stderr, soft_wrap=not watched).print
     with TemporaryDirectory(prefix="mrk-demo-") as directory:
         report = show(Path(directory), regions, say, narrator(say, brief=watched and sys.stdout.isatty()))
     if report.view is not None:

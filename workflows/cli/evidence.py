@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from rich.console import Console
 from rich.text import Text
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import MrkError
-from orchestrator.journal import Header, Journal, Kept, whoami, without_secrets
+from orchestrator.journal import Header, Journal, Kept, whoami
 from orchestrator.ports import Event
 from orchestrator.settings import Settings
+from workflows.cli.complaints import complain
+from workflows.cli.screen import screen
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def journal(settings: Settings, run_id: str, *, quiet: bool, log_level: str) -> 
     """Keep the journal of one run; however the command ends, it is sealed and its final hash told on stderr."""
     now, (user, host) = SystemClock().now, whoami()
     config = str(settings.file.absolute()) if settings.file else ""
-    command = without_secrets(["mrk", *sys.argv[1:]])
+    command = ("mrk", *sys.argv[1:])
     kept = Journal(
         settings.run.journal, Header(run_id, now(), version("mrk-orchestrator"), command, config, user, host)
     )
@@ -36,12 +37,12 @@ def journal(settings: Settings, run_id: str, *, quiet: bool, log_level: str) -> 
 def _tell(kept: Kept, *, quiet: bool, log_level: str) -> None:
     """Say where the journal is and what its final hash is: a dim line on a terminal, JSON elsewhere."""
     if kept.problem:
-        sys.stderr.write(f"mrk: {kept.problem}; what was done is not all in it\n")
+        complain(f"{kept.problem}; what was done is not all in it")
     if quiet:
         return
     if sys.stderr.isatty() and log_level == "info":
         line = f"journal {kept.path}, {kept.lines} lines, final hash {kept.hash}"
-        Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="dim"))
+        screen(sys.stderr, soft_wrap=True).print(Text(line, style="dim"))
     else:
         from orchestrator.logs import event_logger  # noqa: PLC0415 - see workflows.cli.common
 

@@ -12,7 +12,7 @@ import typer
 from orchestrator.errors import Exit, UsageError
 from orchestrator.journal import under_way
 from orchestrator.report import documents, journals
-from orchestrator.report.journal import Chain
+from orchestrator.report.journal import LONGEST, Chain
 from orchestrator.report.story import Story
 from orchestrator.trusted import owners
 from workflows.cli.common import read_settings
@@ -65,9 +65,9 @@ def _told(path: Path, chain: Chain) -> Story:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UsageError(f"{path} is not a file", "give a run id, `last`, or the file of a journal")
-        with path.open("rb") as lines:
-            chain.under_way = under_way(lines.fileno())
-            return Story().told(chain.read(lines))
+        with path.open("rb") as file:
+            chain.under_way = under_way(file.fileno())
+            return Story().told(chain.read(iter(lambda: file.readline(LONGEST + 1), b"")))
     except OSError as error:
         hint = "check the path and its permissions"
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint) from None

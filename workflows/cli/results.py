@@ -1,15 +1,16 @@
 """Results on stdout, and the one question on a terminal."""
 
-import json
 import sys
 from collections.abc import Sequence
 from io import StringIO
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from orchestrator.errors import Exit
 from orchestrator.progress import Report, Status
+from orchestrator.written import to_json
+from workflows.cli.screen import screen
 
 _WIDE = 160
 _CODES: dict[Status, Exit] = {
@@ -30,15 +31,16 @@ def exit_code(reports: Sequence[Report]) -> int:
 def write(*parts: str | RenderableType) -> None:
     """Print a result to stdout; where that is no terminal, without the spaces that only fill a line."""
     if sys.stdout.isatty():
-        console = Console(highlight=False, markup=False)
+        console = screen(sys.stdout)
         for part in parts:
             console.print(part)
         return
     text = StringIO()
-    console = Console(file=text, highlight=False, markup=False, width=_WIDE)
+    console = screen(text, width=_WIDE)
     for part in parts:
         console.print(part)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+    styled = getattr(sys.stdout, "styled", sys.stdout)
+    styled.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
 
 def write_text(text: str) -> None:
@@ -48,7 +50,7 @@ def write_text(text: str) -> None:
 
 def write_json(document: object) -> None:
     """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+    sys.stdout.write(to_json(document, indent=2) + "\n")
 
 
 def confirmed(question: str) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from orchestrator.errors import UsageError
 from orchestrator.progress import Job
@@ -18,6 +17,7 @@ from workflows.cli.common import Invocation, declined, each, finish, opened
 from workflows.cli.completion import stages
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 from workflows.cli.results import confirmed
+from workflows.cli.screen import screen
 
 
 @with_options
@@ -68,7 +68,7 @@ def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
     rotated = [report for report, found in planned if found and any(s.point_of_no_return for s in found.steps)]
     if not rotated:
         return True
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = screen(sys.stderr)
     for report, found in planned:
         console.print(tables.plan(report, found, called.settings.aws.wrapping_algorithm))
     for report in rotated:

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,11 +13,10 @@ from typing import Any
 from orchestrator.clock import SystemClock
 from orchestrator.errors import Exit, MrkError
 from orchestrator.hook import Hook
-from orchestrator.journal import without_secrets
 from orchestrator.ports import Clock
 from orchestrator.progress import Report
 from orchestrator.settings import Settings
-from workflows.cli.complaints import refusal
+from workflows.cli.complaints import complain, defect, refusal
 from workflows.cli.signals import stopping
 
 
@@ -55,7 +54,7 @@ def refusals_told(settings: Settings, run_id: str) -> Iterator[None]:
         _told_refused(settings, run_id, error.exit_code, error.message, error.hint)
         raise
     except Exception as error:
-        _told_refused(settings, run_id, Exit.INTERNAL, f"a defect in mrk: {type(error).__name__}: {error}", "")
+        _told_refused(settings, run_id, Exit.INTERNAL, defect(error), "")
         raise
 
 
@@ -71,7 +70,7 @@ def alone(settings: Settings) -> Iterator[None]:
 
     config = settings.file or Path("config.yaml")
     path = settings.run.lock or lock.default_path(config, settings.run.journal)
-    command = shlex.join(without_secrets(["mrk", *sys.argv[1:]]))
+    command = shlex.join(["mrk", *sys.argv[1:]])
     with lock.held(path, command, SystemClock().now()):
         yield
 
@@ -96,6 +95,5 @@ def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Repo
 
 def _outcome(setting: str, path: Path, problem: str) -> dict[str, str | None]:
     if problem:
-        with suppress(OSError):
-            sys.stderr.write(f"mrk: {setting} {path}: {problem}; that does not change how the run ended\n")
+        complain(f"{setting} {path}: {problem}; that does not change how the run ended")
     return {"path": str(path), "problem": problem or None}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from orchestrator import written
 from orchestrator.clock import SystemClock
 from orchestrator.errors import Exit, MrkError, UsageError
 from orchestrator.kms import KmsFactory, KmsOptions
@@ -66,7 +67,7 @@ def _client(environment: Mapping[str, str]) -> Any:
 
 def answer(task: TaskToken, reports: Sequence[Report], code: int) -> None:
     """Tell whoever waits how the runs ended."""
-    document = {"exit_code": int(code), "runs": [brief_report(report) for report in reports]}
+    document = written.document({"exit_code": int(code), "runs": [brief_report(report) for report in reports]})
     if code == Exit.OK:
         task.succeed(_output(document))
     else:

@@ -23,7 +23,9 @@ from orchestrator.lanes import Lanes
 from orchestrator.model import Reason, is_alias, region_of
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import Job, Report
+from orchestrator.redaction import redacted
 from orchestrator.settings import AwsSettings, Settings
+from orchestrator.written import to_json
 from workflows import jobs
 from workflows.step_functions import asked_settings, ending, metrics, narrowing
 from workflows.step_functions.act import LONGEST, act, in_time
@@ -136,7 +138,7 @@ def named(error: MrkError) -> MrkError:
     """Return an error as a state machine is to know it: by its class's name, with the hint in its message."""
     if _may_pass(error):
         error = CallFailed(error.message, error.hint)
-    error.args = ("; ".join(part for part in (error.message, error.hint) if part),)
+    error.args = (redacted("; ".join(part for part in (error.message, error.hint) if part)),)
     return error
 
 
@@ -250,7 +252,7 @@ def _log(execution: str, event: Event) -> None:
 
 
 def _write(line: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line, default=str) + "\n")
+    sys.stdout.write(to_json(line) + "\n")
 
 
 def _tell(call: Call, kind: str, **data: Any) -> None:

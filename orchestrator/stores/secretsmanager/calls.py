@@ -1,5 +1,6 @@
 """The calls to Secrets Manager in one Region: each sent once, quietly, with what is secret hidden before and after."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from orchestrator.errors import EntryError, MrkError
 from orchestrator.model import Region
+from orchestrator.replies import is_region
 from orchestrator.stores.fields import shown
 
 from .address import token
@@ -21,6 +23,10 @@ _ABSENT = "ResourceNotFoundException"
 _THERE = "ResourceExistsException"
 _TEXT = "SecretString"
 _ONE = "GetSecretValue"
+_MOST_PAGES = 10_000
+"""Of any answer: an account has 500,000 secrets in a Region at most (AWS quota)."""
+_VERSION = re.compile(r"[A-Za-z0-9-]{1,64}")
+_KEY = re.compile(r"[A-Za-z0-9:/_-]{1,2048}")
 _PROOFS = {"ARN", "SecretList", "SecretValues", "Errors"}
 """Every answer of the service has one of these; botocore takes any 200 for an answer."""
 
@@ -90,9 +96,9 @@ class SecretsManager:
         does not mention is not in the result.
         """
         found: dict[str, Hidden | EntryError | None] = {}
+        about = f"{secrets[0]} and {len(secrets) - 1} more"
         more: dict[str, Any] = {}
-        while True:
-            about = f"{secrets[0]} and {len(secrets) - 1} more"
+        for _ in range(_MOST_PAGES):
             answer = self._call("batch_get_secret_value", about, SecretIdList=list(secrets), **more) or {}
             for error in answer.get("Errors", ()):
                 found[str(error.get("SecretId"))] = self._bad(error)
@@ -102,6 +108,7 @@ class SecretsManager:
             if not answer.get("NextToken"):
                 return found
             more = {"NextToken": answer["NextToken"]}
+        raise unanswered(ValueError(), "BatchGetSecretValue", about, self.region)
 
     def _bad(self, told: Mapping[str, Any]) -> EntryError | None:
         """Judge what a batch tells of one secret, as if it had been asked for alone."""
@@ -122,7 +129,9 @@ class SecretsManager:
 
     def _first_version(self, secret: str, value: Mapping[str, Any]) -> Hidden:
         """Return the text of a secret; raises EntryError where it is not the one that it was created with."""
-        found, text = shown(value.get("VersionId")), value.get(_TEXT)
+        found, text = str(value.get("VersionId")), value.get(_TEXT)
+        if _VERSION.fullmatch(found) is None:
+            raise unanswered(ValueError(), _ONE, secret, self.region)
         if found != token(secret):
             raise EntryError(
                 f"the secret {secret} in {self.region} was changed: its version {found} is not the one that it was"
@@ -140,17 +149,10 @@ class SecretsManager:
         answer = self._call("describe_secret", secret, _ABSENT, SecretId=secret)
         if answer is None:
             return None
-        replicas = tuple(
-            Replica(one["Region"], one.get("Status", ""), shown(one.get("StatusMessage", "")), one.get("KmsKeyId"))
-            for one in answer.get("ReplicationStatus", ())
-        )
-        return Kept(
-            deleted=answer.get("DeletedDate") is not None,
-            rotating=bool(answer.get("RotationEnabled")),
-            key=answer.get("KmsKeyId"),
-            primary_region=answer.get("PrimaryRegion"),
-            replicas=replicas,
-        )
+        try:
+            return _kept(answer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise unanswered(error, "DescribeSecret", secret, self.region) from None
 
     def replicate(self, secret: str, replicas: Mapping[Region, str | None]) -> None:
         """ReplicateSecretToRegions; a secret of the same name that is there already is never overwritten."""
@@ -166,7 +168,7 @@ class SecretsManager:
         """ListSecrets, every page, those that are scheduled for deletion included."""
         found: list[str] = []
         more: dict[str, Any] = {}
-        while True:
+        for _ in range(_MOST_PAGES):
             answer = self._call(
                 "list_secrets",
                 f"{beginning}*",
@@ -180,6 +182,7 @@ class SecretsManager:
             if not page.get("NextToken"):
                 return tuple(found)
             more = {"NextToken": page["NextToken"]}
+        raise unanswered(ValueError(), "ListSecrets", f"{beginning}*", self.region)
 
     def _call(self, operation: str, secret: str, expected: str = "", **parameters: Any) -> dict[str, Any] | None:
         """Send one call; returns None for the error code that is expected."""
@@ -201,6 +204,8 @@ class SecretsManager:
             if expected and error.response.get("Error", {}).get("Code") == expected:
                 return None
             return meaning(error, name, secret, self.region, self.partition)
+        except MrkError as error:  # of what comes first: AssumeRole, or credentials that cannot be sent
+            return error.with_traceback(None)
         except NO_ANSWER as error:
             return unanswered(error, name, secret, self.region)
         if not _PROOFS & answer.keys():
@@ -209,6 +214,39 @@ class SecretsManager:
             if _TEXT in told:
                 told[_TEXT] = Hidden(told[_TEXT])
         return answer
+
+
+def _kept(answer: Mapping[str, Any]) -> Kept:
+    """Read DescribeSecret's answer; raises KeyError, TypeError or ValueError where it is not what it should be."""
+    primary = answer.get("PrimaryRegion")
+    replicas = tuple(
+        Replica(
+            _region(one["Region"]),
+            one.get("Status", ""),
+            shown(one.get("StatusMessage", "")),
+            _key(one.get("KmsKeyId")),
+        )
+        for one in answer.get("ReplicationStatus", ())
+    )
+    return Kept(
+        deleted=answer.get("DeletedDate") is not None,
+        rotating=bool(answer.get("RotationEnabled")),
+        key=_key(answer.get("KmsKeyId")),
+        primary_region=None if primary is None else _region(primary),
+        replicas=replicas,
+    )
+
+
+def _region(name: str) -> Region:
+    if not is_region(name):
+        raise ValueError("not the name of a Region")
+    return Region(name)
+
+
+def _key(name: str | None) -> str | None:
+    if name is not None and _KEY.fullmatch(name) is None:
+        raise ValueError("not the name of a KMS key")
+    return name
 
 
 def _replica_regions(replicas: Mapping[Region, str | None]) -> Sequence[dict[str, str]]:

@@ -14,7 +14,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from orchestrator.errors import EntryError, KmsError, MrkError, StoreError, Trouble
-from orchestrator.stores.fields import shown
+from orchestrator.replies import UNSENDABLE_HINT, refusal, told, unsendable
 
 # botocore's parser meets an answer that is none of the service's with the errors of plain Python.
 NO_ANSWER = (BotoCoreError, HTTPClientError, ResponseParserError, ValueError, AttributeError, TypeError, KeyError)
@@ -45,9 +45,7 @@ _SERVER_ERRORS = 500
 
 def meaning(error: ClientError, operation: str, secret: str, region: str, partition: str) -> MrkError:
     """Judge an error that Secrets Manager answered with."""
-    code = shown(error.response.get("Error", {}).get("Code", ""))
-    said = shown(error.response.get("Error", {}).get("Message", "")) or "no message"
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code, said, status, request_id = refusal(error.response)
     message = f"secretsmanager:{operation} on {secret} in {region} failed: {code}: {said}"
     if code == "InvalidRequestException" and "delet" in said.lower():
         return deletion(secret, region)
@@ -64,7 +62,7 @@ def meaning(error: ClientError, operation: str, secret: str, region: str, partit
         operation=operation,
         region=region,
         code=code,
-        request_id=str(error.response.get("ResponseMetadata", {}).get("RequestId", "")),
+        request_id=request_id,
     )
 
 
@@ -80,10 +78,12 @@ def unanswered(error: Exception, operation: str, secret: str, region: str) -> Km
     """Judge a call that got no readable answer: it may have had its effect."""
     unreadable = not isinstance(error, BotoCoreError)
     passing = unreadable or isinstance(error, BotoConnectionError | HTTPClientError)
-    passing = passing and not isinstance(error, ProxyConnectionError)
+    passing = passing and not isinstance(error, ProxyConnectionError) and not unsendable(error)
     hint = "check the network, and endpoints in the environment; then run again" if passing else ""
     if isinstance(error, NoCredentialsError | TokenRetrievalError):
         hint = "give credentials as for the aws command: a profile, AWS_... variables, or a role"
+    elif unsendable(error):
+        hint = UNSENDABLE_HINT
     return KmsError(
         f"secretsmanager:{operation} on {secret} in {region} got no answer: {_plain(error)}",
         hint,
@@ -119,8 +119,6 @@ def _decryption(region: str) -> str:
 
 
 def _plain(error: Exception) -> str:
-    """Say what happened without quoting a body, a parameter, or a header, which may be a session token."""
-    told = isinstance(error, BotoConnectionError | HTTPClientError | NoCredentialsError | TokenRetrievalError)
-    if type(error) is HTTPClientError:
-        return "the HTTP client could not send it"
-    return shown(error) if told else f"the answer cannot be read ({type(error).__name__})"
+    """Say what happened without quoting a body, or a parameter."""
+    known = isinstance(error, BotoConnectionError | HTTPClientError | NoCredentialsError | TokenRetrievalError)
+    return told(error) if known else f"the answer cannot be read ({type(error).__name__})"
