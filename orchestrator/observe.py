@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestrator.errors import KmsError, StoreError, Trouble
+from orchestrator.errors import KmsError, StoreError, Trouble, UsageError
 from orchestrator.model import ADOPTED, STORE, EntryName, KeyArn, LookFailure, MaterialId, Region, RegionView, StoreView
 from orchestrator.ports import KmsClients, KmsPort, MaterialStore
 from orchestrator.reach import Reach
@@ -55,6 +55,8 @@ class Observe:
             transient = error.trouble in {Trouble.TRANSIENT, Trouble.LOOK_AGAIN}
             gone = error.code == "NotFoundException"
             return LookFailure(arn.region, begun, error.message, transient, error.hint, gone)
+        except UsageError as error:  # no client may be made for this Region: the endpoint is of another
+            return LookFailure(arn.region, begun, error.message, transient=False, hint=error.hint)
 
     def _look(self, arn: KeyArn) -> RegionView:
         kms = self._kms(arn.region)

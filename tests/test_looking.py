@@ -108,7 +108,8 @@ def test_a_plan_as_a_document_says_when_and_why_and_how_it_ends(world: World, ca
     assert (due["status"], due["message"], due["rotations_left"]) == ("planned", "work to do", 25)
     assert due["due"] < world.clock.now().isoformat()
     assert due["why"].startswith("never rotated, due ")
-    assert (blocked["status"], blocked["steps"]) == ("blocked", [])
+    assert (blocked["status"], [step["stage"] for step in blocked["steps"]]) == ("blocked", ["kept_alive"])
+    assert blocked["steps"][0]["calls"][0]["where"] == "store", "what the owner switched off is noted, and no more"
     assert "is Disabled" in blocked["message"]
     assert "--key-id mrk-" in blocked["blocks"][0]["way_out"]
 

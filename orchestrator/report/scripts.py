@@ -6,6 +6,7 @@ material into the store before KMS sees it, looks at every Region right before t
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from itertools import count
 
@@ -15,6 +16,7 @@ from orchestrator.model import (
     ImportType,
     KeepProbe,
     MaterialId,
+    NoteSwitch,
     Region,
     ReplicateKey,
     RotateOnDemand,
@@ -67,6 +69,7 @@ def _regions(report: Report, plan: Plan | None) -> set[Region]:
 
 
 def _body(report: Report, plan: Plan | None, means: Means, numbers: Iterator[int]) -> Iterator[str]:
+    plan = _without_notes(plan) if plan else None
     name, view, steps = report.job.name, report.view, plan.steps if plan else ()
     yield comment(f"{'-' * 30} {name}")
     refused = _refusal(report, view, [step.action for step in steps], means) if view else ""
@@ -79,6 +82,11 @@ def _body(report: Report, plan: Plan | None, means: Means, numbers: Iterator[int
     yield from (_undone(4 if one.person else 3, f"{name}: {one.message}", one.way_out) for one in stopped)
     if not stopped and not steps:
         yield comment(f"nothing to do: {report.message}" if plan is None else "nothing to do")
+
+
+def _without_notes(plan: Plan) -> Plan:
+    """Leave out what mrk notes in its store of what others did: it can wait for the next run."""
+    return replace(plan, steps=tuple(step for step in plan.steps if not isinstance(step.action, NoteSwitch)))
 
 
 def _undone(code: int, message: str, hint: str) -> str:

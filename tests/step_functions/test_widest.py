@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -72,15 +73,22 @@ class Widest:
         state = KeyState.ENABLED if there else KeyState.PENDING_IMPORT
         at = self.clock.now()
         members = frozenset(REGIONS)
+        rotated = [replace(row, rotated_at=at - timedelta(days=99 - year)) for year, row in enumerate(rows)]
+        rows = [rows[0], *rotated[1:-1], rows[-1] if self.pending else rotated[-1]]
         return RegionView(arn, at, state, at, multi_region=True, primary=REGIONS[0], members=members, rows=tuple(rows))
 
     def store(self, _key: KeyArn, _materials: Any) -> StoreView:
         at = self.clock.now()
         linked = zip(NAMES, MATERIALS, strict=True)
         last = MATERIALS[-1]
-        return StoreView(at, tuple(Entry(n, Receipt(n, at), "", m, proven=m != last, probe=True) for n, m in linked))
+        proofs = dict.fromkeys(REGIONS, Proof.FULL)
+        entries = [
+            Entry(n, Receipt(n, at), linked=m, proofs={} if m == last else proofs, probe=True, ours=True)
+            for n, m in linked
+        ]
+        return StoreView(at, tuple(entries))
 
-    def perform(self, action: Action) -> Outcome:
+    def perform(self, action: Action, _timely: Any = None) -> Outcome:
         self.acts += 1
         if action.target in self.refusing:
             return Outcome(Result.FAILED, SENTENCE, final=True, hint=SENTENCE)

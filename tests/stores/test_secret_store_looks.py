@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -264,11 +265,11 @@ def test_notes_of_the_key_are_read_many_at_once(secrets: SecretStand) -> None:
         store.note_switch(KEY, US, NOW + timedelta(minutes=minute), off=minute % 2 == 0)
         store.withdraw(FIRST, MATERIAL_A)
     costs: list[int] = []
-    later: list[datetime | None] = []
+    later: list[Mapping[MaterialId, datetime]] = []
     for _ in range(2):
         secrets.server.faults()
         later.append(store.withdrawn(FIRST))
         assert store.switched_off(KEY) == {}
         costs.append(len(secrets.server.calls()))
-    assert later == [NOW, NOW]
+    assert later == [{MATERIAL_A: NOW}] * 2
     assert max(costs) <= 2 * 4
