@@ -366,7 +366,7 @@ def pending_everywhere(view: View, goal: Goal) -> list[Step]:
         return [Wait(Reason.SLOT, message, goal.primary, _LAG, look=(goal.primary,))]
     if entry.receipt is None:
         message = f"the store cannot read the pending material back: {entry.problem}"
-        return [Block(Reason.STORE_UNREADABLE, message, "mend the store before rotating")]
+        return [Block(Reason.STORE_UNREADABLE, message, entry.mend or "mend the store before rotating")]
     found: list[Step] = []
     for region, seen in sorted(view.regions.items()):
         row = seen.row(pending.material_id)

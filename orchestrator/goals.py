@@ -127,11 +127,20 @@ def _started(view: View, store: StoreView, current: MaterialRow) -> EntryName | 
     """Find the rotation that made `current` CURRENT and was not finished: linked but not proven, or not even linked."""
     held = store.holding(current.material_id)
     if held is not None:
-        return None if held.proven else held.name
+        unproven = held.held and not held.proven and "proven" not in held.damage
+        return held.name if unproven and not _next_begun(view, store, current) else None
     if view.pending is not None:
         return None
     lost = [entry for entry in store.entries if _lost_link(entry, view, current)]
     return min(lost, key=lambda entry: entry.discarded_at is not None).name if lost else None
+
+
+def _next_begun(view: View, store: StoreView, current: MaterialRow) -> bool:
+    """Whether the rotation away from CURRENT is under way, so that its own proof is what is left to be made."""
+    name = EntryName(view.key.identity, current.material_id)
+    if view.pending is not None:
+        return _pending_entry(view, store, name) is not None
+    return store.get(store.first_attempt(name)) is not None
 
 
 def _lost_link(entry: Entry, view: View, current: MaterialRow) -> bool:

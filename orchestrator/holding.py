@@ -84,7 +84,8 @@ def cannot_give(view: View, run: Run, material: MaterialId, why: str, region: Re
     adopt = f"mrk adopt NAME FILE --material-id {material}"
     if entry is not None:
         message = f"{why} key material {name}, and the store cannot read it: {entry.problem}"
-        return [Block(Reason.STORE_UNREADABLE, message, f"restore that from a copy of the store; or {adopt}", region)]
+        mend = entry.mend or "restore that from a copy of the store"
+        return [Block(Reason.STORE_UNREADABLE, message, f"{mend}; or bring the bytes: {adopt}", region)]
     if behind := store_behind(view, material):
         return behind
     if other := _refused_by_kms(view, run, material):

@@ -158,8 +158,9 @@ class Perform:
         sealed = self._sealed(action)
         entry = self._store.find(action.entry)
         if entry is None or entry.receipt is None:
-            problem = entry.problem if entry else "it is not there"
-            return Outcome(Result.FAILED, f"the store gives no receipt for the new material: {problem}", final=True)
+            problem, mend = (entry.problem, entry.mend) if entry else ("it is not there", "")
+            message = f"the store gives no receipt for the new material: {problem}"
+            return Outcome(Result.FAILED, message, final=True, hint=mend)
         if entry.linked is not None or entry.discarded_at is not None:
             return Outcome(Result.SKIPPED, "another run has imported or discarded this entry; looking again")
         material = self._send(action, *sealed, timely)

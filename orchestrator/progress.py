@@ -78,7 +78,14 @@ def told(job: Job, run: Run | None, blocks: Sequence[Block]) -> str:
     restored = [f"brought back key material that was missing in {regions}"] if regions else []
     if blocks:
         return "; ".join([*(block.message for block in blocks), *restored])
-    return "; ".join([*restored, in_good_order(job, run)])
+    return "; ".join([*restored, *_rotated_before(job, run), in_good_order(job, run)])
+
+
+def _rotated_before(job: Job, run: Run | None) -> list[str]:
+    """Say that a run that was asked to rotate finished an earlier rotation instead (I6)."""
+    asked = bool(job.stages) and name_of_stage(job.stages[-1]) == "proven"
+    rotated = run is not None and (run.memory.rotation_sent or run.memory.rotation_seen)
+    return ["an earlier rotation was unfinished, and this run rotated nothing more"] if asked and not rotated else []
 
 
 def in_good_order(job: Job, run: Run | None) -> str:

@@ -75,7 +75,7 @@ def _kept(entry: Entry) -> Iterable[Step]:
         message = "the store cannot tell whether this attempt was given up"
         yield Block(Reason.STORE_UNREADABLE, f"{message}: {unclear}", "mend that mark, then run again")
     elif entry.receipt is None:
-        way = "restore the store from its copy, or mend what it says"
+        way = entry.mend or "restore the store from its copy"
         yield Block(Reason.STORE_UNREADABLE, f"the store cannot read the deposited material back: {entry.problem}", way)
 
 
@@ -254,13 +254,20 @@ def ready(view: View, run: Run) -> Sequence[Step]:
     goal, pending = run.goal, view.pending
     if view.past(goal.replaces) or checks.rotation_seen(view, run):
         return []
-    found = checks.before_rotate(view, run)
+    found = checks.before_rotate(view, run) or _replaced_unproven(view, run)
     if found or pending is None:
         return found
     if pending.state is MaterialState.PENDING_REPLICAS:
         message = "KMS has not yet noted that every replica has the new material"
         return [Wait(Reason.SLOT, message, goal.primary, LAG, look=(goal.primary,))]
     return []
+
+
+def _replaced_unproven(view: View, run: Run) -> Sequence[Step]:
+    """Rotate away from nothing that was not proven: of a rotation that was not finished the marks may be lost (P14)."""
+    replaces, store = run.goal.replaces, view.store
+    held = store.holding(replaces) if store and replaces else None
+    return _proof_untried(view, run) if held is not None and held.held and not held.proven else []
 
 
 def rotated(view: View, run: Run) -> Sequence[Step]:

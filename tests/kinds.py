@@ -113,7 +113,8 @@ def _replicate(_: World, arn: KeyArn, policy: Policy) -> Job:
 
 
 def _adopt(world: World, arn: KeyArn, policy: Policy) -> Job:
-    return adopt("payments", arn, policy, _file(world, arn), None)
+    file = _file(world, arn)
+    return adopt("payments", arn, policy, file, None, world.store.identify(arn.identity, file))
 
 
 def whole(world: World, arn: KeyArn) -> bool:

@@ -143,16 +143,17 @@ class Receipt:
 class Entry:
     """What the store knows of one entry, opened and compared in this look (I12).
 
-    Without a receipt the bytes could not be read back: `problem` says why. `linked` is the id that KMS gave them.
-    `claimed` is the id that a link names which does not fit the bytes, or tells nothing of them: only KMS can say whose
-    they are. `proofs` tells how thoroughly each Region was proven. `damage` tells, by the kind of mark, which cannot be
-    read, and how to mend it: that holds up only what needs it. `ours` tells that whoever made the bytes is known.
-    `noted_at` is the latest time that is noted of it.
+    Without a receipt the bytes could not be read back: `problem` says why, and `mend` what to do. `linked` is the id
+    that KMS gave them. `claimed` is the id that a link names which does not fit the bytes, or tells nothing of them:
+    only KMS can say whose they are. `proofs` tells how thoroughly each Region was proven. `damage` tells, by the kind
+    of mark, which cannot be read, and how to mend it: that holds up only what needs it. `ours` tells that whoever made
+    the bytes is known. `noted_at` is the latest time that is noted of it.
     """
 
     name: EntryName
     receipt: Receipt | None
     problem: str = ""
+    mend: str = ""
     linked: MaterialId | None = None
     claimed: MaterialId | None = None
     proofs: Mapping[Region, Proof] = field(default_factory=dict)
@@ -167,6 +168,11 @@ class Entry:
     def held(self) -> bool:
         """Whether the bytes opened in this look, and are those of the material that is linked (I12)."""
         return self.receipt is not None and self.linked is not None
+
+    @property
+    def told(self) -> str:
+        """Say what is wrong with the bytes, and what to do; nothing where they opened."""
+        return f"{self.problem}; to mend it: {self.mend}" if self.mend else self.problem
 
     @property
     def proven(self) -> bool:

@@ -105,7 +105,7 @@ def status(found: Report) -> dict[str, Any]:
                 "entry": str(entry.name),
                 "material_id": entry.linked,
                 "readable": entry.receipt is not None,
-                "problem": entry.problem or None,
+                "problem": entry.told or None,
                 "probe": entry.probe,
                 "proven": entry.proven,
                 "discarded": entry.discarded_at is not None,

@@ -109,7 +109,7 @@ def _wrong(view: View, policy: Policy) -> Text:
         if (row := seen.row(material)) is None or not row.usable(view.at)
     ]
     unreadable = [
-        f"the store cannot read key material {short(entry.linked)} back: {entry.problem}"
+        f"the store cannot read key material {short(entry.linked)} back: {entry.told}"
         for entry in (view.store.entries if view.store else ())
         if entry.receipt is None
     ]

@@ -56,7 +56,8 @@ def judged(name: EntryName, found: Opened | StoreError, noted: Noted, at: dateti
         return Entry(
             name,
             receipt=None,
-            problem=told(found),
+            problem=found.message,
+            mend=found.hint,
             linked=_newest(mark.value for mark in noted.links.marks),
             discarded_at=given_up,
             damage=noted.damage,

@@ -140,6 +140,10 @@ def entry(replaces: str | None = "a", linked: str | None = None, *, attempt: int
     return Entry(named, **(usual | more))
 
 
+TORN: dict[str, Any] = {"receipt": None, "problem": "torn", "mend": "put it back"}
+"""What an entry says that does not open."""
+
+
 def marked(*regions: Region, how: Proof = Proof.FULL) -> dict[str, Any]:
     """What an entry says that was proven in these Regions, in all of the key's unless told otherwise."""
     return {"proofs": dict.fromkeys(regions or REGIONS, how)}

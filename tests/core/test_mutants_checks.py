@@ -15,6 +15,7 @@ from core_building import (
     KEY,
     NOW,
     REGIONS,
+    TORN,
     US,
     A,
     B,
@@ -417,12 +418,12 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "the store cannot be read": (
-        lambda: checks.store_holds(a_view(None, first(receipt=None, problem="torn")), RUN),
+        lambda: checks.store_holds(a_view(None, first(**TORN)), RUN),
         [
             Block(
                 Reason.STORE_UNREADABLE,
                 "the key needs key material aaaaaaaa, and the store cannot read it: torn",
-                f"restore that from a copy of the store; or mrk adopt NAME FILE --material-id {A}",
+                f"put it back; or bring the bytes: mrk adopt NAME FILE --material-id {A}",
             )
         ],
     ),
@@ -432,14 +433,18 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     ),
     "the pending material cannot be read": (
         lambda: checks.pending_everywhere(
-            a_view(a_key([current("a"), pending("b")]), first(), entry("a", "b", receipt=None, problem="torn")),
+            a_view(
+                a_key([current("a"), pending("b")]),
+                first(),
+                entry("a", "b", **TORN),
+            ),
             a_goal(),
         ),
         [
             Block(
                 Reason.STORE_UNREADABLE,
                 "the store cannot read the pending material back: torn",
-                "mend the store before rotating",
+                "put it back",
             )
         ],
     ),

@@ -12,6 +12,7 @@ from core_building import (
     KEY,
     NOW,
     REGIONS,
+    TORN,
     US,
     A,
     B,
@@ -111,12 +112,12 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "an entry that cannot be read": (
-        lambda: stages.deposited(before(entries=(first(), entry(receipt=None, problem="torn"))), RUN),
+        lambda: stages.deposited(before(entries=(first(), entry(**TORN))), RUN),
         [
             Block(
                 Reason.STORE_UNREADABLE,
                 "the store cannot read the deposited material back: torn",
-                "restore the store from its copy, or mend what it says",
+                "put it back",
             )
         ],
     ),

@@ -13,6 +13,7 @@ from core_building import (
     NOW,
     POLICY,
     REGIONS,
+    TORN,
     US,
     A,
     B,
@@ -317,13 +318,18 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     ),
     "a Region lacks material that the store cannot read": (
         lambda: repaired(
-            seen([current("a")], (first(receipt=None, problem="torn"),), eu=[current("a", imported=False)]), RUN
+            seen(
+                [current("a")],
+                (first(**TORN),),
+                eu=[current("a", imported=False)],
+            ),
+            RUN,
         ),
         [
             Block(
                 Reason.STORE_UNREADABLE,
                 f"{EU} needs key material aaaaaaaa, and the store cannot read it: torn",
-                f"restore that from a copy of the store; or mrk adopt NAME FILE --material-id {A}",
+                f"put it back; or bring the bytes: mrk adopt NAME FILE --material-id {A}",
                 EU,
             )
         ],
@@ -331,17 +337,27 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     "a Region will lack material that the store cannot read": (
         lambda: [
             *renew.renewed(
-                seen([current("a")], (first(receipt=None, problem="torn"),), eu=[current("a", valid_to=days(30))]), RUN
+                seen(
+                    [current("a")],
+                    (first(**TORN),),
+                    eu=[current("a", valid_to=days(30))],
+                ),
+                RUN,
             ),
             *renew.sound(
-                seen([current("a")], (first(receipt=None, problem="torn"),), eu=[current("a", valid_to=days(30))]), RUN
+                seen(
+                    [current("a")],
+                    (first(**TORN),),
+                    eu=[current("a", valid_to=days(30))],
+                ),
+                RUN,
             ),
         ],
         [
             Block(
                 Reason.STORE_UNREADABLE,
                 f"{EU} needs key material aaaaaaaa, and the store cannot read it: torn",
-                f"restore that from a copy of the store; or mrk adopt NAME FILE --material-id {A}",
+                f"put it back; or bring the bytes: mrk adopt NAME FILE --material-id {A}",
                 EU,
             )
         ],

@@ -187,9 +187,11 @@ DOES: dict[str, tuple[Action, dict[EntryName, Entry], list[tuple[Any, ...]], Out
     ),
     "import NEW of what cannot be read back": (
         NEW,
-        {name(): entry(receipt=None, problem="it is torn")},
+        {name(): entry(receipt=None, problem="it is torn", mend="put it back")},
         [WRAPPED, ("find", name())],
-        Outcome(Result.FAILED, "the store gives no receipt for the new material: it is torn", final=True),
+        Outcome(
+            Result.FAILED, "the store gives no receipt for the new material: it is torn", final=True, hint="put it back"
+        ),
     ),
     "import NEW of what another run has imported (I4)": (
         NEW,

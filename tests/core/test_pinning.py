@@ -212,10 +212,34 @@ ASKED = [
     Asked("--replaces what never was CURRENT", ["block: inconsistent"], replaces="f"),
     Asked("--replaces what is pending only", ["block: inconsistent"], [current("a"), pending("b")], replaces="b"),
     Asked(
-        "CURRENT not proven, and something is pending: finish CURRENT first",
-        ["replace a, attempt 1"],
+        "CURRENT not proven, and the next rotation is under way: that one proves it before it goes on",
+        ["replace b, attempt 1"],
         [past("a"), current("b"), pending("c")],
         (first(), entry("a", "b"), entry("b", "c")),
+    ),
+    Asked(
+        "CURRENT not proven, and the next attempt is deposited: likewise",
+        ["replace b, attempt 1"],
+        [past("a"), current("b")],
+        (first(), entry("a", "b"), entry("b")),
+    ),
+    Asked(
+        "CURRENT not proven, and what is pending is somebody else's: finish CURRENT first",
+        ["replace a, attempt 1"],
+        [past("a"), current("b"), pending("c")],
+        (first(), entry("a", "b")),
+    ),
+    Asked(
+        "the mark that proves CURRENT cannot be read: the next rotation proves it again",
+        ["replace b, attempt 1"],
+        [past("a"), current("b")],
+        (first(), entry("a", "b", damage={"proven": "cut short"})),
+    ),
+    Asked(
+        "CURRENT cannot be read: what stands in the way is told by the next rotation",
+        ["replace b, attempt 1"],
+        [past("a"), current("b")],
+        (first(), entry("a", "b", receipt=None, problem="cut short")),
     ),
     Asked(
         "CURRENT is in no linked entry, but one that was to replace its predecessor may hold it",

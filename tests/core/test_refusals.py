@@ -445,6 +445,15 @@ def test_no_rotation_while_the_store_cannot_read_the_pending_material_back() -> 
     assert "the file is torn" in turn.blocks[0].message
 
 
+def test_nothing_is_rotated_away_from_what_was_not_proven() -> None:
+    """P14: the marks of an earlier rotation may be lost; its material is proven before it becomes an old one."""
+    stored = (first(probe=True), entry("a", "b", probe=True), entry("b", "c"))
+
+    turn = judged_by(ready, a_view(a_key(list(READY)), *stored), a_run(a_goal("b")))
+
+    assert {(action.kind, action.target) for action in turn.act} == {("prove", region) for region in REGIONS}
+
+
 def test_no_rotation_onto_pending_material_that_the_entry_is_not_linked_to() -> None:
     """P2, I3: bytes that the store holds unproven are not what KMS holds, as far as anybody knows."""
     turn = judged_by(ready, a_view(a_key(list(READY)), *STORED, entry("b")), a_run(a_goal("b")))

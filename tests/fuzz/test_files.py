@@ -132,7 +132,7 @@ def asking(world: World, name: EntryName, public_key: bytes) -> list[Callable[[]
         lambda: store.look([name]),
         lambda: store.note_switch(name.key, Region("eu-west-1"), world.clock.now(), off=True),
         lambda: store.switched_off(name.key),
-        lambda: store.withdrawn_at(name),
+        lambda: store.withdrawn(name),
         lambda: store.identify(name.key, file),
     ]
 

@@ -337,7 +337,12 @@ FATAL = (
         "mrk abort payments",
     ),
     Fatal("P7 the store lacks material that the key needs", forgets_old, Reason.STORE_LACKS, "mrk adopt payments FILE"),
-    Fatal("P7 the store cannot read material back", spoils_the_store, Reason.STORE_UNREADABLE, "restore the store"),
+    Fatal(
+        "P7 the store cannot read material back",
+        spoils_the_store,
+        Reason.STORE_UNREADABLE,
+        "or bring the bytes: mrk adopt",
+    ),
     Fatal(
         "P11 the config lists a Region that the key lacks",
         passes(1),

@@ -53,8 +53,8 @@ def assert_refused(store: MaterialStore, problem: str, name: EntryName = FIRST) 
     found = store.find(name)
     assert found is not None
     assert found.receipt is None
-    assert problem in found.problem
-    assert "to mend it: " in found.problem
+    assert problem in found.told
+    assert "to mend it: " in found.told
     for ask in (store.deposit, lambda each: store.wrap(each, any_wrapping_key(), OAEP)):
         with pytest.raises(StoreError) as caught:
             ask(name)
@@ -159,7 +159,7 @@ def test_an_entry_of_another_version_and_one_that_was_moved_are_mended_different
     stand.path().write_bytes(seal(stand, json.dumps({**payload(stand), **change}).encode()))
     found = store.find(FIRST)
     assert found is not None
-    assert told in found.problem
+    assert told in found.told
 
 
 def test_an_entry_that_opens_but_has_no_key_material_is_told(stand: FileStand, store: MaterialStore) -> None:
@@ -206,7 +206,7 @@ def test_a_file_that_others_may_use_is_refused_with_the_chmod_to_run(
     assert_refused(store, f"{stand.path()} has mode {mode:04o}, wanted 0600")
     found = store.find(FIRST)
     assert found is not None
-    assert f"chmod 600 {stand.path()}" in found.problem
+    assert f"chmod 600 {stand.path()}" in found.told
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
@@ -219,7 +219,7 @@ def test_a_directory_of_a_key_that_others_may_use_is_refused(
     found = store.find(FIRST)
     assert found is not None
     assert found.receipt is None
-    assert f"{folder} has mode 0770, wanted 0700" in found.problem
+    assert f"{folder} has mode 0770, wanted 0700" in found.told
     assert all(damage.count("has mode 0770") == 1 for damage in found.damage.values())
     assert store.look([FIRST])[0].name == FIRST
     with pytest.raises(StoreError, match="has mode 0770"):
@@ -282,7 +282,7 @@ def test_what_is_no_plain_file_is_refused_at_once(stand: FileStand, store: Mater
     assert_refused(store, str(path))
     found = store.find(FIRST)
     assert found is not None
-    assert f"to mend it: {way}" in found.problem
+    assert f"to mend it: {way}" in found.told
 
 
 def test_a_file_in_the_place_of_a_directory_is_told_with_its_path(stand: FileStand, store: MaterialStore) -> None:
@@ -292,7 +292,7 @@ def test_a_file_in_the_place_of_a_directory_is_told_with_its_path(stand: FileSta
     folder.write_text("")
     found = store.find(FIRST)
     assert found is not None
-    assert found.problem.startswith(f"{folder} is not a directory; to mend it: ")
+    assert found.told.startswith(f"{folder} is not a directory; to mend it: ")
     assert store.look([FIRST]) == (found,), "of what cannot be looked at no attempt is the last: it ends with the first"
 
 
@@ -302,7 +302,7 @@ def test_an_entry_with_several_problems_tells_each_where_it_belongs(stand: FileS
     stand.path().write_bytes(b"")
     found = store.find(FIRST)
     assert found is not None
-    assert found.problem.startswith(f"{stand.path()} is empty")
+    assert found.told.startswith(f"{stand.path()} is empty")
     assert found.damage["link"].startswith(str(stand.path(FIRST, Kind.LINK)))
 
 
@@ -364,7 +364,7 @@ def test_a_mark_that_cannot_be_read_is_told_and_takes_nothing_from_intact_bytes(
     found = store.find(FIRST)
 
     assert found is not None
-    assert (found.receipt, found.problem) == (Receipt(FIRST, NOW), "")
+    assert (found.receipt, found.told) == (Receipt(FIRST, NOW), "")
     assert found.damage.keys() == {kind.label}
     assert f"{path} is not a mark" in found.damage[kind.label]
     assert found.linked == (None if kind is Kind.LINK else MATERIAL_A)

@@ -40,7 +40,7 @@ def refused(store: MaterialStore) -> str:
     assert found.receipt is None
     with pytest.raises(StoreError):
         store.deposit(FIRST)
-    return found.problem
+    return found.told
 
 
 # What is not sealed to everybody.

@@ -142,8 +142,8 @@ def test_an_entry_that_somebody_changed_is_told_and_the_way_out_leads_back(
     assert entry.receipt is None
     entry = found(secrets.open())
     assert entry.receipt is None
-    assert "was changed" in entry.problem
-    assert f"--move-to-version-id {token(secrets.secret())}" in entry.problem
+    assert "was changed" in entry.told
+    assert f"--move-to-version-id {token(secrets.secret())}" in entry.told
     for ask in (store.deposit, lambda name: store.wrap(name, any_wrapping_key(), OAEP)):
         with pytest.raises(EntryError, match="was changed"):
             ask(FIRST)
@@ -181,7 +181,7 @@ def test_a_secret_that_is_scheduled_for_deletion_is_told_and_restored(secrets: S
     secrets.client().delete_secret(SecretId=secret, RecoveryWindowInDays=7)
     entry = found(secrets.open())
     assert bool(entry.receipt) is (kind is Kind.LINK)
-    told_of_it = entry.problem or entry.damage["link"]
+    told_of_it = entry.told or entry.damage["link"]
     assert f"aws secretsmanager restore-secret --region us-east-1 --secret-id {secret}" in told_of_it
     if kind is Kind.ENTRY:
         with pytest.raises(EntryError, match="scheduled for deletion"):
@@ -255,7 +255,7 @@ def test_nothing_is_deposited_in_the_place_of_an_entry_that_is_gone(secrets: Sec
     entry = found(later)
     assert entry.receipt is None
     assert entry.linked == MATERIAL_A
-    assert "is missing" in entry.problem
+    assert "is missing" in entry.told
     with pytest.raises(EntryError, match="there is no entry"):
         later.deposit(FIRST)
 
@@ -268,14 +268,14 @@ def test_an_entry_copied_to_another_name_is_told_with_both(secrets: SecretStand)
     secrets.client().create_secret(Name=other, SecretString=text, ClientRequestToken=token(other))
     entry = found(store, NEXT)
     assert entry.receipt is None
-    assert f"in the place of {NEXT}, but says that it is {FIRST}" in entry.problem
+    assert f"in the place of {NEXT}, but says that it is {FIRST}" in entry.told
 
 
 def test_a_secret_without_text_is_told(secrets: SecretStand) -> None:
     store = secrets.init()
     secret = secrets.secret()
     secrets.client().create_secret(Name=secret, SecretBinary=b"bytes", ClientRequestToken=token(secret))
-    assert "holds no text" in found(store).problem
+    assert "holds no text" in found(store).told
 
 
 def test_a_secret_that_secrets_manager_rotates_is_told(secrets: SecretStand) -> None:
@@ -287,7 +287,7 @@ def test_a_secret_that_secrets_manager_rotates_is_told(secrets: SecretStand) -> 
     client.update_secret_version_stage(
         SecretId=secret, VersionStage="AWSCURRENT", MoveToVersionId=token(secret), RemoveFromVersionId=rotated
     )
-    assert "aws secretsmanager cancel-rotate-secret" in found(secrets.open()).problem
+    assert "aws secretsmanager cancel-rotate-secret" in found(secrets.open()).told
 
 
 def test_a_prefix_with_entries_and_no_stamp_is_not_taken_for_a_new_store(secrets: SecretStand) -> None:
@@ -355,8 +355,8 @@ def test_what_cannot_be_decrypted_gives_no_receipt_and_names_the_key_as_the_caus
     secrets.server.faults({"operation": "BatchGetSecretValue", "kind": "decryption"})
     entry = found(store)
     assert entry.receipt is None
-    assert "DecryptionFailure" in entry.problem
-    assert "KMS key of this secret" in entry.problem
+    assert "DecryptionFailure" in entry.told
+    assert "KMS key of this secret" in entry.told
 
 
 def test_a_quota_that_is_used_up_is_told(secrets: SecretStand) -> None:
@@ -433,7 +433,7 @@ def test_an_entry_that_somebody_encrypted_with_imported_material_gives_no_receip
     secrets.client().update_secret(SecretId=secrets.secret(), KmsKeyId=KEY_ARN)
     entry = found(secrets.open())
     assert entry.receipt is None
-    assert f"is encrypted with {KEY_ARN} in us-east-1" in entry.problem
+    assert f"is encrypted with {KEY_ARN} in us-east-1" in entry.told
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_what_cannot_be_decrypted_is_told_of_each_entry(secrets: SecretStand) ->
     secrets.server.faults({"operation": "BatchGetSecretValue", "kind": "decryption"})
     found = store.look(names(2))
     assert [entry.receipt for entry in found] == [None] * len(found)
-    assert all("KMS key of this secret" in entry.problem for entry in found)
+    assert all("KMS key of this secret" in entry.told for entry in found)
 
 
 def test_a_batch_never_asks_for_more_than_aws_allows(secrets: SecretStand) -> None:

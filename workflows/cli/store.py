@@ -151,7 +151,7 @@ def _document(entry: Entry, names: Mapping[KeyIdentity, str]) -> dict[str, objec
         "material_id": entry.linked,
         "claimed": entry.claimed,
         "readable": entry.receipt is not None,
-        "problem": entry.problem or None,
+        "problem": entry.told or None,
         "damage": dict(entry.damage),
         "probe": entry.probe,
         "proven": entry.proven,

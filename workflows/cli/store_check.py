@@ -30,7 +30,7 @@ def findings(store: MaterialStore, entries: Sequence[Entry], keys: Sequence[KeyI
 def of_entry(entry: Entry) -> Iterator[str]:
     """Say what is wrong with one entry."""
     if entry.receipt is None:
-        yield f"does not open: {entry.problem}"
+        yield f"does not open: {entry.told}"
     if entry.claimed:
         yield f"a link names {entry.claimed}, and does not fit these bytes: {_WHOSE}"
     for kind, damage in entry.damage.items():
