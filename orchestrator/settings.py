@@ -36,7 +36,6 @@ _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\])?[!-Z^-~]*")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
 _NO_SETTINGS = ("MRK_CONFIG", "MRK_DEPLOYED", "MRK_TASK_TOKEN")
 """$MRK_CONFIG names the file, $MRK_DEPLOYED what a stack is for, and $MRK_TASK_TOKEN who waits for an answer."""
@@ -79,8 +78,6 @@ def _region(value: str) -> str:
 def _endpoint(value: str | None) -> str | None:
     if value is not None and not value.startswith(("https://", "http://")):
         raise ValueError("an endpoint begins with https://, or with http:// on this machine")
-    if value is not None and not _URL.fullmatch(value):
-        raise ValueError("an endpoint is a URL: https://, a host's name, and a port where it needs one")
     return value
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from orchestrator import goals
 from orchestrator.durations import render
+from orchestrator.looks import wrong_clock
 from orchestrator.model import (
     Action,
     Block,
@@ -31,8 +32,9 @@ _MANY = 6
 
 
 def notes(view: View, key: KeyArn, policy: Policy) -> list[str]:
-    """Say what is well, and yet not as the config reads: another primary, another expiry."""
-    return [*_elsewhere(view, key), *drift(view, policy)]
+    """Say what is not as the config reads, and no harm: another primary, another expiry; and that the clock is wrong."""
+    clock = [step.message for step in wrong_clock(view) if isinstance(step, Block)]
+    return [*clock, *_elsewhere(view, key), *drift(view, policy)]
 
 
 def _elsewhere(view: View, key: KeyArn) -> Iterator[str]:

@@ -4,6 +4,7 @@ import re
 import secrets
 import string
 from dataclasses import dataclass
+from math import inf
 from threading import Lock
 
 DEFAULT_ACCOUNT = "111122223333"
@@ -33,9 +34,13 @@ class AssumedRole:
 
 
 class Accounts:
-    """A 12-digit access key is the account of that number, an assumed role's key its role's, any other the default."""
+    """A 12-digit access key is the account of that number, an assumed role's key its role's, any other the default.
+
+    `longest` is how many seconds the credentials of a role are good for at the most, as where a role was chained.
+    """
 
     def __init__(self) -> None:
+        self.longest = inf
         self._roles: dict[str, AssumedRole] = {}
         self._lock = Lock()
 
@@ -48,7 +53,7 @@ class Accounts:
         account = access_key if _ACCOUNT.fullmatch(access_key) else DEFAULT_ACCOUNT
         return root(account, partition)
 
-    def assume(self, role_arn: str, session_name: str, expires: float) -> AssumedRole | None:
+    def assume(self, role_arn: str, session_name: str, now: float, seconds: float) -> AssumedRole | None:
         """Return fresh credentials for a role of any account; None if that is no role's arn."""
         match = _ROLE.fullmatch(role_arn)
         if match is None:
@@ -56,6 +61,7 @@ class Accounts:
         account, name = match["account"], match["name"]
         arn = f"arn:{match['partition']}:sts::{account}:assumed-role/{name}/{session_name}"
         identity = Identity(account, arn, f"{_id('AROA')}:{session_name}")
+        expires = now + min(seconds, self.longest)
         role = AssumedRole(_id("ASIA"), secrets.token_urlsafe(30), secrets.token_urlsafe(64), expires, identity)
         with self._lock:
             self._roles[role.access_key] = role

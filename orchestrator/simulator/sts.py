@@ -51,7 +51,7 @@ class Sts:
     def _assume(self, fields: Mapping[str, str], now: float) -> Tree:
         params = _parsed("AssumeRole", fields)
         seconds = params.get("DurationSeconds", _HOUR)
-        role = self._accounts.assume(params["RoleArn"], params["RoleSessionName"], now + seconds)
+        role = self._accounts.assume(params["RoleArn"], params["RoleSessionName"], now, seconds)
         if role is None:
             raise _invalid(f"{params['RoleArn']} is invalid")
         return {

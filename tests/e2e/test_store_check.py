@@ -44,7 +44,7 @@ def kept(machine: Machine) -> Machine:
     store.link(FIRST, MATERIAL)
     store.keep_probe(FIRST, b"probe")
     store.mark_proven(FIRST, {"regions": ["us-east-1"], "proof": "full"})
-    store.withdraw(NEXT)
+    store.withdraw(NEXT, MATERIAL)
     store.note_switch(ARN.identity, Region("eu-west-1"), datetime.now(UTC), off=True)
     return machine
 
