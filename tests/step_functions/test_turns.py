@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leaks import found_in
-from orchestrator.model import EntryName, KeyArn, Policy, Region, Replicate
+from orchestrator.model import EntryName, KeyArn, Policy, Region, Repair, Replicate
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
 from orchestrator.ports import WrappingAlgorithm
@@ -40,6 +40,7 @@ class Turns:
     job: Job
     state: State
     remaining: float = 900
+    knows_makers: bool = True
 
     def __post_init__(self) -> None:
         kms, retry, now = self.world.kms(), self.world.retry(), self.world.clock.now
@@ -53,7 +54,7 @@ class Turns:
 
     def look(self) -> str:
         """Look, pass the state on as JSON, and return the stage."""
-        after, _ = look(self.engine, self.job, self.state, self.world.executor)
+        after, _ = look(self.engine, self.job, self.state, self.world.executor, knows_makers=self.knows_makers)
         self.state = State.read(after.write())
         return str(self.turn["stage"])
 
@@ -453,6 +454,25 @@ def test_a_rotation_that_nobody_approved_in_time_is_not_made_and_told(world: Wor
     assert [one["reason"] for one in turns.turn["report"]["blocks"]] == ["not-approved"]
     assert not world.calls("RotateKeyOnDemand")
     assert begin(arn).to_the_end() == "finished"
+
+
+def test_where_no_call_knows_what_another_made_nothing_is_made_and_the_rest_is_done(world: World, begin: Begin) -> None:
+    """A10, I11: the rotation alone is blocked, before anything of it is in the store; a lacking Region is filled."""
+    arn = world.make_key(TWO)
+    world.client(TWO[1]).delete_imported_key_material(KeyId=str(arn.within(Region(TWO[1]))))
+    world.clock.advance(minutes=10)
+    turns = begin(arn)
+    policy = replace(world.policy, repair=Repair.AUTO, rotate_every=timedelta(minutes=1))
+    turns.job = jobs.run("payments", KeySettings(arn=str(arn)), policy)
+    turns.knows_makers = False
+
+    assert turns.to_the_end() == "blocked"
+
+    assert [one["reason"] for one in turns.turn["report"]["blocks"]] == ["made-elsewhere"]
+    assert "StoreMacKey" in turns.turn["report"]["blocks"][0]["way_out"]
+    assert len(world.store.entries()) == 1
+    assert rotations(world, arn) == {0}
+    assert world.true(arn, TWO[1]).key_state == "Enabled"
 
 
 def test_acts_that_never_answer_end_the_run_with_a_report_and_with_backoff(world: World, begin: Begin) -> None:

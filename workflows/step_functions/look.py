@@ -14,6 +14,7 @@ from orchestrator.looks import wrong_clock
 from orchestrator.model import (
     Action,
     Block,
+    DepositMaterial,
     Failed,
     Goal,
     Idle,
@@ -36,8 +37,14 @@ _MESSAGE = 1_000
 _BLOCKS = 6_000
 
 
-def look(engine: Engine, job: Job, state: State, executor: Executor, retried: int = 0) -> tuple[State, Report | None]:
-    """Take one turn; where it is the last one, the report of the key comes with it."""
+def look(
+    engine: Engine, job: Job, state: State, executor: Executor, retried: int = 0, *, knows_makers: bool = True
+) -> tuple[State, Report | None]:
+    """Take one turn; where it is the last one, the report of the key comes with it.
+
+    `knows_makers` tells that the store says who made an entry: the act that imports one is another call's than the act
+    that made it.
+    """
     begun = state.begun or engine.clock.now()
     state = _counted(_renewed(state, engine.clock.now()), retried)
     progress = Progress(job, begun, patience=state.memory)
@@ -53,6 +60,7 @@ def look(engine: Engine, job: Job, state: State, executor: Executor, retried: in
     if isinstance(pinned, Goal):
         run = _confirmed(progress.run or Run(pinned), view)
         turn, goal = _judged(decide(job.stages, view, run, now), state, run, now), pinned
+        turn = turn if knows_makers else _making_nothing(turn, run)
     else:
         run, goal = progress.located(now), None
         turn = judge(pinned, run, now)
@@ -89,6 +97,16 @@ def _judged(turn: Turn, state: State, run: Run, now: datetime) -> Turn:
         return turn
     way = "start it again: it asks again, and goes on where the key stands"
     block = Block(Reason.NOT_APPROVED, "nobody approved this rotation in time", way, run.goal.primary)
+    return replace(turn, act=(), status="blocked", blocks=(*turn.blocks, block))
+
+
+def _making_nothing(turn: Turn, run: Run) -> Turn:
+    """Stop before new key material is made that the next act could not know as mrk's own."""
+    if not any(isinstance(action, DepositMaterial) for action in turn.act):
+        return turn
+    message = "the store has no store.mac_key, so that no call of the function knows new key material another call made"
+    way = "set the stack's parameter StoreMacKey and the store's own setting: mrk store init --change (docs/store.md)"
+    block = Block(Reason.MADE_ELSEWHERE, message, way, run.goal.primary)
     return replace(turn, act=(), status="blocked", blocks=(*turn.blocks, block))
 
 

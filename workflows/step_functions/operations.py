@@ -45,13 +45,14 @@ _SHUTDOWN = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One invocation: the settings with the one key that it is about, and the parts around it."""
+    """One invocation: the one key that it is about, and the parts around it."""
 
     engine: Engine
     executor: ThreadPoolExecutor
     job: Job
     listener: Listener
     stack: Deployed
+    knows_makers: bool
 
 
 def _look(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -67,7 +68,14 @@ def _seen(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     state = _state(event)
     with _call(event, context, state) as call:
         retried = _retried(event)
-        after, report = look(call.engine, call.job, _by_policy(state, call.job), call.executor, retried)
+        after, report = look(
+            call.engine,
+            call.job,
+            _by_policy(state, call.job),
+            call.executor,
+            retried,
+            knows_makers=call.knows_makers,
+        )
         _tell(call, "turn", **{name: after.turn.get(name) for name in ("stage", "status", "act", "message")})
         if report is not None:
             _ended(call, report)
@@ -208,7 +216,7 @@ def _call(
     with ThreadPoolExecutor(settings.run.workers, thread_name_prefix="mrk") as executor:
         guard = partial(in_time, remaining=partial(_remaining, context))
         engine = assemble(settings, kms, listener, clock, Lanes.of_one(executor), guard=guard)
-        yield Call(engine, executor, job, listener, stack)
+        yield Call(engine, executor, job, listener, stack, settings.store.mac_key is not None)
 
 
 def _job(asked: Asked, settings: Settings, kms: KmsFactory, longest: timedelta) -> Job:
