@@ -9,6 +9,7 @@ from search_calls import Rules
 from search_moves import Budget, Hand, Kind, Scenario
 from search_world import Answers, Kept, Truth, a_key, import_new, keep, merged, pending_deleted, rotate
 
+from orchestrator.checks import LIFETIME_ROTATIONS
 from orchestrator.model import MissingOld, Policy, Proof, Region, Repair
 
 
@@ -152,9 +153,11 @@ def plain(replicas: int, budget: Budget, policy: Policy | None = None, *, every_
     return Scenario(name, a_key(replicas), budget, policy or a_policy(), every_run=every_run)
 
 
-def refused(name: str, truth: Truth, why: str, budget: Budget, rules: Rules = NEVER) -> Scenario:
+def refused(
+    name: str, truth: Truth, why: str, budget: Budget, rules: Rules = NEVER, policy: Policy | None = None
+) -> Scenario:
     """A key that must not be rotated as it stands."""
-    return Scenario(name, truth, budget, a_policy(), rules, blocks=frozenset({why}))
+    return Scenario(name, truth, budget, policy or a_policy(), rules, blocks=frozenset({why}))
 
 
 def meddled(name: str, hand: tuple[str, Hand], budget: Budget, *blocks: str) -> Scenario:
@@ -169,7 +172,9 @@ def refusals(budget: Budget) -> list[Scenario]:
     old = a_key(1, past="z")
     not_into_1 = Rules(may_rotate=False, may_import=frozenset({0}))
     half = begun(a_key(1), regions=frozenset({0}))
+    last = replace(a_policy(), reserve=LIFETIME_ROTATIONS)
     return [
+        refused("only rotations that are a person's are left", a_key(1), "budget-reserved", budget, NEVER, last),
         refused("foreign material is pending", a_key(1, pending="f"), "foreign-pending", budget),
         refused("foreign material is pending everywhere", foreign_everywhere(), "foreign-pending", budget),
         refused("a replica lacks CURRENT", lacking(a_key(1), 1, "a"), "material-missing", budget),
