@@ -69,10 +69,22 @@ def verified(view: View, policy: Policy) -> Pinned:
     found = _located(view, policy)
     if not isinstance(found, EntryName):
         return found
-    wrong = checks.clean(view, Run(_goal(view, policy, next_entry(view))))
+    wrong = [*checks.clean(view, Run(_goal(view, policy, next_entry(view)))), *damaged(view)]
     if wrong or unfinished(view, found):
         return [*wrong, *_not_finished(view, found)]
     return Idle(f"healthy in every Region; {due_sentence(view, policy)}")
+
+
+def damaged(view: View) -> list[Step]:
+    """Say which notes of the store cannot be read: nothing waits for them, and somebody must learn of it (I12, I13)."""
+    store = view.store or StoreView(view.at)
+    found = [store.withdrawn_problem, store.switch_problem, *(one for e in store.entries for one in e.damage.values())]
+    way = "mend it as it says; mrk store check tells whether all is sound then"
+    return [
+        Block(Reason.STORE_UNREADABLE, f"a note of the store cannot be read: {one}", way, view.key.region)
+        for one in dict.fromkeys(found)
+        if one
+    ]
 
 
 def _not_finished(view: View, name: EntryName) -> list[Step]:

@@ -43,6 +43,8 @@ def check_obeyed(path: Path, what: str) -> None:
     if path == Path("/dev/stdin") or path.parent in _HANDED_OVER:
         return
     for step, found in way_to(path):
+        if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
+            raise UsageError(f"{what} {path} is not used: {step} is a device, not a file", "name a file")
         if problem := _writers(step, found):
             hint = f"read what {what} says, then: {_mended(step, found)}"
             raise UsageError(f"{what} {path} is not used: {problem}", hint)

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator import checks
-from orchestrator.goals import Pinned, as_it_stands, next_entry, whatever_is_due
+from orchestrator.goals import Pinned, as_it_stands, damaged, next_entry, whatever_is_due
 from orchestrator.importable import switches
 from orchestrator.looks import not_seen
 from orchestrator.model import (
     STORE,
     Act,
     Goal,
+    Idle,
     MaterialId,
     Policy,
     Reason,
@@ -45,7 +46,9 @@ def whatever_is_wanted(view: View, policy: Policy) -> Pinned:
     renewing = bool(expiring(view, run))
     wanted = renewing or kept_alive(view, run) or identified(view, run) or replicated(view, run)
     proofless = not isinstance(pinned, Sequence) and unproven_members(view, policy)
-    return replace(standing, renewing=renewing) if wanted or proofless else pinned
+    if wanted or proofless:
+        return replace(standing, renewing=renewing)
+    return (damaged(view) or pinned) if isinstance(pinned, Idle) else pinned
 
 
 def kept_alive(view: View, run: Run) -> Sequence[Step]:

@@ -114,7 +114,8 @@ def _wrong(view: View, policy: Policy) -> Text:
         if entry.receipt is None
     ]
     drift = [step.message for step in checks.listed(view, policy) if isinstance(step, Block)]
-    return Text("\n".join((*lacking, *unreadable, *drift)), style="red")
+    damaged = [step.message for step in goals.damaged(view) if isinstance(step, Block)]
+    return Text("\n".join((*lacking, *unreadable, *damaged, *drift)), style="red")
 
 
 def _failures(view: View) -> Text:

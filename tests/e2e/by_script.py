@@ -54,9 +54,9 @@ class ByHand:
         path.write_text("\n".join(["#!/bin/sh", real, *lines, ""]))
         path.chmod(0o755)
 
-    def plan(self, **constants: int) -> str:
+    def plan(self, *options: str, code: int = 0, **constants: int) -> str:
         """Print the plan as a script, with other patience where a test wants that to end."""
-        text = self.machine.run("mrk", "plan", "payments", "--script")
+        text = self.machine.run("mrk", "plan", "payments", "--script", *options, code=code)
         for name, value in constants.items():
             (line,) = [line for line in text.splitlines() if line.startswith(f"{name}=")]
             text = text.replace(line, f"{name}={value}")

@@ -130,7 +130,7 @@ def a_pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom", "/dev/full"])
 def test_a_config_that_is_a_device_is_refused(machine: Machine, device: str) -> None:
-    refused(machine, "status", "-c", device, said="longer than")
+    refused(machine, "status", "-c", device, said="is a device, not a file")
 
 
 def test_a_config_that_nobody_writes_is_not_waited_for(machine: Machine) -> None:
@@ -252,7 +252,8 @@ def test_what_many_people_write_is_read(machine: Machine) -> None:
         for n in range(1, 3_000)
     )
     first = f"  first: &often {{arn: '{NOBODYS}', rotate_every: 90d, expires: never}}\n"
-    store = f"store: {{uri: 'file:{machine.directory}/store', recipients: [{', '.join(machine.identities)}]}}\n"
+    recipients = f"recipients: [{', '.join(machine.identities)}], identity: identity.txt"
+    store = f"store: {{uri: 'file:{machine.directory}/store', {recipients}}}\n"
     (machine.directory / "config.yaml").write_text(f"{store}keys:\n{first}{keys}")
 
     assert "sound: 3000 keys" in machine.run("mrk", "config", "check")

@@ -31,7 +31,7 @@ from search_scenarios import (
 from search_world import Truth, WrongError, a_key
 
 from orchestrator.model import Stage
-from orchestrator.settling import settled
+from orchestrator.settling import proven
 from orchestrator.stages import deposited, ready, replicas_imported
 from workflows.rotate import ROTATE
 
@@ -87,7 +87,7 @@ def test_the_search_finds_what_a_missing_stage_lets_happen(stage: Stage, truth: 
 
 def test_a_counter_example_is_told_as_a_story() -> None:
     with pytest.raises(WrongError) as caught:
-        Explorer(replace(plain(1, NO_FAULT), stages=without(settled))).search()
+        Explorer(replace(plain(1, NO_FAULT), stages=without(proven))).search()
     claim, *story = str(caught.value).splitlines()
     assert claim.startswith("success was claimed, but CURRENT is not linked and proven in the store (I8)")
     assert story[:2] == ["  0. the start", "  1. run A looks at the primary: Enabled; a CURRENT"]

@@ -18,7 +18,7 @@ from orchestrator.stores.layout import path_of
 from workflows import jobs
 from workflows.cli.common import Invocation, each, opened
 from workflows.cli.complaints import complain
-from workflows.cli.options import DryRunOption, NamesArgument, Options, with_options
+from workflows.cli.options import DryRunOption, NamesArgument, Options, TakeOption, with_options
 from workflows.cli.results import exit_code, write, write_json, write_text
 
 __all__ = ["DryRunOption", "command", "show"]
@@ -33,12 +33,14 @@ def command(
     script: Annotated[
         bool, typer.Option("--script", help="Print the plan as a shell script: aws and openssl.")
     ] = False,
+    take: TakeOption = False,
 ) -> int:
     """Show what `mrk run` would do: the exact calls in order, and the point of no return. Changes nothing."""
     if script and options.as_json:
         raise UsageError("--script and --json exclude each other", "leave one of them out")
     with opened(options, names, changing=False) as called:
-        todo = each(called, names, lambda name, key: jobs.run(name, key, called.settings.policy(key)))
+        policy = called.settings.policy
+        todo = each(called, names, lambda name, key: jobs.run(name, key, replace(policy(key), may_take=take)))
         return show(called, todo, work_to_do=exit_code, script=script)
 
 

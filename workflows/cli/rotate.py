@@ -15,7 +15,7 @@ from workflows import jobs
 from workflows.cli import plan
 from workflows.cli.common import Invocation, declined, each, finish, opened
 from workflows.cli.completion import stages
-from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
+from workflows.cli.options import DryRunOption, NameArguments, Options, TakeOption, with_options
 from workflows.cli.results import confirmed
 from workflows.cli.screen import screen
 
@@ -35,10 +35,7 @@ def command(
             "--until", metavar="STAGE", help="Stop after this stage; `ready` is the last before.", autocompletion=stages
         ),
     ] = None,
-    take: Annotated[
-        bool,
-        typer.Option("--take", help="Take new key material from the store of which nothing says who made it."),
-    ] = False,
+    take: TakeOption = False,
     dry_run: DryRunOption = False,
 ) -> int:
     """Rotate keys now. Unfinished work is finished first, and then nothing more is done."""

@@ -52,11 +52,11 @@ def init(
 @app.command("list")
 @with_options
 def list_entries(*, options: Options) -> int:
-    """List every entry: which key, which material, readable or not."""
+    """List every entry: which key, which material, readable or not; exit 4 where anything is wrong with one."""
     with opened(options, changing=False) as called:
         entries = called.engine.store.entries()
     names = compose.key_names(called.settings)
-    code = Exit.BLOCKED if any(entry.receipt is None for entry in entries) else Exit.OK
+    code = Exit.BLOCKED if any(list(of_entry(entry)) for entry in entries) else Exit.OK
     if options.as_json:
         write_json(documents.envelope(code, entries=[_document(entry, names) for entry in entries]))
     else:
