@@ -32,12 +32,15 @@ def command(
     until: Annotated[
         str | None,
         typer.Option(
-            "--until", metavar="STAGE", help="Stop after this stage; `ready` is the last before.", autocompletion=stages
+            "--until",
+            metavar="STAGE",
+            help="Stop after this stage; `ready` is the last before the rotation.",
+            autocompletion=stages,
         ),
     ] = None,
     take: Annotated[
         bool,
-        typer.Option("--take", help="Take new key material from the store of which nothing says who made it."),
+        typer.Option("--take", help="Take new key material from the store though nothing says who made it."),
     ] = False,
     dry_run: DryRunOption = False,
 ) -> int:
