@@ -32,7 +32,7 @@ _SENTENCES = {
     "imported": "imported new key material {ids} into {regions}",
     "rotated": "rotated to key material {ids}",
     "withdrawn": "deleted pending key material {ids}",
-    "adopted": "adopted key material into the store",
+    "adopted": "put the bytes of the file into the store",
     "disabled": "noted that the key in {regions} is Disabled",
     "enabled": "noted that the key in {regions} is Enabled again",
 }

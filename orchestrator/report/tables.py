@@ -27,7 +27,7 @@ def status(name: str, view: View, policy: Policy) -> RenderableType:
     """Show one key: its Regions, its materials, its budget."""
     head = heading(name, str(view.key))
     if not view.regions:
-        return Group(head, _failures(view))
+        return Group(head, _failures(view) or "")
     told = Text(goals.due_sentence(view, policy))
     found = [part for part in (_wrong(view, policy), _failures(view), noted(view, policy)) if part]
     return Group(head, _regions(view), _materials(view), *found, told)
@@ -77,11 +77,13 @@ def _region_cells(seen: RegionView, at: datetime) -> tuple[str, ...]:
 
 def _materials(view: View) -> Table:
     table = _table("key material", "state", "since", "usable in", "store")
+    others = len(view.members - frozenset(view.regions))
+    unseen = f", {others} not seen" if others else ""
     for material in _ids(view):
         rows = [row for seen in view.regions.values() if (row := seen.row(material))]
         usable = sum(row.usable(view.at) for row in rows)
         since = next((f"{row.rotated_at:%Y-%m-%d}" for row in rows if row.rotated_at), "")
-        where = f"{usable} of {len(view.members)} Regions"
+        where = f"{usable} of {goals.counted(len(view.regions), 'Region')}{unseen}"
         table.add_row(short(material), _WORDS[rows[0].state], since, where, _held(view, material))
     return table
 
@@ -118,13 +120,16 @@ def _wrong(view: View, policy: Policy) -> Text:
     return Text("\n".join((*lacking, *unreadable, *damaged, *drift)), style="red")
 
 
-def _failures(view: View) -> Text:
+def _failures(view: View) -> RenderableType | None:
     """Say what could not be looked at, and what to do; what is the same in many Regions once."""
     found = telling.alike(
         (one.target, clean(f"{one.target}: {one.message}"), clean(one.hint)) for one in view.failures.values()
     )
-    lines = [Text.assemble((message, "red"), *(("\n  -> ", hint) if hint else ())) for message, hint in found]
-    return Text("\n").join(lines)
+    if not found:
+        return None
+    return Group(
+        *(part for message, hint in found for part in (Text(message, style="red"), *([_to_type(hint)] if hint else [])))
+    )
 
 
 def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType:
@@ -189,4 +194,9 @@ def _word(report: Report) -> str:
 def blocks(found: Sequence[Block]) -> RenderableType:
     """Show what stands in the way, and the way out of each; what is the same in many Regions once."""
     told = telling.alike((block.region or "", clean(block.message), clean(block.way_out)) for block in found)
-    return Group(*(Text.assemble((f"{message}\n", "yellow"), ("  -> ", "dim"), way) for message, way in told))
+    return Group(*(part for message, way in told for part in (Text(message, style="yellow"), _to_type(way))))
+
+
+def _to_type(way: str) -> Text:
+    """Show a way out on one line, however long: a command in it is there to be copied."""
+    return Text.assemble(("  -> ", "dim"), way, no_wrap=True, overflow="ignore")

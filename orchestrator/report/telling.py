@@ -61,7 +61,7 @@ def _otherwise(rows: dict[Region, MaterialRow], policy: Policy) -> dict[str, lis
     found: dict[str, list[Region]] = {}
     for region, row in rows.items():
         if row.imported and (row.valid_to is None) is not (policy.expires is None):
-            said = f"expires on {row.valid_to:%Y-%m-%d}" if row.valid_to else "never expires"
+            said = f"expires at {row.valid_to:%Y-%m-%d %H:%M} UTC" if row.valid_to else "never expires"
             found.setdefault(said, []).append(region)
     return found
 
@@ -120,8 +120,10 @@ def left(until: datetime, at: datetime) -> str:
     rest = until - at
     if rest <= timedelta():
         return "expired"
+    if rest < timedelta(hours=1):
+        return f"{max(1, rest // timedelta(minutes=1))} min"
     if rest < _HOURS:
-        return f"{max(1, rest // timedelta(hours=1))} h"
+        return f"{rest // timedelta(hours=1)} h"
     return goals.counted(rest.days, "day")
 
 

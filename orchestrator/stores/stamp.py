@@ -38,7 +38,7 @@ def check_stamp(files: PublishedFiles, place: Place, recipients: Iterable[str]) 
     if content is None:
         raise StoreError(
             f"there is no store in {files.root}: {path} is missing",
-            "if it was made before, its disk may not be mounted; make a new one with: mrk store init",
+            "if it was made before, mount its disk or restore its backup; make a first store with: mrk store init",
         )
     found = read_stamp(content, place, str(files.root), str(path))
     _check_recipients(path, found, frozenset(recipients))

@@ -24,7 +24,7 @@ NameArgument = Annotated[str, typer.Argument(help="A name from the config, or an
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 TakeOption = Annotated[
-    bool, typer.Option("--take", help="Take new key material from the store of which nothing says who made it.")
+    bool, typer.Option("--take", help="Take new key material from the store though nothing says who made it.")
 ]
 
 

@@ -58,7 +58,10 @@ def command(
     *,
     kind: Annotated[
         Literal["iam", "key", "scp"],
-        typer.Option("--kind", help="An IAM policy, statements for key policies, or what denies others the store."),
+        typer.Option(
+            "--kind",
+            help="iam: a policy for the role; key: statements for key policies; scp: deny the store to others.",
+        ),
     ] = "iam",
     principals: Annotated[
         list[str] | None,

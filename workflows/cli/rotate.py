@@ -32,7 +32,10 @@ def command(
     until: Annotated[
         str | None,
         typer.Option(
-            "--until", metavar="STAGE", help="Stop after this stage; `ready` is the last before.", autocompletion=stages
+            "--until",
+            metavar="STAGE",
+            help="Stop after this stage; `ready` is the last before the rotation.",
+            autocompletion=stages,
         ),
     ] = None,
     take: TakeOption = False,

@@ -31,7 +31,7 @@ def command(
     ] = False,
     dry_run: DryRunOption = False,
 ) -> int:
-    """Do whatever is due: finish what is unfinished, rotate what is due. Nothing due: exit 0."""
+    """Do whatever is due: renew what expires, finish what is unfinished, rotate what is due. Nothing due: exit 0."""
     if dry_run:
         with opened(options, names, changing=False) as called:
             return plan.show(called, _todo(called, names))

@@ -31,7 +31,7 @@ app = typer.Typer(
 def init(
     *,
     change: Annotated[
-        bool, typer.Option("--change", help="Protect what is stored from now on as the config says: keys and Regions.")
+        bool, typer.Option("--change", help="Protect new entries with the KMS keys and Regions of the config.")
     ] = False,
     options: Options,
 ) -> int:
