@@ -39,6 +39,10 @@ LAG = settling.LAG
 
 def whatever_is_broken(view: View, policy: Policy) -> Pinned:
     """Pin the key as it stands, with the replicas that are to be made."""
+    strangers = ", ".join(sorted(policy.may_enable - view.members)) if view.regions else ""
+    if strangers:
+        message = f"the key has no member in {strangers}, which --enable names: nothing was done"
+        return [Block(Reason.SETTINGS, message, f"name Regions that it has: {', '.join(sorted(view.members))}")]
     return as_it_stands(foreseen(view, policy), policy)
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.model import Region
+from orchestrator.kms import check_regions
+from orchestrator.model import KeyArn, Region
 from orchestrator.progress import Job
 from orchestrator.settings import KeySettings
 from workflows import jobs
@@ -30,6 +31,7 @@ def command(
     with opened(options, names, changing=not dry_run) as called:
 
         def job(name: str, key: KeySettings) -> Job:
+            check_regions(KeyArn.parse(key.arn).partition, allowed)
             return jobs.repair(name, key, replace(called.settings.policy(key), may_enable=allowed))
 
         todo = each(called, names, job)

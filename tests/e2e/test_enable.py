@@ -1,0 +1,60 @@
+"""A Region that its owner switched off stays off, whatever becomes of its key material, till a person says otherwise."""
+
+import pytest
+from machine import REGIONS, Machine
+
+pytestmark = pytest.mark.e2e
+
+OFF = REGIONS[1]
+
+
+@pytest.fixture
+def off(machine: Machine) -> Machine:
+    """A key whose owner disabled it in one Region, which `mrk run` saw; its key material there is gone since."""
+    arn, material = machine.make_key_quickly()
+    machine.more["defaults"] = {"repair": "auto"}
+    machine.write_config()
+    machine.run("mrk", "store", "init")
+    machine.run("mrk", "adopt", "payments", str(material))
+    machine.client(OFF).disable_key(KeyId=arn.split("/")[-1])
+    machine.run("mrk", "run", code=4)
+    machine.client(OFF).delete_imported_key_material(KeyId=arn.split("/")[-1])
+    machine.arn = arn
+    assert state(machine) == "PendingImport"
+    return machine
+
+
+def state(machine: Machine) -> str:
+    key = machine.simulator.key(OFF, machine.arn)
+    assert key is not None
+    return str(key.key_state)
+
+
+@pytest.mark.parametrize(
+    "command", [("run",), ("repair", "payments"), ("renew", "payments"), ("rotate", "payments", "-y")]
+)
+def test_what_the_owner_switched_off_no_import_switches_on(off: Machine, command: tuple[str, ...]) -> None:
+    """A5: KMS says PendingImport, and no more that it was Disabled; the store noted it."""
+    process = off.start("mrk", *command)
+    said = " ".join("".join(process.communicate(timeout=60)).split())
+
+    assert process.returncode == 4
+    assert state(off) == "PendingImport"
+    assert command[0] == "renew" or f"mrk repair payments --enable {OFF}" in said
+
+
+def test_a_person_switches_it_on_by_name(off: Machine) -> None:
+    off.run("mrk", "repair", "payments", "--enable", OFF)
+
+    assert state(off) == "Enabled"
+    off.run("mrk", "verify")
+
+
+@pytest.mark.parametrize(("region", "code"), [("nowhere", 2), ("eu-wset-1", 2), ("ap-northeast-3", 4)])
+def test_a_region_that_the_key_does_not_have_is_refused_by_name(off: Machine, region: str, code: int) -> None:
+    process = off.start("mrk", "repair", "payments", "--enable", region)
+    said = "".join(process.communicate(timeout=60))
+
+    assert process.returncode == code, said
+    assert region in said
+    assert state(off) == "PendingImport"
