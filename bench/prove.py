@@ -65,6 +65,12 @@ PROMISES = {
     "double": "Rotations too many",
     "unusable": "Usable keys made unusable",
     "false_success": "Successes told that were none",
+    "false_held": "Bytes said to be held or proven that are others (I12)",
+    "let_die": "Regions that were well and not kept alive beside an odd one (I11)",
+    "untold": "Repairs that nothing tells of (I13)",
+    "switched_on": "Regions enabled that their owner had switched off (P10)",
+    "false_block": "Others blamed for what nobody else did (I15)",
+    "leaked": "Secrets in anything written (I14)",
 }
 
 

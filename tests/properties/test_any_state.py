@@ -22,7 +22,7 @@ from orchestrator.progress import Job, Report
 from orchestrator.settings import KeySettings
 from orchestrator.simulator import Call
 from sizes import EVERYTHING
-from verdict import Count, before, broken, held
+from verdict import Count, Watch, before, broken, false_blocks, held, told_of, untold
 from workflows import jobs
 from workflows.abort import abort
 from workflows.adopt import adopt
@@ -35,7 +35,8 @@ pytestmark = pytest.mark.timeout(3000)
 class Play:
     """One key and everybody who acts on it.
 
-    `sent` holds, for each goal and attempt, the ids that KMS took as NEW from mrk; `deleted` what mrk had it delete.
+    `sent` holds, for each goal and attempt, the ids that KMS took as NEW from mrk; `deleted` what mrk had it delete;
+    `wrong` what was not as a run told it.
     """
 
     world: World
@@ -44,6 +45,13 @@ class Play:
     sent: dict[tuple[str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
     deleted: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(
+            self.world.simulator, self.arn, replace(before(self.world.simulator, self.arn), enabled=frozenset())
+        )
+        self.watch.judging = False
 
     def client(self, region: str) -> Any:
         return self.world.client(region)
@@ -55,6 +63,8 @@ class Play:
     def run(self, job: Callable[[Policy], Job], stop_at: int = 0) -> Report:
         """Run a job, which shows no defect, and note what is sent as NEW, what is deleted, and every other change."""
         runner, first = self.world.runner(), len(self.world.simulator.calls)
+        earlier = before(self.world.simulator, self.arn)
+        self.watch.noted = set(self.world.store.switched_off(self.arn.identity))
 
         def watch(call: Call, when: str) -> None:
             if when == "after":
@@ -63,8 +73,12 @@ class Play:
                 runner.stop()
 
         self.world.simulator.hooks.append(watch)
+        self.watch.judging = True
         report = runner.run([job(replace(self.world.policy, deadline=timedelta(minutes=60)))])[0]
         self.world.simulator.hooks.remove(watch)
+        self.watch.judging = False
+        self.wrong += untold(self.world.simulator, self.arn, earlier, told_of(report))
+        self.wrong += false_blocks(self.world.simulator, self.arn, [self.world.store], report.blocks, alone=False)
         assert report.status != "error", report.message
         return report
 
@@ -290,6 +304,8 @@ def converges(world: World, moves: Moving) -> str:
     assert report.status != "blocked" or (report.blocks and all(b.message and b.way_out for b in report.blocks))
     known, success = held(play.other, key=arn.identity), report.status == "finished"
     wrong = broken(world.simulator, arn, earlier, [world.store], success=success, moved=False, known=known)
+    world.simulator.hooks.remove(play.watch)
+    wrong += [*play.wrong, *play.watch.found]
     assert not wrong, wrong
     assert not [operation for operation in play.done if operation.startswith(FORBIDDEN)]
     assert len(play.deleted) == deleted, "a rotation deletes nothing"

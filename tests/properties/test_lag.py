@@ -11,7 +11,7 @@ from orchestrator.progress import Job, Report
 from orchestrator.settings import KeySettings
 from orchestrator.simulator import Call
 from sizes import EVERYTHING
-from verdict import Before, Count, before, broken, tell
+from verdict import Before, Count, before, broken, false_blocks, tell, told_of, untold
 from workflows import jobs
 from worlds import REGIONS, World
 
@@ -39,6 +39,9 @@ def judge(
     world: World, arn: KeyArn, earlier: Before, count: Count, reports: list[Report], *, rotations: int = 1
 ) -> None:
     wrong = broken(world.simulator, arn, earlier, [world.store], success=True, rotations=rotations)
+    wrong += untold(world.simulator, arn, earlier, told_of(*reports))
+    blocks = [block for report in reports for block in report.blocks]
+    wrong += false_blocks(world.simulator, arn, [world.store], blocks, alone=True)
     wrong += [f"{one.status}: {one.message}" for one in reports[-1:] if one.status not in {"finished", "idle"}]
     count("lagging_runs", len(reports))
     assert not wrong, tell(wrong)
