@@ -178,10 +178,16 @@ def let_die(
     return found
 
 
-def untold(simulator: Simulator, arn: KeyArn, earlier: Before, told: Iterable[str]) -> list[str]:
+ROTATED = "a rotation"
+
+
+def untold(
+    simulator: Simulator, arn: KeyArn, earlier: Before, told: Iterable[str], *, rotated: bool = False
+) -> list[str]:
     """Name every Region in which material that was missing is back, and that nobody was told of (I13); count it.
 
-    `told` names the Regions that a report, a journal or a hook calls restored, or filled.
+    `told` names the Regions that a report, a journal or a hook calls restored, or filled; and ROTATED, which is wanted
+    where mrk `rotated` the key.
     """
     keys, known = everywhere(simulator, arn), set(told)
     back = {
@@ -190,14 +196,19 @@ def untold(simulator: Simulator, arn: KeyArn, earlier: Before, told: Iterable[st
     found = [
         f"untold: {region} has {', '.join(ids)} again" for region, ids in back.items() if ids and region not in known
     ]
-    TALLY.note(["untold"] if any(back.values()) else [], arn, found)
+    found += ["untold: a rotation"] if rotated and ROTATED not in known else []
+    TALLY.note(["untold"] if rotated or any(back.values()) else [], arn, found)
     return found
 
 
 def told_of(*reports: Report) -> set[str]:
-    """Name the Regions that reports tell of as restored or filled, as whoever reads the documents of runs is told."""
+    """Name the Regions that reports tell of as restored or filled, as whoever reads the documents of runs is told.
+
+    Where they tell of a rotation, ROTATED stands for that.
+    """
     changes = [change for report in reports for change in documents.report(report)["changed"]]
-    return {change["region"] for change in changes if change["what"] in {"restored", "filled"}}
+    regions = {change["region"] for change in changes if change["what"] in {"restored", "filled"}}
+    return regions | {ROTATED for change in changes if change["what"] == "rotated"}
 
 
 _OTHERS = {

@@ -77,7 +77,7 @@ class Trial:
         self.wrong += [f"run {len(self.reports)}: {one}" for one in found]
 
     def judge_upkeep(self) -> list[str]:
-        """Judge what the last run was to do to each Region in which all its calls went well, and what was told of it."""
+        """Judge what the last run was to do to each Region in which all its calls went well, and what it told."""
         simulator, stores, kind = self.world.simulator, [self.world.store], self.kind
         found = untold(simulator, self.arn, self.earlier, told_of(*self.reports))
         if kind.restores or kind.renews:
