@@ -163,7 +163,7 @@ def let_die(
     left alone. `restore` asks for what is missing, `until` (epoch seconds) for what ends before that.
     """
     keys = everywhere(simulator, arn)
-    kept = {material_id(arn.key_id, content) for content in held(*stores, key=arn.identity)}
+    kept = {real for store in stores for real in _known_by_bytes(arn, store)}
     found = [
         f"let_die: {region} still lacks {row.material_id}"
         if not row.usable
@@ -179,6 +179,14 @@ def let_die(
 
 
 ROTATED = "a rotation"
+
+
+def _known_by_bytes(arn: KeyArn, store: MaterialStore) -> Iterator[str]:
+    """Name every material that a store knows that it holds, and does: of what it holds unknowing, no run can know."""
+    for entry in store.entries(arn.identity):
+        content = _content(store, entry)
+        if content is not None and (real := material_id(arn.key_id, content)) == entry.linked:
+            yield real
 
 
 def untold(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from orchestrator.progress import Job, Report
 from orchestrator.settings import KeySettings
 from orchestrator.simulator import Call
 from sizes import EVERYTHING
-from verdict import Count, Watch, before, broken, false_blocks, held, told_of, untold
+from verdict import Count, Watch, before, broken, false_blocks, held, let_die, told_of, untold
 from workflows import jobs
 from workflows.abort import abort
 from workflows.adopt import adopt
@@ -173,9 +174,21 @@ def workflow(name: str, **settings: Any) -> Move:
     """Run one of the workflows, as its owner does who set these in the config."""
     make = {"repair": jobs.repair, "renew": jobs.renew, "run": jobs.run}[name]
 
+    def wanted(key: KeySettings, policy: Policy) -> Job:
+        return make("payments", key, replace(policy, **settings))
+
+    restores = name == "repair" or settings.get("repair") is Repair.AUTO
+
     def move(play: Play, number: int) -> None:
-        key = KeySettings(arn=str(play.arn))
-        play.run(lambda policy: make("payments", key, replace(policy, **settings)), stop_at=number % 3 and number % 90)
+        key, earlier = KeySettings(arn=str(play.arn)), before(play.world.simulator, play.arn)
+        off, lag = set(play.world.store.switched_off(play.arn.identity)), play.world.simulator.lag.oldest
+        report = play.run(partial(wanted, key), stop_at=number % 3 and number % 90)
+        if report.status in {"finished", "idle", "blocked"} and not lag:
+            well, renewed = set(earlier.states) - off, settings.get("renew_before")
+            until = (play.world.clock.now() + renewed).timestamp() if renewed else None
+            stores = [play.world.store]
+            found = let_die(play.world.simulator, play.arn, earlier, stores, well, restore=restores, until=until)
+            play.wrong += [f"{name}: {one} ({report.message})" for one in found]
 
     return move
 
