@@ -65,6 +65,12 @@ PROMISES = {
     "double": "Rotations too many",
     "unusable": "Usable keys made unusable",
     "false_success": "Successes told that were none",
+    "false_held": "Bytes said to be held or proven that are others (I12)",
+    "let_die": "Regions that were well and not kept alive beside an odd one (I11)",
+    "untold": "Repairs that nothing tells of (I13)",
+    "switched_on": "Regions enabled that their owner had switched off (P10)",
+    "false_block": "Others blamed for what nobody else did (I15)",
+    "leaked": "Secrets in anything written (I14)",
 }
 
 
@@ -116,14 +122,18 @@ CLAIMS = {
         "ninth call of both. Two real processes begin at every call of each other, four at every third, eight at "
         "every ninth. No Region may be unusable for a while, either, but what a hand itself takes away; and no run "
         "may say that it finished after a look that shows what a hand broke. A race counts where somebody did come "
-        "between and had something to do; KMS may have refused it (`tests/races`). Not counted: eight processes that "
+        "between and had something to do; KMS may have refused it (`tests/races`). A repair, a renewal and what cron "
+        "calls race with what the world outside does: a replica made by hand, a member that left the config early, a "
+        "Region that is disabled and then expires, another primary, foreign material, a merged store, a dead Region, a "
+        "clock that is set; all else is kept alive (`test_hands_beside_upkeep.py`). Not counted: eight processes that "
         "deposit 200 names at once (`tests/stores`).",
     ),
     "lag": Claim(
         "Lag",
         "{lagging_runs:,} runs",
         "HTTP",
-        "Every workflow under reads that lag and flap as was measured of AWS, and a start date that vanishes early "
+        "Every workflow under reads that lag and flap as was measured of AWS, and a start date that vanishes early; "
+        "and a primary that lags behind its replicas, whatever `missing_old`, `proof` and `repair` say "
         "(`tests/properties/test_lag.py`, `test_lagging_workflows.py`).",
     ),
     "properties": Claim(
@@ -296,11 +306,12 @@ def document(found: dict[str, dict[str, Any]]) -> str:
         *(row(part, found[part]) if part in found else unmeasured(part) for part in CLAIMS),
         "",
         *(line for claim in CLAIMS.values() for line in (fill(f"**{claim.title}.** {claim.meaning}", 120), "")),
-        "A promise is judged from outside: by what the simulated keys really are in every Region, and by the bytes",
-        "that the stores can give back (`tests/verdict.py`), which counts by itself what it finds. A proof that judges",
-        "none says so with a dash: there, what failed is what was broken. Tests that are expected to fail are known",
-        "defects; each says which. A commit with a star is older than the last change of the product or of the proof:",
-        "its row may lack what the text tells.",
+        "A promise is judged from outside: by what the simulated keys really are in every Region, by the bytes that",
+        "the stores can give back, and by what runs tell (`tests/verdict.py`, which counts by itself what it finds). A",
+        "repair counts as judged where material was missing, and a switch where an owner had used it. A proof that",
+        "judges none says so with a dash: there, what failed is what was broken. Tests that are expected to fail are",
+        "known defects; each says which. A commit with a star is older than the last change of the product or of the",
+        "proof: its row may lack what the text tells.",
     ]
     return "\n".join(lines) + "\n"
 

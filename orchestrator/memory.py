@@ -14,6 +14,7 @@ from orchestrator.model import (
     ProveRegion,
     Purpose,
     Region,
+    RegionView,
     ReplicateKey,
     Result,
     RotateOnDemand,
@@ -42,6 +43,7 @@ def saw(run: Run, view: View, region: Region) -> Run:
     if seen is None:
         quiet = None if region == run.goal.primary else memory.quiet
         return replace(run, memory=replace(memory, settled=_without(memory, region), quiet=quiet))
+    memory = _shown(memory, seen)
     confirmed = not unconfirmed(view, seen, run)
     streak = _longer(memory.settled.get(region), run, seen.seen_at) if confirmed else None
     settled = {**_without(memory, region), **({region: streak} if streak else {})}
@@ -52,6 +54,15 @@ def saw(run: Run, view: View, region: Region) -> Run:
         else:
             memory = replace(memory, quiet=None, rotation_seen=seen.seen_at)
     return replace(run, memory=memory)
+
+
+def _shown(memory: Memory, seen: RegionView) -> Memory:
+    """Note as brought back what was imported without an answer, and shows now: that is told of all the same (I13)."""
+    row = seen.row(memory.doubted[seen.region]) if seen.region in memory.doubted else None
+    if row is None or not row.usable(seen.seen_at):
+        return memory
+    doubted = {other: material for other, material in memory.doubted.items() if other != seen.region}
+    return _restored(replace(memory, doubted=doubted), seen.region)
 
 
 def _without(memory: Memory, region: Region) -> dict[Region, Streak]:
@@ -99,7 +110,8 @@ def learned(run: Run, action: Action, outcome: Outcome, now: datetime) -> Run:
     failed = {name: failure for name, failure in memory.failed.items() if name != name_of(action)}
     if outcome.result is Result.FAILED:
         failed[name_of(action)] = _failure(run, action, outcome, now)
-        return replace(run, memory=_not_sent(replace(memory, failed=failed), action, outcome))
+        memory = _in_doubt(replace(memory, failed=failed), action, outcome)
+        return replace(run, memory=_not_sent(memory, action, outcome))
     memory = replace(memory, failed=failed)
     if isinstance(action, ImportMaterial):
         memory = _imported(memory, action)
@@ -117,10 +129,20 @@ def _imported(memory: Memory, action: ImportMaterial) -> Memory:
     region = Region(action.target)
     if action.purpose is Purpose.FILL:
         return replace(memory, filled=memory.filled | {region})
-    if action.purpose is not Purpose.RESTORE:
-        return memory
+    return _restored(memory, region) if action.purpose is Purpose.RESTORE else memory
+
+
+def _restored(memory: Memory, region: Region) -> Memory:
     proofs = {other: material for other, material in memory.proofs.items() if other != region}
     return replace(memory, restored=memory.restored | {region}, proofs=proofs)
+
+
+def _in_doubt(memory: Memory, action: Action, outcome: Outcome) -> Memory:
+    """Note what may have been brought back all the same: a look at the Region tells."""
+    if not (isinstance(action, ImportMaterial) and action.purpose is Purpose.RESTORE and outcome.doubt):
+        return memory
+    material = {Region(action.target): action.material_id} if action.material_id else {}
+    return replace(memory, doubted={**memory.doubted, **material})
 
 
 def _not_sent(memory: Memory, action: Action, outcome: Outcome) -> Memory:

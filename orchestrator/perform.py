@@ -76,9 +76,7 @@ class Perform:
             return self._perform(action, timely)
         except _TooLateError:
             return Outcome(Result.SKIPPED, "what was seen became too old to send it; looking again", unsent=True)
-        except (StoreError, UsageError) as error:
-            return Outcome(Result.FAILED, error.message, final=True, person=True, hint=error.hint)
-        except KmsError as error:
+        except (StoreError, UsageError, KmsError) as error:
             return _failed(error, action)
 
     def _perform(self, action: Action, timely: Timely) -> Outcome:
@@ -177,7 +175,10 @@ class Perform:
         if material != action.material_id:
             message = f"KMS says these bytes are {short(material)}, not {short(action.material_id)}"
             return Outcome(Result.FAILED, message, final=True, refused=True, person=True, hint=_bring(action))
-        self._store.link(action.entry, material)
+        try:
+            self._store.link(action.entry, material)
+        except (StoreError, KmsError) as error:  # the bytes are in KMS, which must be told of (I13)
+            return replace(_failed(error, action), doubt=True)
         return Outcome(Result.DONE, material_id=material)
 
     def _whose(self, action: ImportMaterial, outcome: Outcome) -> str:
@@ -252,8 +253,10 @@ def _bring(action: ImportMaterial) -> str:
     return f"bring the right bytes: mrk adopt NAME FILE --material-id {action.material_id}"
 
 
-def _failed(error: KmsError, action: Action) -> Outcome:
+def _failed(error: KmsError | StoreError | UsageError, action: Action) -> Outcome:
     """Tell what a failed call means for the run: never more than that it may pass, or will not."""
+    if not isinstance(error, KmsError):
+        return Outcome(Result.FAILED, error.message, final=True, person=True, hint=error.hint)
     final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}
     refused = error.code == "IncorrectKeyMaterialException" and isinstance(action, ImportMaterial)
     existing = isinstance(action, ImportMaterial) and action.import_type is ImportType.EXISTING

@@ -84,8 +84,13 @@ def told(job: Job, run: Run | None, blocks: Sequence[Block]) -> str:
 def _rotated_before(job: Job, run: Run | None) -> list[str]:
     """Say that a run that was asked to rotate finished an earlier rotation instead (I6)."""
     asked = bool(job.stages) and name_of_stage(job.stages[-1]) == "proven"
-    rotated = run is not None and (run.memory.rotation_sent or run.memory.rotation_seen)
+    rotated = run is not None and (run.memory.rotation_seen or may_have_rotated(run))
     return ["an earlier rotation was unfinished, and this run rotated nothing more"] if asked and not rotated else []
+
+
+def may_have_rotated(run: Run) -> bool:
+    """Whether this run sent a rotation: KMS may have taken one that got no answer (I13)."""
+    return run.memory.rotation_sent is not None or any(name.startswith("rotate:") for name in run.memory.failed)
 
 
 def in_good_order(job: Job, run: Run | None) -> str:
@@ -118,7 +123,7 @@ def interrupted(turn: Turn | None, run: Run | None) -> str:
     stage = turn.stage if turn else "located"
     if run is not None and run.memory.rotation_sent is not None:
         return f"stopped in stage {stage}; the rotation was accepted, and KMS goes on with it; run again to finish"
-    if run is not None and any(name.startswith("rotate:") for name in run.memory.failed):
+    if run is not None and may_have_rotated(run):
         return f"stopped in stage {stage}; the rotation was sent, and may have been accepted; run again to finish"
     return f"stopped in stage {stage}; nothing is in flight; run again to resume"
 

@@ -16,13 +16,15 @@ from worlds import REGIONS, World
 
 ADDED = "sa-east-1"
 RENEWED = timedelta(days=300)
+RENEW_BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A workflow: a key that needs it, its job, whether all is done, and how many rotations that takes.
 
-    `operations` are those calls of KMS that no other row has, or that mean something else here.
+    `operations` are those calls of KMS that no other row has, or that mean something else here. `restores` and `renews`
+    tell what it is to do to each Region by itself, whatever is odd elsewhere (I11): to renew what ends within that.
     """
 
     make: Callable[[World], KeyArn]
@@ -30,6 +32,8 @@ class Kind:
     done: Callable[[World, KeyArn], bool]
     rotations: int = 0
     operations: tuple[str, ...] = ()
+    restores: bool = False
+    renews: timedelta | None = None
 
 
 def _old(world: World) -> KeyArn:
@@ -102,7 +106,7 @@ def _repair(_: World, arn: KeyArn, policy: Policy) -> Job:
 
 
 def _renew(_: World, arn: KeyArn, policy: Policy) -> Job:
-    wanted = replace(policy, expires=RENEWED, renew_before=timedelta(days=30))
+    wanted = replace(policy, expires=RENEWED, renew_before=RENEW_BEFORE)
     return jobs.renew("payments", KeySettings(arn=str(arn)), wanted)
 
 
@@ -149,8 +153,8 @@ KINDS: Mapping[str, Kind] = {
     "rotate": Kind(_old, _rotate, _rotated, rotations=1),
     "run": Kind(_old, _run, _rotated, rotations=1),
     "abort": Kind(_begun, _abort, _withdrawn, operations=("DeleteImportedKeyMaterial",)),
-    "repair": Kind(_lacking, _repair, whole, operations=("ImportKeyMaterial",)),
-    "renew": Kind(_expiring, _renew, _renewed, operations=("ImportKeyMaterial",)),
+    "repair": Kind(_lacking, _repair, whole, operations=("ImportKeyMaterial",), restores=True),
+    "renew": Kind(_expiring, _renew, _renewed, operations=("ImportKeyMaterial",), renews=RENEW_BEFORE),
     "replicate": Kind(_proven, _replicate, _replicated, operations=("ReplicateKey", "GetKeyPolicy")),
     "adopt": Kind(_elsewhere, _adopt, whole, operations=("ImportKeyMaterial",)),
 }

@@ -217,7 +217,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a run remembers. It serves patience only: losing it costs time, never correctness."""
+    """What a run remembers. It serves patience only: losing it costs time, never correctness.
+
+    `doubted` is what may have been brought back, as no reply tells: where the next look shows it, it is restored.
+    """
 
     settled: Mapping[Region, Streak] = field(default_factory=dict)
     quiet: Streak | None = None
@@ -231,6 +234,7 @@ class Memory:
     replicated: frozenset[Region] = frozenset()
     restored: frozenset[Region] = frozenset()
     filled: frozenset[Region] = frozenset()
+    doubted: Mapping[Region, MaterialId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from orchestrator.model import (
     RotateOnDemand,
     short,
 )
-from orchestrator.progress import Report
+from orchestrator.progress import Report, may_have_rotated
 
 _IMPORTED = {
     Purpose.RESTORE: "restored",
@@ -49,8 +49,10 @@ class Change:
 
 
 def of(report: Report) -> list[Change]:
-    """Say what a run changed; of one whose actions were not kept, what its memory tells: as on Step Functions."""
-    return changes(report.done) or _in_order(_remembered(report))
+    """Say what a run changed: by its actions, and by its memory, where they were not kept, or got no answer."""
+    done = changes(report.done)
+    known = {(change.what, change.region) for change in done}
+    return _in_order([*done, *(one for one in _remembered(report) if (one.what, one.region) not in known)])
 
 
 def changes(done: Iterable[Action]) -> list[Change]:
@@ -70,7 +72,7 @@ def _remembered(report: Report) -> Iterable[Change]:
     kinds = {"restored": memory.restored, "replicated": memory.replicated, "filled": memory.filled}
     for what, regions in kinds.items():
         yield from (Change(what, region) for region in sorted(regions))
-    if memory.rotation_sent and view and view.current and view.past(goal.replaces):
+    if may_have_rotated(report.run) and view and view.current and view.past(goal.replaces):
         yield Change("rotated", "", view.current.material_id)
 
 

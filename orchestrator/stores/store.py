@@ -50,6 +50,8 @@ class Store:
         self._now = clock_now
         self._random_bytes = random_bytes
         self._looks = Looks(vault, shelf, clock_now, keep)
+        # The commitments to what was wrapped last: of that KMS tells the id.
+        self._wrapped: dict[EntryName, str] = {}
 
     def __repr__(self) -> str:
         return f"Store({self._vault!r}, {self._place})"
@@ -122,11 +124,17 @@ class Store:
         wrapping_key(public_key)
         hybrid = algorithm.name.startswith("RSA_AES")
         aes_key = self._random_bytes(_AES_KEY_LENGTH) if hybrid else None
-        return wrap(self._vault.open(name).reveal(), public_key, algorithm, aes_key)
+        material = self._vault.open(name)
+        self._wrapped[name] = commitment(material, name.key)
+        return wrap(material.reveal(), public_key, algorithm, aes_key)
 
     def link(self, name: EntryName, material_id: MaterialId) -> None:
-        """Note the id that KMS gave these bytes (P2); EntryError where another id is noted of the same bytes."""
+        """Note the id that KMS gave these bytes (P2); EntryError where another id is noted of the same bytes.
+
+        EntryError, too, where the bytes are not those that were wrapped: a store may be changed meanwhile.
+        """
         bound = self._bound(name)
+        self._require_same(name, fits(self._wrapped.get(name, bound), bound))
         found = self._note(
             Slot(name, Kind.LINK),
             lambda marks: marks.links(name),
@@ -168,6 +176,8 @@ class Store:
         Evidence that names no Region proves nothing, and is not kept.
         """
         bound, wanted = self._bound(name), proofs_of(evidence)
+        if material_id := evidence.get("material_id"):
+            self._require_same(name, material_id in self._marks().links(name).fitting(bound))
 
         def noted(turns: Turns[Mapping[Region, Proof]]) -> bool:
             known = best(turns.fitting(bound))
@@ -265,6 +275,13 @@ class Store:
         """Open an entry, and return the commitment to its bytes."""
         self._check_for(name)
         return commitment(self._vault.open(name), name.key)
+
+    def _require_same(self, name: EntryName, same: bool) -> None:
+        if not same:
+            raise EntryError(
+                f"the entry {name} holds other bytes than those that KMS was given",
+                "somebody changed the store meanwhile: restore this entry from a copy of the store, then run again",
+            )
 
     def _check_there(self, name: EntryName) -> None:
         self._check_for(name)

@@ -34,6 +34,7 @@ from core_building import (
 
 from orchestrator.memory import learned, not_begun, saw, sending, wait_name, waited
 from orchestrator.model import (
+    Action,
     AdoptMaterial,
     DeletePendingMaterial,
     DepositMaterial,
@@ -46,6 +47,7 @@ from orchestrator.model import (
     Outcome,
     Policy,
     ProveRegion,
+    Purpose,
     Reason,
     Region,
     Result,
@@ -127,6 +129,36 @@ def test_any_other_reading_ends_a_streak(reading: str, how: dict[str, Any]) -> N
 
     assert count(two) == 2
     assert count(looked(two, **how)) == 0, reading
+
+
+RESTORE = replace(IMPORT, purpose=Purpose.RESTORE)
+LOST_REPLY = Outcome(Result.FAILED, "no reply", doubt=True)
+
+
+def test_what_was_brought_back_without_an_answer_is_restored_once_it_shows() -> None:
+    """I13: somebody must learn of it, and it is proven anew."""
+    run = learned(a_run(proofs={EU: B, US: B}), RESTORE, LOST_REPLY, NOW)
+    assert not run.memory.restored
+
+    for rows in ([past("a"), current("b", imported=False)], [past("a")]):
+        assert not looked(run, rows=rows).memory.restored
+    assert not looked(run, US).memory.restored
+    after = looked(run).memory
+
+    assert (after.restored, after.doubted, after.proofs) == ({EU}, {}, {US: B})
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome"),
+    [
+        (RESTORE, Outcome(Result.FAILED, "denied")),
+        (replace(IMPORT, purpose=Purpose.RENEW), LOST_REPLY),
+        (replace(IMPORT, purpose=Purpose.FILL), LOST_REPLY),
+        (ROTATE, LOST_REPLY),
+    ],
+)
+def test_what_was_surely_not_done_or_brings_nothing_back_is_not_restored(action: Action, outcome: Outcome) -> None:
+    assert not looked(learned(a_run(), action, outcome, NOW)).memory.restored
 
 
 def test_a_look_that_failed_ends_the_streak_of_that_region_alone() -> None:

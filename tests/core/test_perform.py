@@ -392,6 +392,16 @@ def test_what_may_be_repeated_is_tried_again(action: Action, step: str, often: i
     assert performing(fake)(action).result is Result.DONE
 
 
+def test_a_store_that_does_not_take_the_link_leaves_in_doubt_what_kms_took() -> None:
+    """I13: the bytes are in KMS by then, and a look will show them."""
+    fake = Fake({name(): DEPOSITED}, fails={"link": [StoreError("the store is full", "make room")]})
+
+    outcome = performing(fake)(EXISTING)
+
+    assert outcome == Outcome(Result.FAILED, "the store is full", final=True, person=True, hint="make room", doubt=True)
+    assert SENT_EXISTING in fake.done
+
+
 def test_bytes_that_kms_calls_by_another_name_are_refused_and_not_linked() -> None:
     """P2: an id is believed only of the bytes that carried it."""
     fake = Fake({name(): DEPOSITED}, material=A)

@@ -1,11 +1,12 @@
 """One machine for each crash: a key in 1 + 3 Regions, its store, and a process of `mrk` that is killed on its way."""
 
+import json
 import os
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -20,7 +21,7 @@ from orchestrator.report.journal import Chain
 from orchestrator.simulator import Call, Simulator, serve
 from orchestrator.simulator.faults import ConnectionDropped
 from orchestrator.stores import Place, Wanted, init_store
-from verdict import Before, before, broken
+from verdict import Before, before, broken, untold
 
 FOUR = ("us-east-1", "eu-west-1", "ap-southeast-2", "sa-east-1")
 
@@ -239,10 +240,24 @@ def judged(made: Scene, workflow: Workflow, *, success: bool) -> list[str]:
                 pass
         if not chain.intact and b"\n" in path.read_bytes():  # one torn line alone is none, and is said to be that
             found.append(f"journal: {path.name}: {chain.problem()}")
+    if success:
+        found += untold(made.simulator, made.arn, made.earlier, told(made))
     new = made.store.entries(made.arn.identity)
     if success and workflow.rotations and len(new) != 2:
         found.append(f"orphan: {[str(entry.name) for entry in new]}")
     return found
+
+
+def told(made: Scene) -> set[str]:
+    """Name the Regions of which a journal says that something was to be brought back there: of a killed run no more."""
+    regions = set()
+    for path in (made.machine.directory / "runs").glob("*.jsonl"):
+        for line in path.read_bytes().splitlines():
+            with suppress(ValueError):  # the last one may be torn
+                event = json.loads(line)
+                restores = event["kind"] == "action.begun" and event["data"].get("purpose") in {"restore", "fill"}
+                regions |= {event["region"]} if restores else set()
+    return regions
 
 
 def crash_and_rerun(directory: Path, workflow: Workflow, point: Point) -> tuple[bool, list[str]]:

@@ -20,7 +20,7 @@ from orchestrator.progress import Report
 from orchestrator.runner import GRACE
 from orchestrator.simulator import Simulator, serve
 from sizes import EVERYTHING, some
-from verdict import Before, Count, before, broken, tell
+from verdict import Before, Count, before, broken, false_blocks, tell, told_of, untold
 from worlds import REGIONS, ManualClock, World
 
 pytestmark = pytest.mark.timeout(1800)
@@ -42,7 +42,8 @@ def done(world: World, arn: KeyArn, earlier: Before) -> bool:
 
 
 def judged(world: World, arn: KeyArn, earlier: Before, report: Report) -> list[str]:
-    return broken(world.simulator, arn, earlier, [world.store], success=report.status in {"finished", "idle"})
+    found = broken(world.simulator, arn, earlier, [world.store], success=report.status in {"finished", "idle"})
+    return [*found, *false_blocks(world.simulator, arn, [world.store], report.blocks, alone=True)]
 
 
 def met(world: World, expected: str | Sequence[str], fail: Callable[[Simulator], None]) -> Met:
@@ -55,6 +56,8 @@ def met(world: World, expected: str | Sequence[str], fail: Callable[[Simulator],
     hit, took = struck(world.simulator), world.clock.now() - begun
     world.simulator.faults.clear()
     wrong = [f"{one}" for one in judged(world, arn, earlier, report)]
+    if report.status == "finished":
+        wrong += untold(world.simulator, arn, earlier, told_of(report), rotated=True)
     if report.status not in ([expected] if isinstance(expected, str) else expected):
         wrong.append(f"expected {expected}, ended {report.status} in {report.stage}: {report.message}")
     if took > DEADLINE + GRACE + timedelta(seconds=30):

@@ -7,8 +7,8 @@ from typing import Any
 from kinds import Kind
 from orchestrator.model import KeyArn, Reason
 from orchestrator.progress import Report
-from verdict import before, broken
-from worlds import World
+from verdict import before, broken, false_blocks, let_die, told_of, untold
+from worlds import REGIONS, World
 
 DEADLINE = timedelta(minutes=25)
 """An abort needs 15 of them."""
@@ -30,6 +30,8 @@ class Trial:
     kind: Kind
     reports: list[Report] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    struck: set[str] = field(default_factory=set)
+    """The Regions in which a call of the last run went wrong."""
 
     def __post_init__(self) -> None:
         self.arn: KeyArn = self.kind.make(self.world)
@@ -48,8 +50,10 @@ class Trial:
     def run(self, store: Any = None) -> Report:
         """Run it to its end."""
         policy = replace(self.world.policy, deadline=DEADLINE, poll=timedelta(seconds=30))
-        job = self.kind.job(self.world, self.arn, policy)
+        job, begun = self.kind.job(self.world, self.arn, policy), len(self.world.simulator.calls)
         self.reports.append(self.world.runner(store=store).run([job])[0])
+        calls = self.world.simulator.calls[begun:]
+        self.struck = {call.region for call in calls if call.result != "ok"} if store is None else set(REGIONS)
         return self.reports[-1]
 
     def judge(self) -> None:
@@ -64,11 +68,23 @@ class Trial:
             rotations=self.kind.rotations,
             known=self.owned(),
         )
+        found += self.judge_upkeep()
+        found += false_blocks(self.world.simulator, self.arn, [self.world.store], report.blocks, alone=True)
         found += [] if report.status in ENDS else [f"{report.status}: {report.message}"]
         found += [f"a block without a way out: {block.message}" for block in report.blocks if not block.way_out]
         if report.status in WELL and not self.done:
             found.append(f"it says {report.status}, and is not done: {report.message}")
         self.wrong += [f"run {len(self.reports)}: {one}" for one in found]
+
+    def judge_upkeep(self) -> list[str]:
+        """Judge what the last run was to do to each Region in which all its calls went well, and what it told."""
+        simulator, stores, kind = self.world.simulator, [self.world.store], self.kind
+        found = untold(simulator, self.arn, self.earlier, told_of(*self.reports))
+        if kind.restores or kind.renews:
+            well = set(REGIONS) - self.struck
+            until = (self.world.clock.now() + kind.renews).timestamp() if kind.renews else None
+            found += let_die(simulator, self.arn, self.earlier, stores, well, restore=kind.restores, until=until)
+        return found
 
     def owned(self) -> set[bytes]:
         """The bytes that the owner has in a file: they count as kept until an adoption is done, or says that it is."""

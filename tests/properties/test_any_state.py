@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from orchestrator.progress import Job, Report
 from orchestrator.settings import KeySettings
 from orchestrator.simulator import Call
 from sizes import EVERYTHING
-from verdict import Count, before, broken, held
+from verdict import Count, Watch, before, broken, false_blocks, held, let_die, told_of, untold
 from workflows import jobs
 from workflows.abort import abort
 from workflows.adopt import adopt
@@ -35,7 +36,8 @@ pytestmark = pytest.mark.timeout(3000)
 class Play:
     """One key and everybody who acts on it.
 
-    `sent` holds, for each goal and attempt, the ids that KMS took as NEW from mrk; `deleted` what mrk had it delete.
+    `sent` holds, for each goal and attempt, the ids that KMS took as NEW from mrk; `deleted` what mrk had it delete;
+    `wrong` what was not as a run told it.
     """
 
     world: World
@@ -44,6 +46,13 @@ class Play:
     sent: dict[tuple[str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
     deleted: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(
+            self.world.simulator, self.arn, replace(before(self.world.simulator, self.arn), enabled=frozenset())
+        )
+        self.watch.judging = False
 
     def client(self, region: str) -> Any:
         return self.world.client(region)
@@ -55,6 +64,8 @@ class Play:
     def run(self, job: Callable[[Policy], Job], stop_at: int = 0) -> Report:
         """Run a job, which shows no defect, and note what is sent as NEW, what is deleted, and every other change."""
         runner, first = self.world.runner(), len(self.world.simulator.calls)
+        earlier = before(self.world.simulator, self.arn)
+        self.watch.noted = set(self.world.store.switched_off(self.arn.identity))
 
         def watch(call: Call, when: str) -> None:
             if when == "after":
@@ -63,8 +74,12 @@ class Play:
                 runner.stop()
 
         self.world.simulator.hooks.append(watch)
+        self.watch.judging = True
         report = runner.run([job(replace(self.world.policy, deadline=timedelta(minutes=60)))])[0]
         self.world.simulator.hooks.remove(watch)
+        self.watch.judging = False
+        self.wrong += untold(self.world.simulator, self.arn, earlier, told_of(report))
+        self.wrong += false_blocks(self.world.simulator, self.arn, [self.world.store], report.blocks, alone=False)
         assert report.status != "error", report.message
         return report
 
@@ -159,9 +174,21 @@ def workflow(name: str, **settings: Any) -> Move:
     """Run one of the workflows, as its owner does who set these in the config."""
     make = {"repair": jobs.repair, "renew": jobs.renew, "run": jobs.run}[name]
 
+    def wanted(key: KeySettings, policy: Policy) -> Job:
+        return make("payments", key, replace(policy, **settings))
+
+    restores = name == "repair" or settings.get("repair") is Repair.AUTO
+
     def move(play: Play, number: int) -> None:
-        key = KeySettings(arn=str(play.arn))
-        play.run(lambda policy: make("payments", key, replace(policy, **settings)), stop_at=number % 3 and number % 90)
+        key, earlier = KeySettings(arn=str(play.arn)), before(play.world.simulator, play.arn)
+        off, lag = set(play.world.store.switched_off(play.arn.identity)), play.world.simulator.lag.oldest
+        report = play.run(partial(wanted, key), stop_at=number % 3 and number % 90)
+        if report.status in {"finished", "idle", "blocked"} and not lag:
+            well, renewed = set(earlier.states) - off, settings.get("renew_before")
+            until = (play.world.clock.now() + renewed).timestamp() if renewed else None
+            stores = [play.world.store]
+            found = let_die(play.world.simulator, play.arn, earlier, stores, well, restore=restores, until=until)
+            play.wrong += [f"{name}: {one} ({report.message})" for one in found]
 
     return move
 
@@ -290,6 +317,8 @@ def converges(world: World, moves: Moving) -> str:
     assert report.status != "blocked" or (report.blocks and all(b.message and b.way_out for b in report.blocks))
     known, success = held(play.other, key=arn.identity), report.status == "finished"
     wrong = broken(world.simulator, arn, earlier, [world.store], success=success, moved=False, known=known)
+    world.simulator.hooks.remove(play.watch)
+    wrong += [*play.wrong, *play.watch.found]
     assert not wrong, wrong
     assert not [operation for operation in play.done if operation.startswith(FORBIDDEN)]
     assert len(play.deleted) == deleted, "a rotation deletes nothing"

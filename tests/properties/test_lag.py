@@ -1,17 +1,21 @@
 """Reads that lag and flap, slow rotations, start dates that vanish early: everything ends as without (I8, P6, P8)."""
 
+import random
+import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
+from itertools import product
+from typing import Any
 
 import pytest
 
-from orchestrator.model import KeyArn, Repair
+from orchestrator.model import KeyArn, MissingOld, Proof, Repair
 from orchestrator.progress import Job, Report
 from orchestrator.settings import KeySettings
-from orchestrator.simulator import Call
-from sizes import EVERYTHING
-from verdict import Before, Count, before, broken, tell
+from orchestrator.simulator import Call, Lag
+from sizes import EVERYTHING, some
+from verdict import Before, Count, before, broken, false_blocks, held, tell, told_of, untold
 from workflows import jobs
 from worlds import REGIONS, World
 
@@ -38,7 +42,11 @@ def wanted(world: World, arn: KeyArn, kind: str) -> Job:
 def judge(
     world: World, arn: KeyArn, earlier: Before, count: Count, reports: list[Report], *, rotations: int = 1
 ) -> None:
-    wrong = broken(world.simulator, arn, earlier, [world.store], success=True, rotations=rotations)
+    known = held(world.open_store(f"file:{world.directory / 'elsewhere'}"), key=arn.identity)
+    wrong = broken(world.simulator, arn, earlier, [world.store], success=True, rotations=rotations, known=known)
+    wrong += untold(world.simulator, arn, earlier, told_of(*reports))
+    blocks = [block for report in reports for block in report.blocks]
+    wrong += false_blocks(world.simulator, arn, [world.store], blocks, alone=True)
     wrong += [f"{one.status}: {one.message}" for one in reports[-1:] if one.status not in {"finished", "idle"}]
     count("lagging_runs", len(reports))
     assert not wrong, tell(wrong)
@@ -98,4 +106,56 @@ def test_replies_are_lost_as_well(lagging: tuple[World, KeyArn, int], record_pro
 
     report = world.runner().run([wanted(world, arn, "rotate")])[0]
 
+    judge(world, arn, earlier, record_property, [report])
+
+
+LOOKS = ("DescribeKey", "ListKeyRotations", "GetKeyRotationStatus")
+_called = threading.local()
+
+
+class Behind(Lag):
+    """Every look at one Region shows what was there a while ago; the others show what is there."""
+
+    seconds = 45.0
+
+    def age(self, rng: random.Random, operation: str) -> float:  # noqa: ARG002 - nothing is drawn
+        return self.seconds if operation in LOOKS and _called.region == REGIONS[0] else 0.0
+
+    @property
+    def oldest(self) -> float:
+        return self.seconds
+
+
+def remember_where(call: Call, when: str) -> None:
+    """Note, for the thread that serves a call, in which Region it is made."""
+    if when == "before":
+        _called.region = call.region
+
+
+VALUES = list(product(MissingOld, Proof, Repair))
+WORKFLOWS = {"rotate": jobs.rotate, "run": jobs.run}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+@pytest.mark.parametrize(("missing_old", "proof", "repair"), some(VALUES, 6), ids=str)
+def test_a_primary_that_lags_behind_its_replicas(
+    make_world: Callable[..., World],
+    record_property: Count,
+    missing_old: MissingOld,
+    proof: Proof,
+    repair: Repair,
+    workflow: str,
+) -> None:
+    """I15: a replica shows the rotation while the primary does not; that the store lacks old material blames nobody."""
+    profile: dict[str, Any] = asdict(Lag.instant().with_rotation(30))
+    world = make_world(lag=Behind(**profile))
+    world.simulator.hooks.append(remember_where)
+    arn = world.make_key(deposited=missing_old is MissingOld.BLOCK)
+    world.clock.advance(days=100)
+    earlier = before(world.simulator, arn)
+    policy = replace(world.policy, rotate_every=timedelta(days=90), missing_old=missing_old, proof=proof, repair=repair)
+
+    report = world.runner().run([WORKFLOWS[workflow]("payments", KeySettings(arn=str(arn)), policy)])[0]
+
+    world.simulator.hooks.remove(remember_where)
     judge(world, arn, earlier, record_property, [report])

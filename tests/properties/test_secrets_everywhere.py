@@ -26,7 +26,7 @@ from leaks import found_in, spellings, told_in
 from orchestrator.model import EntryName
 from orchestrator.simulator import Simulator
 from sizes import some
-from verdict import Count, held
+from verdict import TALLY, Count, held
 from worlds import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -85,6 +85,7 @@ def test_nothing_that_a_process_writes_or_prints_holds_the_material(
         known = texts_known(made)
         wrong = {name: hit for name, text in texts if (hit := [*found_in(text, secrets), *told_in(text, known)])}
     record_property("texts_searched", len(texts))
+    TALLY.note(["leaked"] * len(texts), made.arn, [f"leaked: {name}" for name in wrong])
     assert not wrong
 
 

@@ -21,7 +21,7 @@ from orchestrator.model import EntryName, ImportType, KeyArn
 from orchestrator.progress import Report
 from orchestrator.simulator import Lag, Simulator, serve
 from sizes import EVERYTHING, every
-from verdict import Count, Watch, before, broken, held, tell, untrue
+from verdict import Count, Watch, before, broken, false_blocks, held, tell, untrue
 from worlds import REGIONS, ManualClock, World
 
 pytestmark = pytest.mark.timeout(1800)
@@ -191,6 +191,7 @@ def race(world: World, hand: Hand, number: int, moment: str, *, lagging: bool) -
     if not all(block.way_out for block in (*report.blocks, *again.blocks)):
         wrong.append("a block without a way out")
     wrong += judged(world, arn, earlier, known, again, seen=not lagging and deed.last_call is not None)
+    wrong += false_blocks(world.simulator, arn, [world.store], (*report.blocks, *again.blocks), alone=False)
     world.simulator.hooks.clear()
     wrong += watch.found
     came = between.came and (deed.tried or None)

@@ -20,7 +20,7 @@ from orchestrator.ports import MaterialStore, WrappingAlgorithm
 from orchestrator.progress import Report
 from orchestrator.runner import Runner
 from sizes import EVERYTHING, every, some
-from verdict import Count, Watch, before, broken, held
+from verdict import Count, Watch, before, broken, false_blocks, held
 from worlds import World
 
 pytestmark = pytest.mark.timeout(1800)
@@ -77,6 +77,8 @@ def race(
     success = any(report.status == "finished" for report in (reports if shared else reports[-1:]))
     wrong += judged(world.store, success=success)
     wrong += ended_badly(reports, shared=shared)
+    blocks = [block for report in reports for block in report.blocks]
+    wrong += false_blocks(world.simulator, arn, [world.store], blocks, alone=shared)
     if not any(report.status == "finished" for report in reports):
         world.clock.advance(minutes=20)
         third = world.rotate(arn)

@@ -101,6 +101,31 @@ def test_the_bytes_of_one_that_were_put_beside_the_marks_of_the_other_are_told(a
     assert plain(ours.open().find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW), claimed=MATERIAL_A)
 
 
+def test_what_kms_says_of_bytes_is_not_noted_of_others_that_took_their_place(
+    any_stand: Stand, wrapping_key: WrappingKey
+) -> None:
+    """P2: between the import and the link somebody puts another store's bytes there: nothing is noted of them."""
+    ours, theirs = any_stand, any_stand.other()
+    store = ours.init()
+    store.deposit(FIRST)
+    theirs.init().deposit(FIRST)
+    wrapping_key.material(store)
+    ours.plant(Slot(FIRST), theirs.raw(Slot(FIRST)))
+
+    with pytest.raises(EntryError, match="other bytes"):
+        store.link(FIRST, MATERIAL_A)
+
+    found = plain(store.find(FIRST))
+    assert (found.linked, found.claimed) == (None, None)
+    wrapping_key.material(store)
+    store.link(FIRST, MATERIAL_B)
+    with pytest.raises(EntryError, match="other bytes"):
+        store.mark_proven(FIRST, {"material_id": MATERIAL_A, "regions": [US], "proof": "full"})
+    assert not plain(store.find(FIRST)).proven
+    store.mark_proven(FIRST, {"material_id": MATERIAL_B, "regions": [US], "proof": "full"})
+    assert plain(store.find(FIRST)).proven
+
+
 def test_a_mark_is_bound_to_the_key_as_well(any_stand: Stand) -> None:
     """The same bytes under two keys have nothing in common that anybody could see."""
     material = KeyMaterial(Bytes().nth(0))
