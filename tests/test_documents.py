@@ -47,7 +47,7 @@ def test_every_command_that_is_written_down_exists_with_its_options(name: str) -
 
 def test_the_readme_and_the_pages_show_commands() -> None:
     """So that the test above cannot pass by finding none."""
-    assert ["repair", "payments"] == commands("`mrk repair payments`")[0]
+    assert commands("`mrk repair payments`")[0] == ["repair", "payments"]
     assert min(len(commands(SAID[name])) for name in ("README.md", "docs/store.md", "docs/troubleshooting.md")) > 5
 
 
@@ -80,3 +80,12 @@ def headings(text: str) -> set[str]:
     """Name the headings of a page as a link does."""
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_module_has_a_place_in_the_table_of_contributing() -> None:
+    table = "\n".join(line for line in SAID["CONTRIBUTING.md"].splitlines() if line.startswith("| `"))
+    modules = {path.name for path in (ROOT / "orchestrator").glob("[a-z]*.py")}
+    folders = {f"{path.name}/" for path in (ROOT / "orchestrator").iterdir() if (path / "__init__.py").exists()}
+    rows = re.findall(r"`(?:orchestrator/)?([a-z_]+(?:\.py|/))`", table)
+
+    assert sorted(rows) == sorted(modules | folders)

@@ -66,7 +66,7 @@ def keyless(machine: Machine) -> Iterator[Machine]:
 
 
 def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
-    """Nothing due; a Region loses its material: blocked (4), and with repair: auto brought back (0). All is told (I13)."""
+    """Nothing due; a Region loses its material: blocked (4); with repair: auto brought back (0). All is told (I13)."""
     machine, arn = adopted
     told, prom = machine.directory / "told.jsonl", machine.directory / "mrk.prom"
     set_run(machine, after=program(machine, f"cat >> {told}"), metrics=str(prom))
@@ -104,7 +104,8 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
     )
     assert (ill["mrk_last_exit_code"], ill["mrk_key_healthy.payments"]) == (4, 0)
     assert [ill[f"mrk_region_healthy.payments.{region}"] for region in REGIONS] == [1, 0, 1]
-    assert metrics(prom)[f"mrk_restored_timestamp_seconds.payments.{REGIONS[1]}"] > ill["mrk_last_run_timestamp_seconds"]
+    restored = f"mrk_restored_timestamp_seconds.payments.{REGIONS[1]}"
+    assert metrics(prom)[restored] > ill["mrk_last_run_timestamp_seconds"]
     success = "mrk_last_success_timestamp_seconds.payments"
     assert well[success] == ill[success] < metrics(prom)[success]
     mended = machine.simulator.key(REGIONS[1], arn)
