@@ -32,7 +32,7 @@ _MANY = 6
 
 
 def notes(view: View, key: KeyArn, policy: Policy) -> list[str]:
-    """Say what is not as the config reads, and no harm: another primary, another expiry; and that the clock is wrong."""
+    """Say what is no harm, and not as the config reads: another primary, another expiry; and of a wrong clock."""
     clock = [step.message for step in wrong_clock(view) if isinstance(step, Block)]
     return [*clock, *_elsewhere(view, key), *drift(view, policy)]
 
