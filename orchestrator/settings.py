@@ -204,7 +204,7 @@ class RunSettings(_Strict):
         default=None, description="A .prom file for Prometheus"
     )
     lock: Path | None = Field(default=None, description="One changing command at a time; default: a file in `journal`")
-    workers: int = Field(default=16, ge=1, le=64, description="Calls in flight at once")
+    workers: int = Field(default=16, ge=1, le=64, description="Calls in flight at once, in each Region")
 
 
 class AwsSettings(_Strict):

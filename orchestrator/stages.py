@@ -24,6 +24,7 @@ from orchestrator.model import (
     MaterialRow,
     MaterialState,
     Proof,
+    Purpose,
     Reason,
     Region,
     RegionView,
@@ -112,8 +113,11 @@ def proof_of(primary: RegionView, entry: Entry, row: MaterialRow, view: View, ru
 
     Where the row has lost its bytes, or KMS would refuse its expiry as past, the goal's expiry stands in.
     """
-    valid_to = row.valid_to if row.usable(view.at) else run.goal.valid_to
-    return ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, row.material_id, valid_to)
+    there = row.usable(view.at)
+    valid_to = row.valid_to if there else run.goal.valid_to
+    asked = Purpose.IDENTIFY if there else Purpose.RESTORE
+    purpose = asked if row.permanent else Purpose.ROTATE
+    return ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, row.material_id, valid_to, purpose)
 
 
 def _pending_is_ours(view: View, run: Run, entry: Entry, pending: MaterialRow) -> Sequence[Step]:

@@ -74,6 +74,14 @@ def test_the_service_agrees_with_the_exit_codes() -> None:
     assert service["KillMode"] == ["mixed"]
 
 
+def test_the_service_waits_until_the_clock_was_set() -> None:
+    """A machine that boots with a wrong clock would do nothing that night (exit 3)."""
+    service = unit("mrk.service")
+
+    assert "time-sync.target" in service["After"][0].split()
+    assert "time-sync.target" in service["Wants"][0].split()
+
+
 def test_the_service_gives_no_right_that_it_does_not_need() -> None:
     service = unit("mrk.service")
 
@@ -95,7 +103,7 @@ def test_the_timer_spreads_the_machines_and_makes_up_for_a_missed_night() -> Non
 
 
 def test_the_crontab_line_is_one(tmp_path: Path) -> None:
-    """Five times, a user, a command; % would end it. What it says when mrk fails is what cron mails."""
+    """Five times, a user, a command that is the service's; % would end it. It says so when mrk fails."""
     *settings, line = (SCHEDULE / "mrk.cron").read_text().splitlines()
     *times, user, command = line.split(maxsplit=6)
 
@@ -103,10 +111,12 @@ def test_the_crontab_line_is_one(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"\*|\d+", time) for time in times)
     assert (len(times), user) == (5, "mrk")
     assert "%" not in command
-    assert command.split("=$(")[1].split()[0] == unit("mrk.service")["ExecStart"][0].split()[0]
+    program, *words = unit("mrk.service")["ExecStart"][0].split()
+    assert " ".join((program, "run --news --quiet", *words[2:])) in command
+    assert words[:2] == ["run", "--news"]
     here = command.replace("/var/lib/mrk", str(tmp_path)).replace("/opt/mrk/bin/mrk", "false")
     ran = subprocess.run(["sh", "-c", here], capture_output=True, text=True, check=True)
-    assert ran.stdout == "mrk ended with exit code 1: \n"
+    assert ran.stdout == "mrk ended with exit code 1\n"
 
 
 def test_the_description_lists_every_metric_with_its_labels() -> None:

@@ -46,6 +46,7 @@ from orchestrator.model import (
     Policy,
     Proof,
     ProveRegion,
+    Purpose,
     Reason,
     ReinstateMaterial,
     Run,
@@ -141,7 +142,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
     ),
     "a link that a crash lost, after the rotation": (
         lambda: stages.primary_imported(before(*OVER), RUN),
-        [Act(ImportMaterial(KEY, name(), ImportType.EXISTING, B, None))],
+        [Act(ImportMaterial(KEY, name(), ImportType.EXISTING, B, None, Purpose.IDENTIFY))],
     ),
     "pending material of ours that expires too soon": (
         lambda: stages.primary_imported(

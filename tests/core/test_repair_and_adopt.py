@@ -48,9 +48,10 @@ from orchestrator.model import (
     MaterialRow,
     Policy,
 )
+from orchestrator.report import changed
 from workflows.adopt import accepted, adopt, pinned, stages
 from workflows.repair import REPAIR, restored, sound
-from worlds import World
+from worlds import REGIONS, World
 
 STANDING = a_goal("a")
 BOTH = [past("a"), current("b")]
@@ -385,6 +386,22 @@ def test_foreign_pending_material_is_adopted_even_after_a_wrong_file(world: Worl
     assert world.rotate(arn).status == "finished"
     assert world.true(arn).current == pending_id
     assert world.true(arn).rotations == 1
+
+
+@pytest.mark.parametrize(("lost", "told_of"), [(False, ["adopted"]), (True, ["restored", "adopted"])])
+def test_what_adopting_changed_is_told_and_no_more(world: World, lost: bool, told_of: list[str]) -> None:
+    """I13: bytes that KMS has are no new key material; bytes that the primary had lost were brought back."""
+    arn, content = world.make_key(REGIONS[:1]), os.urandom(32)
+    theirs = foreign_pending(world, arn, content)
+    world.client().rotate_key_on_demand(KeyId=str(arn))
+    world.clock.advance(minutes=20)
+    if lost:
+        world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=theirs)
+
+    report = world.runner().run([adopt("payments", arn, world.policy, a_file(world, content), None)])[0]
+
+    assert world.view(arn).store.holding(theirs), report
+    assert [change.what for change in changed.of(report)] == told_of
 
 
 def test_a_file_that_was_refused_never_becomes_key_material(world: World) -> None:

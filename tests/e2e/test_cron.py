@@ -66,7 +66,7 @@ def keyless(machine: Machine) -> Iterator[Machine]:
 
 
 def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
-    """Nothing due; a Region loses its material: blocked (4), and with repair: auto mended (0). All of it is told."""
+    """Nothing due; a Region loses its material: blocked (4); with repair: auto brought back (0). All is told (I13)."""
     machine, arn = adopted
     told, prom = machine.directory / "told.jsonl", machine.directory / "mrk.prom"
     set_run(machine, after=program(machine, f"cat >> {told}"), metrics=str(prom))
@@ -81,14 +81,19 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
     machine.more["defaults"] = {"proof": "full", "repair": "auto"}
     machine.write_config()
     printed = machine.json("mrk", "run", "--json")
+    machine.aws("delete-imported-key-material", "--key-id", arn.replace(REGIONS[0], REGIONS[1]), region=REGIONS[1])
+    brought_back = cron(machine)
 
-    assert mailed.startswith("mrk ended with exit code 4: ")
+    assert mailed.endswith("mrk ended with exit code 4\n")
     assert "mrk repair payments" in mailed
     documents = [json.loads(line) for line in told.read_text().splitlines()]
-    assert [document["exit_code"] for document in documents] == [0, 4, 0]
-    assert [document["keys"][0]["status"] for document in documents] == ["idle", "blocked", "finished"]
+    assert [document["exit_code"] for document in documents] == [0, 4, 0, 0]
+    assert [document["keys"][0]["status"] for document in documents] == ["idle", "blocked", "finished", "finished"]
+    assert f"that was missing in {REGIONS[1]}" in brought_back
+    assert "mrk ended" not in brought_back
+    assert [one["what"] for one in documents[3]["keys"][0]["changed"]] == ["restored"]
     assert "mrk repair payments" in documents[1]["keys"][0]["blocks"][0]["way_out"]
-    assert {document["journal"]["hash"] for document in documents[2:]} == {printed["journal"]["hash"]}
+    assert {document["journal"]["hash"] for document in documents[2:3]} == {printed["journal"]["hash"]}
     assert printed["exit_code"] == 0
     assert printed["after"] == {"path": str(machine.directory / "notify"), "problem": None}
     assert printed["metrics"] == {"path": str(prom), "problem": None}
@@ -99,6 +104,8 @@ def test_a_night_of_cron(adopted: tuple[Machine, str]) -> None:
     )
     assert (ill["mrk_last_exit_code"], ill["mrk_key_healthy.payments"]) == (4, 0)
     assert [ill[f"mrk_region_healthy.payments.{region}"] for region in REGIONS] == [1, 0, 1]
+    restored = f"mrk_restored_timestamp_seconds.payments.{REGIONS[1]}"
+    assert metrics(prom)[restored] > ill["mrk_last_run_timestamp_seconds"]
     success = "mrk_last_success_timestamp_seconds.payments"
     assert well[success] == ill[success] < metrics(prom)[success]
     mended = machine.simulator.key(REGIONS[1], arn)

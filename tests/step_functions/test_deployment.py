@@ -12,6 +12,7 @@ from orchestrator.policy import MANAGED_POLICY_LIMIT, size
 from orchestrator.settings import RunSettings, StoreSettings, load
 from workflows.cli import invoke
 from workflows.jobs import WORKFLOWS
+from workflows.step_functions.metrics import NAMESPACE, UNITS
 
 ARNS = [f"arn:aws:kms:ap-southeast-2:111122223333:key/mrk-{number:032x}" for number in range(45)]
 STORE_KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-" + 32 * "f"
@@ -226,6 +227,15 @@ def test_an_execution_that_failed_was_stopped_or_timed_out_is_told(alarm: str, m
             assert f"FILL({one['Id']}, 0)" in metrics[0]["Expression"]
 
 
+def test_what_a_run_brought_back_is_told() -> None:
+    """I13: the execution succeeds, and yet somebody must ask who deleted the material."""
+    alarm = Deployed().resources["KeyMaterialRestored"]["Properties"]
+
+    assert alarm["Metrics"][0]["Expression"] == f'SELECT MAX(Restored) FROM SCHEMA("{NAMESPACE}", Key)'
+    assert "Restored" in UNITS
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+
+
 def test_the_functions_concurrency_can_be_reserved() -> None:
     """The function's calls at once are bounded, and kept free for it, where the owner says so."""
     assert "ReservedConcurrentExecutions" not in Deployed().resources["Function"]["Properties"]
@@ -235,5 +245,5 @@ def test_the_functions_concurrency_can_be_reserved() -> None:
 def test_every_alarm_tells_the_topic() -> None:
     alarms = [one["Properties"] for one in resources().values() if one["Type"] == "AWS::CloudWatch::Alarm"]
 
-    assert len(alarms) == 6
+    assert len(alarms) == 7
     assert all(one["AlarmActions"] == [{"Ref": "AlarmTopic"}] for one in alarms)

@@ -96,8 +96,8 @@ def assert_told(cloud: Cloud, execution: Execution) -> None:
     assert {"call", "turn", "acted", "run.ended"} <= {line["event"] for line in ours}
     metrics = [line for line in lines if line.get("Status") == "finished"][-1]
     names = [one["Name"] for one in metrics["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
-    assert names == ["Healthy", "RotationsLeft", "SecondsUntilDue"]
-    assert [metrics[name] for name in ("Key", "Healthy", "RotationsLeft")] == ["payments", 1.0, 24.0]
+    assert names == ["Healthy", "Restored", "RotationsLeft", "SecondsUntilDue"]
+    assert [metrics[name] for name in ("Key", "Healthy", "Restored", "RotationsLeft")] == ["payments", 1.0, 0.0, 24.0]
 
 
 def test_a_replica_that_fails_twice_is_imported_into_at_last(cloud: Cloud) -> None:
@@ -261,14 +261,18 @@ def test_run_does_what_is_due_and_nothing_where_nothing_is(cloud: Cloud) -> None
 
 
 def test_repair_brings_back_what_a_region_lost(cloud: Cloud) -> None:
-    """The same bytes again, from the store; nothing is rotated."""
+    """The same bytes again, from the store; nothing is rotated. The report and the metric tell it as a repair (I13)."""
     arn = cloud.make_key()
     replica = TWO[1]
     cloud.client(replica).delete_imported_key_material(KeyId=arn.key_id, KeyMaterialId=str(cloud.true(arn).current))
 
+    before = logged(cloud)
+
     ended = cloud.start(arn, workflow="repair", rendered="repair").ended()
 
     assert ended["status"] == "SUCCEEDED", ended
+    assert "brought back key material that was missing" in json.loads(ended["output"])["message"]
+    assert [line["Restored"] for line in logged(cloud) if "Restored" in line and line not in before] == [1.0]
     assert cloud.true(arn, replica).key_state == "Enabled"
     assert rotations(cloud, arn) == {0}
 

@@ -31,7 +31,7 @@ def command(
     options: Options,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 10 where there is work to do.")] = False,
     script: Annotated[
-        bool, typer.Option("--script", help="Print the plan as a shell script: aws and openssl.")
+        bool, typer.Option("--script", help="Print the plan as a shell script: aws, openssl, age.")
     ] = False,
     take: TakeOption = False,
 ) -> int:

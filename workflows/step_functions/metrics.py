@@ -14,6 +14,7 @@ UNITS = {
     "RotationsLeft": "Count",
     "SecondsUntilDue": "Seconds",
     "SecondsUntilFirstExpiry": "Seconds",
+    "Restored": "Count",
 }
 """Every metric and its unit; the one dimension is `Key`, the key's name."""
 
@@ -36,7 +37,8 @@ def _line(key: str, status: str, found: Mapping[str, float], now: datetime) -> d
 
 
 def _found(report: Report, now: datetime) -> dict[str, float]:
-    found = {"Healthy": float(report.status in {"finished", "idle"})}
+    restored = len(report.run.memory.restored) if report.run else 0
+    found = {"Healthy": float(report.status in {"finished", "idle"}), "Restored": float(restored)}
     view = report.view
     if view is None or not view.regions:
         return found
