@@ -32,7 +32,7 @@ def enabled(view: View, run: Run) -> list[Step]:
 
 def in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
     """Like `importable`, but give a Region that this run brought everything back to the time that it takes to show."""
-    found = importable(seen)
+    found = importable(seen, off=off_since(view, run.goal.policy, seen.region))
     whole = all(row.usable(view.at) for row in seen.permanent)
     brought_back = run.memory.restored | run.memory.filled
     if not (found and whole and seen.key_state is KeyState.PENDING_IMPORT and seen.region in brought_back):
@@ -44,13 +44,13 @@ def in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
 def importable(seen: RegionView, *, healing: bool = False, off: datetime | None = None) -> list[Step]:
     """Say what keeps this Region from taking an import: nothing where the key is Enabled.
 
-    `healing` tells that the import is to bring back what the key lacks, so PendingImport does not stand against it, but
-    where the key was Disabled, as was noted at `off`: that would enable it.
+    `healing` tells that the import is to bring back what the key lacks, so PendingImport does not stand against it.
+    Where the key was Disabled before, as was noted at `off`, it does: an import would enable it.
     """
     state, region = seen.key_state, seen.region
     if state is KeyState.ENABLED:
         return []
-    if state is KeyState.PENDING_IMPORT and healing:
+    if state is KeyState.PENDING_IMPORT and (healing or off):
         return [switched_off(seen, off)] if off else []
     if state in _PASSING:
         return [Wait(Reason.KEY_STATE, f"the key in {region} is {state}", region, look=(region,))]

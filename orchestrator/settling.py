@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from orchestrator import checks
 from orchestrator.holding import store_behind
-from orchestrator.importable import importable
+from orchestrator.importable import importable, off_since
 from orchestrator.looks import not_seen
 from orchestrator.model import (
     STORE,
@@ -77,18 +77,19 @@ def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
 def _why_not_settled(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
     """Give a Region the time that a change may take to show; then say what a person must mend there, if anything.
 
-    Nothing that a run does disables a key, or schedules its deletion: a few looks suffice to believe that.
+    Nothing that a run does disables a key, or schedules its deletion, and what was disabled stays off: a few looks
+    suffice to believe that.
     """
-    region, unsound, wrong = seen.region, _unsound(seen), unconfirmed(view, seen, run) or "not confirmed yet"
+    region, unsound, wrong = seen.region, _unsound(view, seen, run), unconfirmed(view, seen, run) or "not confirmed yet"
     late = unsound is None or unsound.reason is Reason.MATERIAL_MISSING
     at_most = LAG if late else FEW_LOOKS
     look = (region, *_disagreeing(view, seen))
     return [Wait(Reason.INCONSISTENT, f"{region}: {wrong}", region, at_most, look=look, over=unsound)]
 
 
-def _unsound(seen: RegionView) -> Block | None:
+def _unsound(view: View, seen: RegionView, run: Run) -> Block | None:
     """Say what time will not mend in a Region; what is merely late is left to another run."""
-    closed = [step for step in importable(seen) if isinstance(step, Block)]
+    closed = [step for step in _closed(view, seen, run) if isinstance(step, Block)]
     if closed:
         return closed[0]
     lacking = _lacking(seen)
@@ -99,6 +100,10 @@ def _unsound(seen: RegionView) -> Block | None:
     return Block(Reason.MATERIAL_MISSING, message, way, seen.region)
 
 
+def _closed(view: View, seen: RegionView, run: Run) -> Sequence[Step]:
+    return importable(seen, off=off_since(view, run.goal.policy, seen.region))
+
+
 def _lacking(seen: RegionView) -> str:
     return ", ".join(short(row.material_id) for row in seen.permanent if not row.usable(seen.seen_at))
 
@@ -107,7 +112,7 @@ def unconfirmed(view: View, seen: RegionView, run: Run) -> str:
     """Say what one look at a Region does not confirm of the end state; nothing where it confirms all of it."""
     if run.goal.aborting:
         return "what was given up is listed still" if checks.to_withdraw(view, run, seen.pending) else ""
-    if (closed := importable(seen)) and isinstance(closed[0], Wait | Block):
+    if (closed := _closed(view, seen, run)) and isinstance(closed[0], Wait | Block):
         return closed[0].message
     if seen.current is None or seen.current.material_id == run.goal.replaces:
         return f"CURRENT is still {short(run.goal.replaces)}"

@@ -9,6 +9,8 @@ import json
 import os
 import selectors
 import sys
+import time
+from threading import Event
 from typing import Any, NoReturn
 
 import boto3  # noqa: F401 - not once in each process
@@ -39,6 +41,15 @@ def become(asked: dict[str, Any]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def sleep_in_any_time() -> None:
+    """Wait in another way: libfaketime 0.9.10 refuses what Python's sleep has been since 3.11, a wait until a time."""
+
+    def sleep(seconds: float) -> None:
+        Event().wait(seconds)
+
+    time.sleep = sleep
 
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -73,4 +84,6 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
+    if "faketime" in os.environ.get("LD_PRELOAD", ""):
+        sleep_in_any_time()
     serve()

@@ -40,8 +40,8 @@ class Forked:
 class Nursery:
     """The process that all others are forked from, and how each of them has ended."""
 
-    def __init__(self) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    def __init__(self, **given: str) -> None:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | given
         self._process = subprocess.Popen(
             [sys.executable, str(_FORKING)], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -88,3 +88,13 @@ class Nursery:
 def nursery() -> Nursery:
     """One for each process of the tests."""
     return Nursery()
+
+
+@cache
+def nursery_of_any_time() -> Nursery:
+    """One whose processes take the time from FAKETIME, or a file that FAKETIME_TIMESTAMP_FILE names, at every look."""
+    faked = subprocess.run(
+        ["faketime", "-m", "-f", "+0d", "printenv", "LD_PRELOAD"], stdout=subprocess.PIPE, check=True
+    )
+    kept = dict.fromkeys(("FAKETIME_NO_CACHE", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT"), "1")
+    return Nursery(LD_PRELOAD=faked.stdout.decode().strip(), **kept)

@@ -13,7 +13,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TOOLS = Path(sys.prefix) / "tools"
 LOCKS = [ROOT / "requirements-tools.lock", *sorted((ROOT / "tests" / "step_functions" / "npm").glob("package*.json"))]
-COMMANDS = {"age": "age", "age-keygen": "age", "openssl": "openssl", "node": "nodejs", "npm": "npm"}
+COMMANDS = {
+    "age": "age",
+    "age-keygen": "age",
+    "faketime": "faketime",
+    "openssl": "openssl",
+    "node": "nodejs",
+    "npm": "npm",
+}
 WHERE_POSSIBLE = {"systemd-analyze": "systemd"}
 
 

@@ -41,6 +41,7 @@ from orchestrator.model import (
     Idle,
     KeyState,
     MaterialId,
+    Memory,
     Policy,
     Reason,
     Region,
@@ -50,6 +51,7 @@ from orchestrator.model import (
     Step,
     Wait,
 )
+from orchestrator.settling import FEW_LOOKS, settled
 from workflows.renew import whatever_expires
 from workflows.rotate import replaced_at_the_end
 from workflows.run import RUN, clean, kept_alive, whatever_is_wanted
@@ -194,6 +196,19 @@ def test_what_was_disabled_before_it_lost_its_material_is_not_enabled_unattended
 
     assert told(judged_by(kept_alive, view, run)) == ["done: finished"]
     assert told(judged_by(kept_alive, view, allowed))[1:] == ["import EXISTING b into eu-west-1"]
+
+
+def test_of_what_was_switched_off_the_only_hint_is_the_one_that_helps_and_nobody_waits_for_it() -> None:
+    """P10: `mrk repair NAME` alone leaves it off, and nothing that a run does brings it back."""
+    run = a_run(a_goal("b", policy=MENDING))
+    view = a_view(key(eu=LACKS_B), store=replace(a_store(*STORED), switched_off={EU: days(-3)}))
+
+    blocks = [step for step in clean(view, run) if isinstance(step, Block)]
+    waits = [step for step in settled(view, replace(run, memory=Memory())) if step.region == EU]
+
+    assert {block.reason for block in blocks} == {Reason.SWITCHED_OFF}
+    assert all(f"mrk repair NAME --enable {EU}" in block.way_out for block in blocks)
+    assert [(step.at_most, step.over) for step in waits if isinstance(step, Wait)] == [(FEW_LOOKS, blocks[0])]
 
 
 def test_what_the_owner_switched_off_or_on_is_noted() -> None:
