@@ -148,7 +148,8 @@ def _unlisted(view: View, region: Region) -> Block:
     soon = _first_expiry(view, region)
     expires = f"; its key material expires on {soon:%Y-%m-%d}, and nothing renews it there" if soon else ""
     message = f"the key has a member in {region}, which the config lacks: nothing is imported there{expires}"
-    way = f"add {region} to `regions`, then: mrk repair NAME; or, where nobody needs it there, schedule its deletion"
+    call = f"aws kms schedule-key-deletion --region {region} --key-id {view.key.key_id}"
+    way = f"add {region} to `regions`, then: mrk repair NAME; or, where nobody needs it there: {call}"
     return Block(Reason.REGION_UNLISTED, message, way, region)
 
 
@@ -211,8 +212,8 @@ def _foreign(view: View, run: Run, primary: RegionView, pending: MaterialRow, he
     """Say whose the pending material is, as far as the store knows, and the way out."""
     whose = "which is not in this store"
     way = (
-        "if it is yours, adopt it: mrk adopt NAME FILE; "
-        f"if nobody wants it, delete it for good: mrk abort NAME --material-id {pending.material_id}"
+        "if another store of yours made it, finish it there: mrk run NAME; if you have its bytes: mrk adopt NAME FILE; "
+        f"only if nobody wants it, delete it for good: mrk abort NAME --material-id {pending.material_id}"
         + ("" if held else " --unrecoverable")
     )
     if held is not None and held.discarded_at is not None:
@@ -348,7 +349,9 @@ def _held(view: View, run: Run, material: MaterialId) -> list[Step]:
         message = f"key material {short(material)}, which the key needs, is of an attempt that was given up"
         return [Block(Reason.DISCARDED, message, "take that back, as KMS rotated it in: mrk abort NAME")]
     lacking = cannot_give(view, run, material, "the key needs")
-    allowing = "; or set `missing_old: allow`, and keep your own copy safe"
+    is_current = view.current is not None and view.current.material_id == material
+    elsewhere = "; or bring its entry from the store that made it (docs/store.md)"
+    allowing = elsewhere if is_current else "; or set `missing_old: allow`, and keep your own copy safe"
     return [
         replace(step, way_out=step.way_out + allowing)
         if isinstance(step, Block) and step.reason is Reason.STORE_LACKS

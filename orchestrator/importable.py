@@ -77,24 +77,33 @@ def _closed(seen: RegionView) -> Block:
 def switched_off(seen: RegionView, off: datetime) -> Block:
     """Say that bringing back what a Region lacks enables what its owner had switched off."""
     region = seen.region
-    message = f"the key in {region} lacks key material, and was Disabled on {off:%Y-%m-%d}: an import enables it"
+    was = f"was Disabled, or to be deleted, on {off:%Y-%m-%d}"
+    message = f"the key in {region} lacks key material, and {was}: an import enables it"
     way = f"if its owner wants it back: mrk repair NAME --enable {region}; else leave it alone"
     return Block(Reason.SWITCHED_OFF, message, way, region)
 
 
 def off_since(view: View, policy: Policy, region: Region) -> datetime | None:
-    """Tell since when the owner has switched a Region off, as far as it was noted, and no person allows otherwise."""
-    return view.store.switched_off.get(region) if view.store and region not in policy.may_enable else None
+    """Tell since when the owner has switched a Region off, as far as it was noted, and no person allows otherwise.
+
+    What was noted of a replica that is gone says nothing of one that was made there after that.
+    """
+    off = view.store.switched_off.get(region) if view.store and region not in policy.may_enable else None
+    seen = view.regions.get(region)
+    return None if off and seen and seen.created_at > off else off
 
 
 def switches(view: View) -> list[Step]:
-    """Note what the owner has switched off, or on again: once the key material expires, KMS tells it no more (P10)."""
+    """Note what the owner has switched off, or on again: once the key material expires, KMS tells it no more (P10).
+
+    A key whose deletion is cancelled is Disabled, so one that is to be deleted is switched off, too.
+    """
     if view.store is None or view.store.switch_problem:
         return []
     noted, found = view.store.switched_off, []
     for region, seen in sorted(view.regions.items()):
         off = noted.get(region)
-        if seen.key_state is KeyState.DISABLED and off is None:
+        if seen.key_state in (KeyState.DISABLED, *DELETING) and off is None:
             found.append(NoteSwitch(seen.arn, off=True, at=view.at))
         elif seen.key_state is KeyState.ENABLED and off is not None and seen.seen_at > off:
             found.append(NoteSwitch(seen.arn, off=False, at=view.at))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from orchestrator import checks
 from orchestrator.checks import ROTATION
 from orchestrator.holding import refused
-from orchestrator.importable import in_good_time
+from orchestrator.importable import in_good_time, switches
 from orchestrator.looks import not_seen
 from orchestrator.model import (
     STORE,
@@ -40,13 +40,16 @@ from orchestrator.settling import LAG, probe_missing, unproven
 
 
 def healthy(view: View, run: Run) -> Sequence[Step]:
-    """Judge everything before anything is deposited or imported (P7); once it is under way, `ready` judges."""
-    goal = run.goal
+    """Judge everything before anything is deposited or imported (P7); once it is under way, `ready` judges.
+
+    What the owner has switched off is noted first, whatever else stands against a rotation: KMS forgets it (P10).
+    """
+    goal, noting = run.goal, switches(view)
     if moved := checks.topology(view, goal):
-        return moved
+        return [*noting, *moved]
     if view.past(goal.replaces) or _ours_pending(view, run):
-        return []
-    return checks.before_deposit(view, run)
+        return noting
+    return [*noting, *checks.before_deposit(view, run)]
 
 
 def deposited(view: View, run: Run) -> Sequence[Step]:

@@ -12,7 +12,7 @@ from orchestrator import checks
 from orchestrator.checks import ROTATION, SKEW
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.holding import holds, store_behind
-from orchestrator.importable import importable
+from orchestrator.importable import importable, switches
 from orchestrator.looks import not_seen, seen_everywhere
 from orchestrator.model import (
     ADOPTED,
@@ -57,14 +57,14 @@ def abort(name: str, key: KeyArn, policy: Policy, material: MaterialId | None = 
 
 
 def located(view: View, run: Run) -> Sequence[Step]:
-    """See the primary key, where it was when the run began, and the store."""
+    """See the primary key, where it was when the run began, and the store; note what the owner switched off (P10)."""
     goal, primary = run.goal, view.primary
     if view.store is None or primary is None:
         return [not_seen(view, goal.primary if view.store else STORE)]
     if primary.region != goal.primary:
         message = f"the primary key moved from {goal.primary} to {primary.region} during the run"
         return [Block(Reason.TOPOLOGY, message, "run again: the next run follows it", person=False)]
-    return checks.right_kind(view)
+    return [*switches(view), *checks.right_kind(view)]
 
 
 def rescued(view: View, run: Run) -> Sequence[Step]:

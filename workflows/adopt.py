@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator import checks
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.holding import holds, predecessor, refused
-from orchestrator.importable import importable, off_since
+from orchestrator.importable import importable, off_since, switches
 from orchestrator.looks import not_seen, seen_everywhere
 from orchestrator.model import (
     ADOPTED,
@@ -74,7 +74,7 @@ def sound(view: View, run: Run) -> Sequence[Step]:
     """Know the store and the key, as the run began with them; what is odd elsewhere stops no adoption."""
     if view.store is None or not view.regions:
         return [not_seen(view, STORE if view.store is None else run.goal.primary)]
-    return checks.right_kind(view)
+    return [*switches(view), *checks.right_kind(view)]
 
 
 def accepted(view: View, run: Run) -> Sequence[Step]:

@@ -1,4 +1,6 @@
-"""A Region that its owner switched off stays off, whatever becomes of its key material, till a person says otherwise."""
+"""A Region that its owner switched off stays off, whatever becomes of its material, till a person says otherwise."""
+
+from collections.abc import Callable
 
 import pytest
 from machine import REGIONS, Machine
@@ -8,24 +10,45 @@ pytestmark = pytest.mark.e2e
 OFF = REGIONS[1]
 
 
-@pytest.fixture
-def off(machine: Machine) -> Machine:
-    """A key whose owner disabled it in one Region, which `mrk run` saw; its key material there is gone since."""
+def disabled(machine: Machine, key: str) -> None:
+    machine.client(OFF).disable_key(KeyId=key)
+
+
+def to_be_deleted(machine: Machine, key: str) -> None:
+    machine.client(OFF).schedule_key_deletion(KeyId=key)
+
+
+def kept_after_all(machine: Machine, key: str) -> None:
+    if state(machine) == "PendingDeletion":
+        machine.client(OFF).cancel_key_deletion(KeyId=key)
+
+
+def switched_off(
+    machine: Machine, how: Callable[[Machine, str], None] = disabled, seen_by: tuple[str, ...] = ("run",)
+) -> Machine:
+    """Let the owner switch a key off in one Region, and one command see it; its key material there goes after that."""
     arn, material = machine.make_key_quickly()
     machine.more["defaults"] = {"repair": "auto"}
     machine.write_config()
     machine.run("mrk", "store", "init")
     machine.run("mrk", "adopt", "payments", str(material))
-    machine.client(OFF).disable_key(KeyId=arn.split("/")[-1])
-    machine.run("mrk", "run", code=4)
+    how(machine, arn.split("/")[-1])
+    machine.start("mrk", *seen_by).communicate(timeout=100)
+    kept_after_all(machine, arn.split("/")[-1])
+    assert state(machine) == "Disabled"
     machine.client(OFF).delete_imported_key_material(KeyId=arn.split("/")[-1])
-    machine.arn = arn
     assert state(machine) == "PendingImport"
     return machine
 
 
+@pytest.fixture
+def off(machine: Machine) -> Machine:
+    """A key whose owner disabled it in one Region, which `mrk run` saw; its key material there is gone since."""
+    return switched_off(machine)
+
+
 def state(machine: Machine) -> str:
-    key = machine.simulator.key(OFF, machine.arn)
+    key = machine.simulator.key(OFF, machine.keys["payments"]["arn"])
     assert key is not None
     return str(key.key_state)
 
@@ -41,6 +64,22 @@ def test_what_the_owner_switched_off_no_import_switches_on(off: Machine, command
     assert process.returncode == 4
     assert state(off) == "PendingImport"
     assert command[0] == "renew" or f"mrk repair payments --enable {OFF}" in said
+
+
+SEEN_BY = [("rotate", "payments", "-y"), ("repair", "payments"), ("renew", "payments"), ("run",)]
+
+
+@pytest.mark.parametrize("how", [disabled, to_be_deleted])
+@pytest.mark.parametrize("seen_by", SEEN_BY, ids=lambda words: words[0])
+def test_whatever_command_saw_it_off_it_is_remembered(
+    machine: Machine, seen_by: tuple[str, ...], how: Callable[[Machine, str], None]
+) -> None:
+    """A5: Disabled, and to be deleted, which leaves a key Disabled where it is cancelled."""
+    switched_off(machine, how, seen_by)
+
+    machine.run("mrk", "run", code=4)
+
+    assert state(machine) == "PendingImport"
 
 
 def test_a_person_switches_it_on_by_name(off: Machine) -> None:

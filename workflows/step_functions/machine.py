@@ -16,10 +16,10 @@ from workflows.step_functions.retriers import MAY_PASS, NOT_BEGUN, retriers
 
 Json = dict[str, Any]
 
-JUDGE_ONLY = ("healthy", "ready", "settled", "sound", "clean")
+JUDGE_ONLY = ("ready", "settled", "sound", "clean")
 """Stages that never act: their states are waits."""
 
-EVERYWHERE = ("replicas_imported", "proven", "kept_alive", "restored", "renewed")
+EVERYWHERE = ("healthy", "replicas_imported", "proven", "kept_alive", "restored", "renewed")
 """Stages that act on each Region alone: their states are maps over Regions."""
 
 ONCE = "rotated"
