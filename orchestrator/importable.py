@@ -32,7 +32,7 @@ def enabled(view: View, run: Run) -> list[Step]:
 
 def in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
     """Like `importable`, but give a Region that this run brought everything back to the time that it takes to show."""
-    found = importable(seen)
+    found = importable(seen, off=off_since(view, run.goal.policy, seen.region))
     whole = all(row.usable(view.at) for row in seen.permanent)
     brought_back = run.memory.restored | run.memory.filled
     if not (found and whole and seen.key_state is KeyState.PENDING_IMPORT and seen.region in brought_back):
@@ -50,7 +50,7 @@ def importable(seen: RegionView, *, healing: bool = False, off: datetime | None 
     state, region = seen.key_state, seen.region
     if state is KeyState.ENABLED:
         return []
-    if state is KeyState.PENDING_IMPORT and healing:
+    if state is KeyState.PENDING_IMPORT and (healing or off):
         return [switched_off(seen, off)] if off else []
     if state in _PASSING:
         return [Wait(Reason.KEY_STATE, f"the key in {region} is {state}", region, look=(region,))]
