@@ -78,7 +78,8 @@ def right_kind(view: View) -> list[Step]:
     """Only symmetric keys with imported key material can be rotated with new material."""
     for seen in view.regions.values():
         if seen.origin != "EXTERNAL":
-            way = "KMS makes the material of this key itself; rotate it with aws kms rotate-key-on-demand"
+            call = f"aws kms rotate-key-on-demand --region {seen.region} --key-id {seen.arn.key_id}"
+            way = f"take it out of the config, as KMS makes its key material itself; to rotate it: {call}"
             return [Block(Reason.NOT_EXTERNAL, f"{seen.arn} has Origin {seen.origin}, not EXTERNAL", way, seen.region)]
         if seen.key_spec != "SYMMETRIC_DEFAULT":
             way = "KMS rotates symmetric keys only; make a new key and move its users"
@@ -164,7 +165,7 @@ def _replicating(view: View, policy: Policy, region: Region) -> str:
     if primary is not None and not primary.multi_region:
         return "make a multi-Region key and move its users, as KMS replicates no single-Region key"
     if view.pending is not None:
-        return "nothing is replicated while a rotation is begun: finish that without it, or mrk abort NAME"
+        return "first give up the rotation that is begun, as nothing is replicated meanwhile: mrk abort NAME"
     if policy.replicate is Replicate.AUTO:
         return "replicate the key there: mrk repair NAME"
     arn = primary.arn if primary else view.key

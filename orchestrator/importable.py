@@ -61,7 +61,7 @@ def _closed(seen: RegionView) -> Block:
     state, region = seen.key_state, seen.region
     if state is KeyState.DISABLED:
         call = f"aws kms enable-key --region {region} --key-id {seen.arn.key_id}"
-        way = f"an import would enable it: enable it yourself ({call}), or leave it alone"
+        way = f"if you want it back: {call}; else leave it alone: an import would enable it"
         ends = min((row.valid_to for row in seen.permanent if row.valid_to), default=None)
         hidden = f"; its key material expires on {ends:%Y-%m-%d}, and KMS calls it PendingImport then" if ends else ""
         return Block(Reason.DISABLED, f"the key in {region} is Disabled{hidden}", way, region)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from orchestrator import checks
-from orchestrator.holding import store_behind
+from orchestrator.holding import cannot_give, store_behind
 from orchestrator.importable import importable, off_since
 from orchestrator.looks import not_seen
 from orchestrator.model import (
@@ -142,6 +142,8 @@ def proven(view: View, run: Run) -> Sequence[Step]:
     entry = store.holding(current.material_id)
     if entry is None:
         return _foreign_current(view, current)
+    if not entry.held:  # nothing can be noted of bytes that do not open
+        return cannot_give(view, run, current.material_id, "the proof needs")
     wanted = _wanted(goal)
     unseen = [not_seen(view, region) for region in wanted if region not in view.regions]
     lacking = entry.unproven_in(wanted, goal.policy.proof)

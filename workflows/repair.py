@@ -140,10 +140,21 @@ def where_possible(stage: Stage, blocks: Callable[[View, Run, RegionView], Seque
     return judged
 
 
+def told_later(stage: Stage) -> Stage:
+    """Return a stage that leaves what needs a person to `sound`, which tells first what a Region lacks."""
+
+    def judged(view: View, run: Run) -> Sequence[Step]:
+        return possible(stage(view, run))
+
+    judged.__name__ = stage.__name__
+    judged.__doc__ = stage.__doc__
+    return judged
+
+
 def sound(view: View, run: Run) -> Sequence[Step]:
-    """Tell what stands against the key elsewhere: what a Region lacks and cannot get, and unexpected members."""
+    """Tell what stands against the key: what a Region lacks and cannot get, what was left, and unexpected members."""
     lacking = [step for seen in wanted_in(view, run.goal.policy) for step in blocked(lacking_in(view, run, seen))]
-    return [*lacking, *odd(view, run)]
+    return [*(lacking or blocked([*settled(view, run), *proven(view, run)])), *odd(view, run)]
 
 
 def odd(view: View, run: Run) -> list[Step]:
@@ -157,4 +168,4 @@ def odd(view: View, run: Run) -> list[Step]:
 settled = where_possible(settling.settled, lacking_in)
 proven = where_possible(settling.proven, lacking_in)
 
-REPAIR = (restored, identified, replicated, settled, proven, sound)
+REPAIR = (restored, identified, replicated, told_later(settled), told_later(proven), sound)

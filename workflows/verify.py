@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeGuard
 
 from orchestrator.goals import Pinned, verified
-from orchestrator.model import Block, EntryName, Policy, Reason, Step, StoreView, View, short
+from orchestrator.importable import off_since, switched_off
+from orchestrator.model import Block, EntryName, KeyState, Policy, Reason, Step, StoreView, View, short
 
 _FINISHED = "the next run finishes it: mrk run NAME"
 
@@ -18,7 +19,7 @@ def judged(view: View, policy: Policy) -> Pinned:
     found = verified(view, policy)
     if not isinstance(found, Sequence):
         return found
-    lacking = list(_lacking(view))
+    lacking = list(_lacking(view, policy))
     dead = {block.region for block in lacking}
     others = [step for step in found if not (_about(step, Reason.MATERIAL_MISSING) and step.region in dead)]
     stands = [*lacking, *(step for step in others if not _about(step, Reason.NOT_PROVEN))]
@@ -34,14 +35,21 @@ def _about(step: Step, reason: Reason) -> TypeGuard[Block]:
     return isinstance(step, Block) and step.reason is reason
 
 
-def _lacking(view: View) -> Iterable[Block]:
+def _lacking(view: View, policy: Policy) -> Iterable[Block]:
     """Name what each Region lacks: KMS stops the whole key there, for old ciphertext and new."""
     for region, seen in sorted(view.regions.items()):
+        off = off_since(view, policy, region)
+        if not policy.lists(region):
+            continue  # told as unlisted: a repair brings nothing there
         for material in view.permanent_ids():
             row = seen.row(material)
-            if row is not None and not row.usable(view.at):
-                message = f"{region} lacks key material {short(material)}: the key encrypts and decrypts nothing there"
-                yield Block(Reason.MATERIAL_MISSING, message, "import it again: mrk repair NAME", region)
+            if row is None or row.usable(view.at):
+                continue
+            if off is not None and seen.key_state is KeyState.PENDING_IMPORT:
+                yield switched_off(seen, off)  # a repair leaves it alone, unless its owner wants it back
+                continue
+            message = f"{region} lacks key material {short(material)}: the key encrypts and decrypts nothing there"
+            yield Block(Reason.MATERIAL_MISSING, message, "import it again: mrk repair NAME", region)
 
 
 def _begun(view: View) -> str:
@@ -53,7 +61,7 @@ def _begun(view: View) -> str:
         ours = store.holding(pending.material_id) is not None
         return f"a rotation was begun: key material {short(pending.material_id)} is pending" if ours else ""
     held = store.holding(current.material_id)
-    if held is not None and not held.proven:
+    if held is not None and held.held and not held.proven:
         return f"a rotation was not finished: CURRENT key material {short(current.material_id)} is not proven yet"
     if store.get(store.first_attempt(EntryName(view.key.identity, current.material_id))):
         return "a rotation was begun: the store holds new key material that was not imported yet"

@@ -27,9 +27,9 @@ def status(name: str, view: View, policy: Policy) -> RenderableType:
     """Show one key: its Regions, its materials, its budget."""
     head = heading(name, str(view.key))
     if not view.regions:
-        return Group(head, _failures(view) or "")
+        return Group(head, *_failures(view))
     told = Text(goals.due_sentence(view, policy))
-    found = [part for part in (_wrong(view, policy), _failures(view), noted(view, policy)) if part]
+    found = [part for part in (_wrong(view, policy), *_failures(view), noted(view, policy)) if part]
     return Group(head, _regions(view), _materials(view), *found, told)
 
 
@@ -120,16 +120,13 @@ def _wrong(view: View, policy: Policy) -> Text:
     return Text("\n".join((*lacking, *unreadable, *damaged, *drift)), style="red")
 
 
-def _failures(view: View) -> RenderableType | None:
+def _failures(view: View) -> list[Text]:
     """Say what could not be looked at, and what to do; what is the same in many Regions once."""
     found = telling.alike(
         (one.target, clean(f"{one.target}: {one.message}"), clean(one.hint)) for one in view.failures.values()
     )
-    if not found:
-        return None
-    return Group(
-        *(part for message, hint in found for part in (Text(message, style="red"), *([_to_type(hint)] if hint else [])))
-    )
+    shown = [(Text(message, style="red"), *([_advice(hint)] if hint else [])) for message, hint in found]
+    return [part for parts in shown for part in parts]
 
 
 def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType:
@@ -194,9 +191,9 @@ def _word(report: Report) -> str:
 def blocks(found: Sequence[Block]) -> RenderableType:
     """Show what stands in the way, and the way out of each; what is the same in many Regions once."""
     told = telling.alike((block.region or "", clean(block.message), clean(block.way_out)) for block in found)
-    return Group(*(part for message, way in told for part in (Text(message, style="yellow"), _to_type(way))))
+    return Group(*(part for message, way in told for part in (Text(message, style="yellow"), _advice(way))))
 
 
-def _to_type(way: str) -> Text:
-    """Show a way out on one line, however long: a command in it is there to be copied."""
+def _advice(way: str) -> Text:
+    """Show what to do next on one line, however long: what is to be typed is not folded."""
     return Text.assemble(("  -> ", "dim"), way, no_wrap=True, overflow="ignore")

@@ -168,11 +168,19 @@ def a_view(
     store: StoreView | None = None,
     failures: Iterable[LookFailure] = (),
     at: datetime = NOW,
+    noted: bool = True,
 ) -> View:
-    """What was seen: a healthy key, and a store that holds its first material, unless told otherwise."""
+    """What was seen: a healthy key, and a store that holds its first material, unless told otherwise.
+
+    `noted` tells that the store knows already which Regions the owner has switched off.
+    """
     found = {failure.target: failure for failure in failures}
+    key = a_key() if key is None else key
     kept = None if STORE in found else (store or a_store(*(entries or (first(),))))
-    return View(KEY, at, a_key() if key is None else key, kept, found)
+    if kept is not None and noted and not kept.switched_off:
+        off = (KeyState.DISABLED, KeyState.PENDING_DELETION, KeyState.PENDING_REPLICA_DELETION)
+        kept = replace(kept, switched_off={region: at for region, one in key.items() if one.key_state in off})
+    return View(KEY, at, key, kept, found)
 
 
 def cannot_see(target: str, *, transient: bool = True, not_found: bool = False, hint: str = "") -> LookFailure:

@@ -103,7 +103,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.NOT_EXTERNAL,
                 f"{KEY.within(EU)} has Origin AWS_KMS, not EXTERNAL",
-                "KMS makes the material of this key itself; rotate it with aws kms rotate-key-on-demand",
+                "take it out of the config, as KMS makes its key material itself; to rotate it: "
+                f"aws kms rotate-key-on-demand --region {EU} --key-id {KEY.key_id}",
                 EU,
             )
         ],
@@ -173,8 +174,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.REGION_LACKING,
                 f"the config lists {AP}, but the key has no member there",
-                f"take {AP} out of `regions`; or nothing is replicated while a rotation is begun: "
-                "finish that without it, or mrk abort NAME",
+                f"take {AP} out of `regions`; or first give up the rotation that is begun, "
+                "as nothing is replicated meanwhile: mrk abort NAME",
                 AP,
             )
         ],

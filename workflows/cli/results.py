@@ -33,12 +33,12 @@ def write(*parts: str | RenderableType) -> None:
     if sys.stdout.isatty():
         console = screen(sys.stdout)
         for part in parts:
-            console.print(part, crop=False)
+            console.print(part)
         return
     text = StringIO()
     console = screen(text, width=_WIDE)
     for part in parts:
-        console.print(part, crop=False)
+        console.print(part)
     styled = getattr(sys.stdout, "styled", sys.stdout)
     styled.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 

@@ -12,6 +12,10 @@ from orchestrator.written import harmless
 class _Screen(Console):
     """Shows what it is given; only rich itself colours it, or moves the cursor."""
 
+    def print(self, *objects: Any, **more: Any) -> None:
+        """Print, and cut nothing off: a command that is advised is one line, however narrow the terminal is."""
+        super().print(*objects, **{"crop": False, **more})
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Make the text of every segment harmless."""
         for segment in super().render(renderable, options):
