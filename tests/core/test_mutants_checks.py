@@ -198,7 +198,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.REGION_UNLISTED,
                 f"the key has a member in {AP}, which the config lacks: nothing is imported there",
-                f"add {AP} to `regions`, then: mrk repair NAME; or, where nobody needs it there, schedule its deletion",
+                f"add {AP} to `regions`, then: mrk repair NAME; or, where nobody needs it there: "
+                f"aws kms schedule-key-deletion --region {AP} --key-id {KEY.key_id}",
                 AP,
             )
         ],
@@ -213,8 +214,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.DISABLED,
                 f"the key in {EU} is Disabled",
-                f"an import would enable it: enable it yourself (aws kms enable-key --region {EU}"
-                " --key-id mrk-1234abcd12ab34cd56ef1234567890ab), or leave it alone",
+                f"if you want it back: aws kms enable-key --region {EU}"
+                " --key-id mrk-1234abcd12ab34cd56ef1234567890ab; else leave it alone: an import would enable it",
                 EU,
             )
         ],
@@ -280,8 +281,9 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.FOREIGN_PENDING,
                 f"{US} holds pending key material bbbbbbbb, which is not in this store",
-                "if it is yours, adopt it: mrk adopt NAME FILE; "
-                f"if nobody wants it, delete it for good: mrk abort NAME --material-id {B} --unrecoverable",
+                "if another store of yours made it, finish it there: mrk run NAME; "
+                "if you have its bytes: mrk adopt NAME FILE; "
+                f"only if nobody wants it, delete it for good: mrk abort NAME --material-id {B} --unrecoverable",
                 US,
             )
         ],
@@ -308,8 +310,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.FOREIGN_PENDING,
                 f"{US} holds pending key material bbbbbbbb, which is of attempt 1, not of this one",
-                "if it is yours, adopt it: mrk adopt NAME FILE; "
-                f"if nobody wants it, delete it for good: mrk abort NAME --material-id {B}",
+                "run again, which goes on with it; "
+                f"only if nobody wants it, delete it for good: mrk abort NAME --material-id {B}",
                 US,
             )
         ],

@@ -349,8 +349,8 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.DISABLED,
                 f"the key in {EU} is Disabled",
-                f"an import would enable it: enable it yourself (aws kms enable-key --region {EU}"
-                " --key-id mrk-1234abcd12ab34cd56ef1234567890ab), or leave it alone",
+                f"if you want it back: aws kms enable-key --region {EU}"
+                " --key-id mrk-1234abcd12ab34cd56ef1234567890ab; else leave it alone: an import would enable it",
                 EU,
             ),
             timedelta(seconds=20),

@@ -323,7 +323,7 @@ def test_exchanged_links_are_found_by_a_full_proof_before_anything_is_made(world
 
 
 def test_exchanged_link_files_are_found_by_the_names_in_them(world: World) -> None:
-    """P12, P2: KMS says whose the bytes are; neither new material nor a rotation comes of it."""
+    """P12, P2, I12: KMS says whose the bytes are, and nothing is rotated; that files were exchanged is told after that."""
     arn, first, second = two_generations(world)
     exchange_files(link_of(world, first), link_of(world, second))
 
@@ -331,7 +331,8 @@ def test_exchanged_link_files_are_found_by_the_names_in_them(world: World) -> No
     reports = [world.runner().run([jobs.run("payments", KeySettings(arn=str(arn)), world.policy)])[0] for _ in range(2)]
 
     assert [(entry.linked, bool(entry.damage)) for entry in before] == [(None, True)] * 2
-    assert [report.status for report in reports] == ["finished", "idle"], reports
+    assert [report.status for report in reports] == ["finished", "blocked"], reports
+    assert {block.reason for block in reports[1].blocks} == {Reason.STORE_UNREADABLE}
     held = {entry.linked for entry in world.view(arn).store.entries if entry.held}
     assert held == {row.material_id for row in world.true(arn).rows}
     assert (world.true(arn).rotations, len(world.true(arn).rows)) == (1, 2)

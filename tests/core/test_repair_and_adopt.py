@@ -84,7 +84,7 @@ BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "material of a Disabled key: an import would enable it",
         {"rows": [past("a", imported=False), BOTH[1]], "key_state": KeyState.DISABLED},
-        ["note that eu-west-1 is off", "block: disabled in eu-west-1"],
+        ["block: disabled in eu-west-1"],
     ),
     (
         "material of a key that is to be deleted",

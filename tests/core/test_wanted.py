@@ -52,7 +52,8 @@ from orchestrator.model import (
     Wait,
 )
 from orchestrator.settling import FEW_LOOKS, settled
-from workflows.renew import whatever_expires
+from workflows.renew import renewed, whatever_expires
+from workflows.repair import restored
 from workflows.rotate import replaced_at_the_end
 from workflows.run import RUN, clean, kept_alive, whatever_is_wanted
 
@@ -216,7 +217,10 @@ def test_what_the_owner_switched_off_or_on_is_noted() -> None:
     off = key(eu={"key_state": KeyState.DISABLED})
     noted = replace(a_store(*STORED), switched_off={EU: days(-3)})
 
-    assert mended(off) == ["note that eu-west-1 is off"]
+    for state in (KeyState.DISABLED, KeyState.PENDING_DELETION, KeyState.PENDING_REPLICA_DELETION):
+        unnoted = a_view(key(eu={"key_state": state}), *STORED, noted=False)
+        for stage in (kept_alive, healthy, restored, renewed):
+            assert "note that eu-west-1 is off" in told(judged_by(stage, unnoted, a_run(a_goal("b")))), (state, stage)
     assert told(judged_by(kept_alive, a_view(off, store=noted), a_run(a_goal("b")))) == ["done: finished"]
     assert told(judged_by(kept_alive, a_view(key(), store=noted), a_run(a_goal("b"))))[1:] == [
         "note that eu-west-1 is on"
