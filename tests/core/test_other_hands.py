@@ -19,6 +19,7 @@ from orchestrator.model import (
     MaterialId,
     Policy,
     Proof,
+    Reason,
     Region,
     StoreView,
 )
@@ -323,7 +324,7 @@ def test_exchanged_links_are_found_by_a_full_proof_before_anything_is_made(world
 
 
 def test_exchanged_link_files_are_found_by_the_names_in_them(world: World) -> None:
-    """P12, P2, I12: KMS says whose the bytes are, and nothing is rotated; that files were exchanged is told after that."""
+    """P12, P2, I12: KMS says whose the bytes are, and nothing is rotated; that files were exchanged is told."""
     arn, first, second = two_generations(world)
     exchange_files(link_of(world, first), link_of(world, second))
 

@@ -52,6 +52,7 @@ from orchestrator.model import (
     Wait,
 )
 from orchestrator.settling import FEW_LOOKS, settled
+from orchestrator.stages import healthy
 from workflows.renew import renewed, whatever_expires
 from workflows.repair import restored
 from workflows.rotate import replaced_at_the_end
