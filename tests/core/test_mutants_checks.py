@@ -395,8 +395,19 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             )
         ],
     ),
-    "the store lacks old material": (
+    "the store lacks CURRENT material": (
         lambda: checks.store_holds(a_view(store=a_store()), RUN),
+        [
+            Block(
+                Reason.STORE_LACKS,
+                "the key needs key material aaaaaaaa, and the store does not hold it",
+                f"bring the bytes: mrk adopt NAME FILE --material-id {A}; or bring its entry from the store that made"
+                " it (docs/store.md)",
+            )
+        ],
+    ),
+    "the store lacks old material": (
+        lambda: checks.store_holds(a_view(a_key([past("a"), current("b")]), entry("a", "b")), RUN),
         [
             Block(
                 Reason.STORE_LACKS,

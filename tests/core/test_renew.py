@@ -67,7 +67,7 @@ STANDS: list[tuple[str, dict[str, object], list[str]]] = [
     (
         "a Disabled key: an import would enable it",
         {"rows": [BOTH[0], current("b", valid_to=days(3))], "key_state": KeyState.DISABLED},
-        ["note that eu-west-1 is off"],
+        [],
     ),
     (
         "a key that lacks another material",

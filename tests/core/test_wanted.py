@@ -226,7 +226,7 @@ def test_what_the_owner_switched_off_or_on_is_noted() -> None:
     assert told(judged_by(kept_alive, a_view(key(), store=noted), a_run(a_goal("b"))))[1:] == [
         "note that eu-west-1 is on"
     ]
-    assert isinstance(whatever_is_wanted(a_view(off, *STORED), NOT_DUE), Goal)
+    assert isinstance(whatever_is_wanted(a_view(off, *STORED, noted=False), NOT_DUE), Goal)
 
 
 def test_what_our_own_deletion_took_is_brought_back_though_repairs_are_asked_for() -> None:
