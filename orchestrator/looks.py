@@ -115,7 +115,7 @@ def wrong_clock(view: View) -> list[Step]:
     if wrong:
         region, skew = max(wrong.items(), key=lambda one: abs(one[1]))
         which = "ahead of" if skew > timedelta() else "behind"
-        message = f"this machine's clock is {_rendered(abs(skew))} {which} KMS's in {region}: nothing is done by it"
+        message = f"this machine's clock is {rounded(abs(skew))} {which} KMS's in {region}: nothing is done by it"
         return [Block(Reason.CLOCK, message, _SET, region, person=False)]
     noted = view.store.noted_at if view.store else None
     if not skews and noted is not None and noted - view.at > SKEWED:
@@ -127,7 +127,8 @@ def wrong_clock(view: View) -> list[Step]:
 _SET = "set the clock (timedatectl shows whether it is synchronized), then run again"
 
 
-def _rendered(time: timedelta) -> str:
+def rounded(time: timedelta) -> str:
+    """Tell a length of time as a person would: days, hours and minutes, or minutes."""
     if time >= timedelta(days=2):
         return f"{time.days} days"
     hours, minutes = divmod(round(time.total_seconds() / 60), 60)

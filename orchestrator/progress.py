@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.decide import name_of_stage
 from orchestrator.goals import Pinned
-from orchestrator.looks import FRESH, seen_at, stands_on
+from orchestrator.looks import FRESH, rounded, seen_at, stands_on
 from orchestrator.model import (
     STORE,
     Action,
@@ -131,8 +131,10 @@ def interrupted(turn: Turn | None, run: Run | None) -> str:
 def clock_was_set(step: timedelta) -> str:
     """Say that nothing goes on by a time that has changed: a rerun derives from KMS where the key stands."""
     how = "ahead" if step > timedelta() else "back"
-    by = abs(step) // timedelta(minutes=1)
-    return f"the clock was set {how} by {by} min during the run, or this machine stood still: run again, which resumes"
+    return (
+        f"the clock was set {how} by {rounded(abs(step))} during the run, or this machine stood still:"
+        " run again, which resumes"
+    )
 
 
 def overdue(progress: "Progress") -> str:
