@@ -84,10 +84,16 @@ def repaired(stand: Stand) -> None:
 
 
 def given_up_beside(stand: Stand) -> None:
-    """While a rotation runs, another machine gives its attempt up."""
+    """Right before a rotation's first import is sent, another machine gives its attempt up."""
     name = rotation(stand)
-    where = stand.entry(stand.current)
-    stand.when(where.exists, lambda: stand.store.discard(name, stand.store._now()))
+    stand.once("ImportKeyMaterial", lambda: stand.store.discard(name, stand.store._now()), moment="before")
+
+
+def finished_giving_up(stand: Stand) -> None:
+    """The import landed all the same: finish giving it up, as the run after it advises."""
+    told = stand.mrk("rotate", "payments", "--yes")
+    assert "finish giving it up: mrk abort payments" in told.advice, told.text
+    stand.well("abort", "payments", "--yes")
 
 
 def current_given_up(stand: Stand) -> None:
@@ -204,7 +210,7 @@ ATTEMPTS: dict[str, Way] = {
         once=True,
         advised="nothing more is done with it; run again",
         rotations=1,
-        ways=AT_ONCE,
+        ways={"run again": (finished_giving_up,)},
     ),
     "needed material of an attempt that was given up": Way(
         site="orchestrator.checks._held",

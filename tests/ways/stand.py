@@ -117,12 +117,12 @@ class Stand:
         self.well("rotate", "payments", "--until", "ready")
         return str(self.true().pending)
 
-    def once(self, operation: str, then: Callable[[], None], after: int = 1) -> None:
-        """Let somebody do something right after the so-manieth call of a kind from now."""
+    def once(self, operation: str, then: Callable[[], None], after: int = 1, moment: str = "after") -> None:
+        """Let somebody do something right after, or before, the so-manieth call of a kind from now."""
         seen = count(1)
 
         def hook(call: Any, when: str) -> None:
-            if when == "after" and call.operation == operation and next(seen) == after:
+            if when == moment and call.operation == operation and next(seen) == after:
                 then()
 
         self.simulator.hooks.append(hook)
@@ -140,16 +140,6 @@ class Stand:
             ExpirationModel="KEY_MATERIAL_EXPIRES",
             ValidTo=datetime.fromtimestamp(int(self.now() + days * DAY), UTC),
         )
-
-    def when(self, condition: Callable[[], bool], then: Callable[[], None]) -> None:
-        """Let somebody do something right after the first call by whose end a condition holds."""
-        seen = count(1)
-
-        def hook(_call: Any, when: str) -> None:
-            if when == "after" and condition() and next(seen) == 1:
-                then()
-
-        self.simulator.hooks.append(hook)
 
     # ---- config and store -----------------------------------------------------------------------------------------
 
