@@ -11,6 +11,7 @@ from orchestrator.model import (
     DeletePendingMaterial,
     Goal,
     ImportMaterial,
+    ImportType,
     Reason,
     Region,
     ReplicateKey,
@@ -53,10 +54,13 @@ def stands_on(action: Action, view: View, goal: Goal) -> frozenset[str]:
     """Name what must have been seen within the last 10 s when an action is sent; nothing for what KMS never regrets.
 
     What only restores or prolongs stands on its own Region alone (I11); everything of a rotation on the primary, too.
+    New key material stands on the store as well: an attempt may have been given up, or taken back, since (P4, P9).
     """
     match action:
         case RotateOnDemand():
             return frozenset({*goal.members, STORE})
+        case ImportMaterial(import_type=ImportType.NEW):
+            return frozenset({action.target, goal.primary, STORE})
         case ImportMaterial():
             restores = action.material_id in view.permanent_ids()
             return frozenset({action.target} if restores else {action.target, goal.primary})
