@@ -6,6 +6,7 @@ Each of these was a false alarm that the exhaustive search found, with a rotatio
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from core_building import (
     EU,
     NOW,
@@ -124,3 +125,21 @@ def test_nothing_new_is_sent_for_an_attempt_when_the_one_before_it_goes_on_after
     later = a_view(a_key(), first(), given_up, entry(attempt=2))
     quiet = a_run(a_goal(attempt=2, pinned_at=NOW - timedelta(hours=1)), quiet=Streak(3, NOW))
     assert told(judged_by(primary_imported, later, quiet)) == ["primary_imported: going", f"import NEW - into {US}"]
+
+
+@pytest.mark.parametrize("old", [STORE, US], ids=["the store", "the primary"])
+def test_new_material_is_sent_on_looks_of_the_last_ten_seconds_alone(old: str) -> None:
+    """I3, P9: after the 15 min without a sign of a rotation, an attempt may have been taken back."""
+    view = a_view(a_key([current("a")]), first(), entry("a"))
+    stale = NOW - timedelta(seconds=11)
+    assert view.store is not None
+    aged = (
+        replace(view, store=replace(view.store, seen_at=stale))
+        if old == STORE
+        else replace(view, regions={**view.regions, US: replace(view.regions[US], seen_at=stale)})
+    )
+
+    turn = deciding(aged, stages=[primary_imported])
+
+    assert [action.kind for action in deciding(view, stages=[primary_imported]).act] == ["import"]
+    assert (turn.act, turn.look) == ((), (old,))
