@@ -291,6 +291,16 @@ def check_kept_alive(kind: str, truth: Truth, store: int, listed: int, *, repair
             raise WrongError(f"Region {region} was let die: it lacks {lost}, and will soon lack {ending} (I11)")
 
 
+def check_remembered(kind: str, truth: Truth, store: int) -> None:
+    """However a run ends that nothing goes wrong with: what its owner has switched off is noted (P10)."""
+    if kind == "abort" or truth.silent:
+        return
+    for region, off in enumerate(truth.disabled):
+        noted = any(kept.attempt == -1 - region and kept.discarded for kept in truth.stores[store])
+        if off and truth.key_state(region) == "Disabled" and not noted:
+            raise WrongError(f"Region {region} is switched off, and nothing notes it: KMS will forget it (P10)")
+
+
 def check_success(truth: Truth, store: int, rules: Rules) -> None:
     """Success is claimed only where it is true: of CURRENT, of every Region and of the store (I8)."""
     entry = truth.holding(store, truth.current)

@@ -1,6 +1,6 @@
 """Where a run comes to when nothing goes wrong any more: every run must come to an end."""
 
-from search_calls import NOT_NOW, check_kept_alive, check_rotations
+from search_calls import NOT_NOW, check_kept_alive, check_remembered, check_rotations
 from search_moves import Moves, came, told
 from search_run import Mind
 from search_world import Truth, WrongError, look, old, rotation_ends
@@ -42,6 +42,7 @@ class Alone:
         listed, repairs = len(policy.regions) or len(truth.held), policy.repair is Repair.AUTO
         kind = scenario.kinds[self._who]
         check_kept_alive(kind, truth, scenario.stores[self._who], listed, repairs=repairs or kind == "repair")
+        check_remembered(kind, truth, scenario.stores[self._who])
         return mind
 
     def told(self) -> str:
