@@ -104,7 +104,9 @@ def leaves_early(world: World, arn: KeyArn) -> None:
 
 
 def disables(world: World, arn: KeyArn) -> None:
+    """The call that is held meanwhile takes so long that no look from before it may be relied on (I3)."""
     world.client(OTHER).disable_key(KeyId=arn.key_id)
+    world.clock.advance(seconds=15)
 
 
 def loses(world: World, arn: KeyArn) -> None:
@@ -201,6 +203,9 @@ def race(world: World, workflow: str, odd: Odd, number: int, moment: str) -> tup
     arn, enabled = upkeep.arn, upkeep.earlier.enabled - odd.dead
     watch = Watch(world.simulator, arn, replace(upkeep.earlier, enabled=enabled))
     between = at_call(world.simulator, number, moment, lambda: odd.act(world, arn))
+    if number == 0:  # before the run begins
+        between.came = True
+        odd.act(world, arn)
     upkeep.run()
     world.simulator.hooks[:] = [watch]  # where the run made fewer calls
     if between.came:
@@ -218,10 +223,10 @@ def race(world: World, workflow: str, odd: Odd, number: int, moment: str) -> tup
 
 
 SLICE: dict[tuple[str, str], tuple[int, ...]] = {
-    ("repair", "before"): (2,),
+    ("repair", "before"): (0,),
     ("repair", "after"): (9,),
-    ("renew", "before"): (2,),
-    ("run", "after"): (4,),
+    ("renew", "before"): (0,),
+    ("run", "after"): (8, 10),
 }
 """At which calls `make test` lets it come about: before anything was seen, and in the midst."""
 
@@ -231,5 +236,5 @@ SLICE: dict[tuple[str, str], tuple[int, ...]] = {
 def test_what_is_listed_and_well_is_kept_alive_whatever_comes_about(
     world: World, record_property: Count, name: str, workflow: str, moment: str
 ) -> None:
-    numbers = every(CALLS, *SLICE.get((workflow, moment), ()))
+    numbers = every(range(CALLS.stop), *SLICE.get((workflow, moment), ()))
     all_raced(record_property, numbers, lambda number: race(world, workflow, ODDITIES[name], number, moment))
