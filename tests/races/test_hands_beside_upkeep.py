@@ -7,6 +7,7 @@ switched off stays off (P10), and nobody is blamed for what he did not do (I15).
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -104,8 +105,12 @@ def leaves_early(world: World, arn: KeyArn) -> None:
 
 
 def disables(world: World, arn: KeyArn) -> None:
-    """The call that is held meanwhile takes so long that no look from before it may be relied on (I3)."""
     world.client(OTHER).disable_key(KeyId=arn.key_id)
+
+
+def disables_slowly(world: World, arn: KeyArn) -> None:
+    """The call that is held meanwhile takes so long that no look from before it may be relied on (I3)."""
+    disables(world, arn)
     world.clock.advance(seconds=15)
 
 
@@ -158,7 +163,7 @@ class Odd:
     """What comes about, what ends it, and what comes about after a second run.
 
     `dead` are the Regions that are not Enabled for that alone; `alone` tells that nobody else touched the key, and
-    `listed` what the config lists.
+    `listed` what the config lists. `workers` carry out the calls: one alone has no other on its way.
     """
 
     act: Callable[[World, KeyArn], None]
@@ -167,12 +172,14 @@ class Odd:
     dead: frozenset[str] = frozenset()
     alone: bool = False
     listed: frozenset[Region] = LISTED
+    workers: int = 8
 
 
 ODDITIES = {
     "a replica made by hand": Odd(replicates_by_hand),
     "a member that left the config early": Odd(leaves_early, dead=frozenset({OTHER}), listed=LISTED - {Region(OTHER)}),
     "a Region that its owner disables, and that then expires": Odd(disables, then=loses, dead=frozenset({OTHER})),
+    "a Region that its owner disables during a long call": Odd(disables_slowly, dead=frozenset({OTHER}), workers=1),
     "another primary": Odd(promotes, dead=frozenset({PRIMARY, GOOD})),
     "foreign material that is pending": Odd(imports_of_his_own),
     "a store merged with another": Odd(merges_stores),
@@ -236,5 +243,6 @@ SLICE: dict[tuple[str, str], tuple[int, ...]] = {
 def test_what_is_listed_and_well_is_kept_alive_whatever_comes_about(
     world: World, record_property: Count, name: str, workflow: str, moment: str
 ) -> None:
-    numbers = every(range(CALLS.stop), *SLICE.get((workflow, moment), ()))
-    all_raced(record_property, numbers, lambda number: race(world, workflow, ODDITIES[name], number, moment))
+    numbers, odd = every(range(CALLS.stop), *SLICE.get((workflow, moment), ())), ODDITIES[name]
+    with ThreadPoolExecutor(odd.workers) as world.executor:
+        all_raced(record_property, numbers, lambda number: race(world, workflow, odd, number, moment))
