@@ -50,8 +50,8 @@ class Store:
         self._now = clock_now
         self._random_bytes = random_bytes
         self._looks = Looks(vault, shelf, clock_now, keep)
-        # The commitments to what was wrapped last: of that KMS tells the id.
-        self._wrapped: dict[EntryName, str] = {}
+        # The commitments to all that was wrapped: of one of them KMS tells the id.
+        self._wrapped: dict[EntryName, set[str]] = {}
 
     def __repr__(self) -> str:
         return f"Store({self._vault!r}, {self._place})"
@@ -125,7 +125,7 @@ class Store:
         hybrid = algorithm.name.startswith("RSA_AES")
         aes_key = self._random_bytes(_AES_KEY_LENGTH) if hybrid else None
         material = self._vault.open(name)
-        self._wrapped[name] = commitment(material, name.key)
+        self._wrapped.setdefault(name, set()).add(commitment(material, name.key))
         return wrap(material.reveal(), public_key, algorithm, aes_key)
 
     def link(self, name: EntryName, material_id: MaterialId) -> None:
@@ -134,11 +134,16 @@ class Store:
         EntryError, too, where the bytes are not those that were wrapped: a store may be changed meanwhile.
         """
         bound = self._bound(name)
-        self._require_same(name, fits(self._wrapped.get(name, bound), bound))
+
+        def noted(turns: Turns[MaterialId]) -> bool:
+            known = bool(turns.fitting(bound))
+            self._require_same(name, known or self._wrapped.get(name, {bound}) == {bound})
+            return known
+
         found = self._note(
             Slot(name, Kind.LINK),
             lambda marks: marks.links(name),
-            lambda turns: bool(turns.fitting(bound)),
+            noted,
             {"key_material_id": material_id, "commitment": bound},
         )
         linked = found.fitting(bound)[-1]

@@ -101,6 +101,18 @@ def test_the_table_knows_every_modelled_error() -> None:
     assert not {error for operation in OPERATIONS for error in modelled(operation)} - known
 
 
+@pytest.mark.parametrize("fault", ["reset after the effect", "KMSInternalException after the effect"])
+def test_a_rotation_that_got_no_answer_is_told_all_the_same(world: World, record_property: Count, fault: str) -> None:
+    """I13: and never as a rotation that another run had begun."""
+    strikes = Strikes()
+    strikes.note(fault, met(world, "finished", lambda s: _lost(s, fault)))
+    strikes.conclude(record_property)
+
+
+def _lost(simulator: Simulator, fault: str) -> None:
+    simulator.faults.add(operation="RotateKeyOnDemand", times=1, **rule(fault))
+
+
 AT_EVERY_CALL = {
     "ThrottlingException": ("finished",),
     "reset before the effect": ("finished",),

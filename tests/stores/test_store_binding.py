@@ -118,6 +118,10 @@ def test_what_kms_says_of_bytes_is_not_noted_of_others_that_took_their_place(
     found = plain(store.find(FIRST))
     assert (found.linked, found.claimed) == (None, None)
     wrapping_key.material(store)
+    with pytest.raises(EntryError, match="other bytes"):  # of two that were wrapped nobody knows whose id that is
+        store.link(FIRST, MATERIAL_A)
+    store = ours.open()
+    wrapping_key.material(store)
     store.link(FIRST, MATERIAL_B)
     with pytest.raises(EntryError, match="other bytes"):
         store.mark_proven(FIRST, {"material_id": MATERIAL_A, "regions": [US], "proof": "full"})
