@@ -61,7 +61,7 @@ def _otherwise(rows: dict[Region, MaterialRow], policy: Policy) -> dict[str, lis
     found: dict[str, list[Region]] = {}
     for region, row in rows.items():
         if row.imported and (row.valid_to is None) is not (policy.expires is None):
-            said = f"expires at {row.valid_to:%Y-%m-%d %H:%M} UTC" if row.valid_to else "never expires"
+            said = f"expires on {row.valid_to:%Y-%m-%d}" if row.valid_to else "never expires"
             found.setdefault(said, []).append(region)
     return found
 

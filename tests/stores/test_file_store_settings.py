@@ -193,7 +193,7 @@ def test_a_store_whose_disk_went_away_is_not_taken_for_an_empty_one(stand: FileS
     for ask in (store.find, store.deposit):
         with pytest.raises(StoreError, match="there is no store") as caught:
             ask(FIRST)
-        assert "mounted" in caught.value.hint
+        assert "mount its disk" in caught.value.hint
     stand.root.mkdir(mode=0o700)
     with pytest.raises(StoreError, match="there is no store"):
         store.find(FIRST)
