@@ -95,7 +95,16 @@ def test_a_plan_that_finishes_a_rotation_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "said"), [(-30, "expired"), (0, "expired"), (1 / 120, "1 min"), (0.5, "30 min"), (12, "12 h"), (49, "2 days"), (240, "10 days")]
+    ("hours", "said"),
+    [
+        (-30, "expired"),
+        (0, "expired"),
+        (1 / 120, "1 min"),
+        (0.5, "30 min"),
+        (12, "12 h"),
+        (49, "2 days"),
+        (240, "10 days"),
+    ],
 )
 def test_what_is_left_is_told_as_people_count_and_never_below_nothing(hours: float, said: str) -> None:
     assert telling.left(NOW + timedelta(hours=hours), NOW) == said
