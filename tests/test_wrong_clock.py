@@ -1,4 +1,4 @@
-"""Time (I13): nothing is done by a clock that KMS's answers contradict, and nothing rests on an old look."""
+"""Time (I3, ADR 9): nothing is done by a clock that KMS's answers contradict, and nothing rests on an old look."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -54,7 +54,7 @@ def entries(world: World) -> dict[str, bytes]:
 @pytest.mark.parametrize("hours", [-30, -0.1, 0.1, 400])
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_by_a_wrong_clock_nothing_is_sent_and_nothing_is_kept(world: World, workflow: str, hours: float) -> None:
-    """I13: KMS's answers tell another time than this machine, in either direction."""
+    """I3: KMS's answers tell another time than this machine, in either direction."""
     arn = with_work(world, workflow)
     world.clock.set_ahead(hours=hours)
     sent, kept = written(world), entries(world)
@@ -93,7 +93,7 @@ class Setting:
 def test_a_clock_set_in_the_midst_of_a_run_ends_it_and_the_next_run_goes_on(
     world: World, stage: str, hours: float
 ) -> None:
-    """I13: after the step nothing is sent any more; put right, the same bytes are rotated in, once."""
+    """I3: after the step nothing is sent any more; put right, the same bytes are rotated in, once."""
     arn = world.make_key()
     sent: list[str] = []
 

@@ -79,8 +79,8 @@ def test_no_report_is_over_32_kib() -> None:
     blocks = tuple(Block(Reason.MATERIAL_MISSING, SENTENCE, SENTENCE, region) for region in REGIONS for _ in MATERIALS)
     job = Job("payments", KEY, POLICY, (), lambda _: [])
     memory = Memory(unopened=tuple(f"{material} has no probe" for material in MATERIALS))
-    report = final_report(job, Turn("repaired", "blocked", blocks=blocks), Run(GOAL, memory), View(KEY, NOW))
-    turn = {"stage": "repaired", "status": "blocked", "act": [], "wait": 0, "report": brief_report(report)}
+    report = final_report(job, Turn("kept_alive", "blocked", blocks=blocks), Run(GOAL, memory), View(KEY, NOW))
+    turn = {"stage": "kept_alive", "status": "blocked", "act": [], "wait": 0, "report": brief_report(report)}
 
     assert size(State(ASKED, goal=GOAL, memory=memory, turn=turn).write()) < LIMIT
     assert brief_report(report)["blocks"][0]["message"].endswith("…")
