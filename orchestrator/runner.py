@@ -38,7 +38,7 @@ from orchestrator.model import (
 )
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
-from orchestrator.perform import Carrying, Timely
+from orchestrator.perform import Carrying
 from orchestrator.plan import predict
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import (
@@ -52,6 +52,7 @@ from orchestrator.progress import (
     overdue,
     told,
 )
+from orchestrator.sending import Timely
 
 GRACE = timedelta(seconds=30)
 """How long after its deadline a run waits for calls that are in flight."""

@@ -24,6 +24,7 @@ from orchestrator.kms.credentials import watched
 from orchestrator.kms.endpoints import ASKED, judge, judge_proxy, region_named, where
 from orchestrator.kms.meaning import meaning, unanswered
 from orchestrator.model import Region
+from orchestrator.sending import check_timely
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class _Session(botocore.session.Session):
             client = super().create_client(*names, **given)
         service, region = client.meta.service_model.service_name, client.meta.region_name
         client.meta.events.register("before-send", partial(self._refuse, service, region))
+        if service == "kms":
+            client.meta.events.register("before-send", _refuse_late)
         return client
 
     def work_with(self, credentials: Credentials) -> None:
@@ -133,6 +136,11 @@ class _Session(botocore.session.Session):
             self.judge(service, region, request.url if service in ASKED else request.url.partition("?")[0])
         except UsageError as error:
             raise KmsError(error.message, error.hint, trouble=Trouble.PERMANENT, code="Refused") from None
+
+
+def _refuse_late(**_about: object) -> None:
+    """Judge the time at which a request leaves, on every attempt; raises TooLateError."""
+    check_timely()
 
 
 @cache
