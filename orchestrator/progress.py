@@ -202,8 +202,9 @@ class Progress:
 
     @property
     def longest(self) -> timedelta:
-        """How long a look is waited for: no Region's silence may take the time of the others (I10)."""
-        return min(LONGEST_WAIT, self.job.policy.deadline / 4)
+        """How long a look is waited for: no Region's silence may take the time in which others are helped (I10)."""
+        deadline = self.job.policy.deadline
+        return min(LONGEST_WAIT, deadline / 4 if self.job.stages else deadline)
 
     def overdue(self, now: datetime, answered: Mapping[str, datetime]) -> set[str]:
         """Name the Regions that are not waited for any longer; a look that queues waits as long as others come back."""

@@ -5,7 +5,7 @@ The SDK's timeout is one of each read, so that an answer that trickles in never 
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,21 +20,23 @@ import pytest
 from orchestrator.kms import KmsFactory, KmsOptions
 from orchestrator.kms.calls import Kms
 from orchestrator.lanes import Lanes
-from orchestrator.model import KeyArn, Policy, Region
+from orchestrator.model import KeyArn, Policy, Region, Stage
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
 from orchestrator.perform import Perform
 from orchestrator.ports import WrappingAlgorithm
-from orchestrator.progress import Report
+from orchestrator.progress import Asked, Job, Progress, Report
 from orchestrator.runner import Runner
 from orchestrator.settings import KeySettings
 from orchestrator.simulator import Simulator, serve
 from workflows import jobs
+from workflows.run import RUN
 from worlds import REGIONS, ManualClock, World
 
 LONG = 60.0
 """Seconds of real time that a call hangs at the most; a test takes a few."""
 
+KEY = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
 WANTED = Policy(frozenset(map(Region, REGIONS)), rotate_every=timedelta(days=3000), expires=timedelta(days=60), looks=1)
 
 
@@ -142,6 +144,42 @@ def test_the_others_are_renewed_beside_it(
     assert report.status == "failed"
     assert f"{where} cannot be looked at: no answer came within" in report.message
     assert world.clock.now() - begun < deadline + timedelta(seconds=15)
+
+
+@pytest.mark.parametrize(
+    ("stages", "deadline", "begun", "answered", "since"),
+    [
+        (RUN, 1800, 0, None, 30),
+        (RUN, 40, 0, None, 10),
+        ((), 20, 0, None, 20),
+        (RUN, 1800, 50, None, 80),
+        (RUN, 1800, None, None, 30),
+        (RUN, 1800, None, 45, 75),
+        (RUN, 1800, 0, 45, 30),
+    ],
+    ids=[
+        "a look is waited for 30 s",
+        "a short run waits a quarter of its time",
+        "a command that only looks has nobody to help meanwhile",
+        "time in a queue does not count",
+        "nothing comes back from there",
+        "the queue moves",
+        "others come back, and this one does not",
+    ],
+)
+def test_how_long_a_look_is_waited_for(
+    stages: Sequence[Stage], deadline: int, begun: int | None, answered: int | None, since: int
+) -> None:
+    clock = ManualClock()
+    asked, region = clock.now(), Region(REGIONS[0])
+    policy = replace(WANTED, deadline=timedelta(seconds=deadline))
+    progress = Progress(Job("payments", KEY, policy, stages, lambda _: []), asked, looking={region})
+    after = None if begun is None else asked + timedelta(seconds=begun)
+    progress.asked[region] = Asked(asked, after)
+    came = {} if answered is None else {region: asked + timedelta(seconds=answered)}
+
+    assert progress.overdue(asked + timedelta(seconds=since), came) == set()
+    assert progress.overdue(asked + timedelta(seconds=since + 1), came) == {region}
 
 
 def test_what_comes_late_is_taken_in(trickling: Trickling) -> None:
