@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.model import Action, LookFailure, RegionView, StoreView, Turn, short
+from orchestrator.model import Action, Goal, LookFailure, Outcome, RegionView, StoreView, Turn, short
 
 
 def waits(turn: Turn) -> list[dict[str, str | int]]:
@@ -38,4 +38,20 @@ def summary(found: RegionView | StoreView | LookFailure) -> dict[str, Any]:
         "key_state": str(found.key_state),
         "current": short(found.current.material_id if found.current else None),
         "rows": rows,
+    }
+
+
+def goal(pinned: Goal) -> dict[str, Any]:
+    """Say what a run is to come to."""
+    return {"replaces": pinned.replaces, "entry": str(pinned.entry), "members": len(pinned.members)}
+
+
+def came(outcome: Outcome) -> dict[str, Any]:
+    """Say what came of an action."""
+    return {
+        "result": str(outcome.result),
+        "message": outcome.message,
+        "material_id": outcome.material_id,
+        "opened": list(outcome.opened),
+        "skipped": list(outcome.skipped),
     }

@@ -1,6 +1,5 @@
 """Perform: carry out one action, whatever comes of it as an outcome. Nothing is decided here."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from orchestrator.model import (
 from orchestrator.parameters import Parameters
 from orchestrator.ports import ImportParameters, KmsClients, MaterialStore
 from orchestrator.retry import Retry
+from orchestrator.sending import Timely, TooLateError, only_while
 
 PROBE_TEXT = b"mrk proof: this text says nothing"
 PROBE_CONTEXT = {"mrk": "proof"}
@@ -40,19 +40,12 @@ _NOTHING_DONE = ("ThrottlingException", "EndpointConnectionError", "ConnectTimeo
 
 _FOR_A_PERSON = ("LimitExceededException",)
 
-Timely = Callable[[], bool]
-"""Tells whether what an action stands on is still fresh: asked right before anything is sent (I3)."""
-
 
 class Carrying(Protocol):
     """Whatever carries out one action; every failure is an outcome."""
 
     def __call__(self, action: Action, timely: Timely = ...) -> Outcome:
         """Carry it out, unless `timely` says that what it was decided by is old."""
-
-
-class _TooLateError(Exception):
-    """What an action was decided by became old before it could be sent."""
 
 
 class Perform:
@@ -74,8 +67,6 @@ class Perform:
         """Carry out one action; every failure is an outcome."""
         try:
             return self._perform(action, timely)
-        except _TooLateError:
-            return Outcome(Result.SKIPPED, "what was seen became too old to send it; looking again", unsent=True)
         except (StoreError, UsageError, KmsError) as error:
             return _failed(error, action)
 
@@ -83,16 +74,16 @@ class Perform:
         match action:
             case DeletePendingMaterial():
                 self._store.withdraw(action.entry, action.material_id)
-                _require(timely)
-                self._kms(action.arn.region).delete_pending_material(action.arn, action.material_id)
+                with only_while(timely):
+                    self._kms(action.arn.region).delete_pending_material(action.arn, action.material_id)
                 return Outcome(Result.DONE, material_id=action.material_id)
             case ImportMaterial(import_type=ImportType.NEW):
                 return self._import_new(action, timely)
             case ImportMaterial():
                 return self._import_existing(action, timely)
             case RotateOnDemand():
-                _require(timely)
-                self._kms(action.arn.region).rotate_key_on_demand(action.arn)
+                with only_while(timely):
+                    self._kms(action.arn.region).rotate_key_on_demand(action.arn)
                 return Outcome(Result.DONE, material_id=action.material_id)
             case ReplicateKey():
                 return self._replicate(action, timely)
@@ -130,9 +121,9 @@ class Perform:
         """Send the primary's own key policy with the replica, so that access is never widened (P11)."""
         kms = self._kms(action.arn.region)
         policy = self._retry(lambda: kms.get_key_policy(action.arn))
-        _require(timely)
         try:
-            self._retry(lambda: kms.replicate_key(action.arn, action.region, policy))
+            with only_while(timely):
+                self._retry(lambda: kms.replicate_key(action.arn, action.region, policy))
         except KmsError as error:
             if error.code != "AlreadyExistsException":
                 raise
@@ -202,11 +193,11 @@ class Perform:
     def _send(self, action: ImportMaterial, parameters: ImportParameters, wrapped: bytes, timely: Timely) -> MaterialId:
         """Send one import; parameters that KMS refuses are forgotten, and that nothing was imported is certain then."""
         kms = self._kms(action.arn.region)
-        _require(timely)
         try:
-            return kms.import_key_material(
-                action.arn, parameters, wrapped, action.import_type, action.material_id, action.valid_to
-            )
+            with only_while(timely):
+                return kms.import_key_material(
+                    action.arn, parameters, wrapped, action.import_type, action.material_id, action.valid_to
+                )
         except KmsError as error:
             if error.trouble is Trouble.STALE_PARAMETERS:
                 self._parameters.drop(action.arn, parameters)
@@ -244,17 +235,14 @@ class Perform:
         return Outcome(Result.DONE, material_id=used, opened=tuple(opened), skipped=action.untried)
 
 
-def _require(timely: Timely) -> None:
-    if not timely():
-        raise _TooLateError
-
-
 def _bring(action: ImportMaterial) -> str:
     return f"bring the right bytes: mrk adopt NAME FILE --material-id {action.material_id}"
 
 
 def _failed(error: KmsError | StoreError | UsageError, action: Action) -> Outcome:
     """Tell what a failed call means for the run: never more than that it may pass, or will not."""
+    if isinstance(error, TooLateError):
+        return Outcome(Result.SKIPPED, error.message, unsent=True)
     if not isinstance(error, KmsError):
         return Outcome(Result.FAILED, error.message, final=True, person=True, hint=error.hint)
     final = error.trouble in {Trouble.PERMANENT, Trouble.STALE_PARAMETERS}

@@ -1,6 +1,6 @@
 """One key on its way through the runner: what was seen, what is under way, and the run so far."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -143,6 +143,18 @@ def overdue(progress: "Progress") -> str:
     return f"the deadline passed, and calls to {waited_for} did not come back; run again: it looks at what came of them"
 
 
+LONGEST_WAIT = timedelta(seconds=30)
+"""How long one look at a Region is waited for; less in a run that has less time."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """When a look was asked for, and when a worker began with it."""
+
+    at: datetime
+    begun: datetime | None = None
+
+
 @dataclass(slots=True)
 class Progress:
     """The runner's notes of one key. Losing them costs time only: the position is derived from the world."""
@@ -155,6 +167,8 @@ class Progress:
     looked: dict[str, datetime] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     looking: set[str] = field(default_factory=set)
+    asked: dict[str, Asked] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
     acting: dict[str, Action] = field(default_factory=dict)
     fetching: int = 0
     wake: datetime | None = None
@@ -172,6 +186,7 @@ class Progress:
         targets = {*self.seen, *([STORE] if self.store else []), *self.failures}
         self.dirty |= targets - self.looking - set(self.acting)
         self.looked.clear()
+        self.asked = {target: Asked(asked.at + step) for target, asked in self.asked.items()}
 
     def view(self, now: datetime) -> View:
         """Put together what was seen."""
@@ -181,6 +196,41 @@ class Progress:
     def busy(self) -> set[str]:
         """The targets that are not as they were seen, or may soon not be."""
         return self.dirty | self.looking | set(self.acting)
+
+    @property
+    def awaited(self) -> set[str]:
+        """The looks that are waited for: all that are under way but those that take too long."""
+        return self.looking - self.late
+
+    @property
+    def waits(self) -> bool:
+        """Whether any call is under way that is waited for."""
+        return bool(self.awaited or self.acting or self.fetching)
+
+    @property
+    def longest(self) -> timedelta:
+        """How long a look is waited for: no Region's silence may take the time in which others are helped (I10)."""
+        deadline = self.job.policy.deadline
+        return min(LONGEST_WAIT, deadline / 4 if self.job.stages else deadline)
+
+    def overdue(self, now: datetime, answered: Mapping[str, datetime]) -> set[str]:
+        """Name the Regions that are not waited for any longer; a look that queues waits as long as others come back."""
+        found = set()
+        for target in self.awaited - {STORE}:
+            asked = self.asked.get(target, Asked(now))
+            since = asked.begun or max(asked.at, answered.get(target, asked.at))
+            if now - since > self.longest:
+                found.add(target)
+        return found
+
+    def wait_no_longer(self, target: str, now: datetime) -> LookFailure:
+        """Go on without a Region; what its look shows is taken in all the same, whenever it comes."""
+        message = f"no answer came within {self.longest / timedelta(seconds=1):.0f} s"
+        failure = LookFailure(target, now, message, transient=True)
+        self.fold_look(target, failure)
+        self.looking.add(target)
+        self.late.add(target)
+        return failure
 
     @property
     def under_way(self) -> bool:
@@ -205,13 +255,14 @@ class Progress:
         """Name what a first look still lacks: every member that is known by now, and then the store."""
         known: set[str] = set(self.view(now).members | self.job.policy.regions)
         regions = known - set(self.seen) - set(self.failures)
-        if regions or self.looking - {STORE}:
+        if regions or self.awaited - {STORE}:
             return regions
         return set() if self.store is not None or STORE in self.failures else {STORE}
 
     def fold_look(self, target: str, found: RegionView | StoreView | LookFailure) -> None:
         """Take in what a look showed; a look that failed leaves nothing to judge by."""
         self.looking.discard(target)
+        self.late.discard(target)
         if isinstance(found, LookFailure):
             self.failures[target] = found
             self.seen.pop(Region(target), None)

@@ -17,7 +17,7 @@ from typing import Any, cast
 from orchestrator import memory
 from orchestrator.decide import decide, judge
 from orchestrator.errors import MrkError
-from orchestrator.happenings import about, summary, waits
+from orchestrator.happenings import about, came, goal, summary, waits
 from orchestrator.lanes import Lanes
 from orchestrator.looks import FRESH, SKEWED, wrong_clock
 from orchestrator.model import (
@@ -38,10 +38,11 @@ from orchestrator.model import (
 )
 from orchestrator.observe import Observe
 from orchestrator.parameters import Parameters
-from orchestrator.perform import Carrying, Timely
+from orchestrator.perform import Carrying
 from orchestrator.plan import predict
 from orchestrator.ports import Clock, Event, Listener
 from orchestrator.progress import (
+    Asked,
     Job,
     Progress,
     Report,
@@ -52,6 +53,7 @@ from orchestrator.progress import (
     overdue,
     told,
 )
+from orchestrator.sending import Timely
 
 GRACE = timedelta(seconds=30)
 """How long after its deadline a run waits for calls that are in flight."""
@@ -108,6 +110,7 @@ class Runner:
         self._open = 0
         self._stopping = False
         self._reports: dict[int, Report] = {}
+        self._answered: dict[str, datetime] = {}
 
     def stop(self) -> None:
         """Begin nothing more, finish the calls in flight, and report. Safe to call from a signal handler."""
@@ -186,7 +189,9 @@ class Runner:
     def _turn(self, progress: Progress, now: datetime) -> None:
         """Take one turn of one key: look at what is unknown, else decide and do what was decided."""
         wake = now + progress.job.policy.poll * (1 + self._jitter() / 5)
-        if progress.under_way and now >= progress.begun + progress.job.policy.deadline + GRACE:
+        for target in sorted(progress.overdue(now, self._answered)):
+            self._learned_of(progress, target, progress.wait_no_longer(target, now))
+        if progress.waits and now >= progress.begun + progress.job.policy.deadline + GRACE:
             self._end(progress, "failed", overdue(progress))
             return
         if self._stopping:
@@ -212,7 +217,7 @@ class Runner:
 
     def _end_if_idle(self, progress: Progress, status: Status, message: str, wake: datetime) -> None:
         """End a key once the calls in flight have come back."""
-        if progress.under_way:
+        if progress.waits:
             self._wake_at(progress, wake)
         else:
             self._end(progress, status, message)
@@ -221,7 +226,7 @@ class Runner:
         """Look at everything once, then pin the goal."""
         unseen = (progress.unseen(now) | progress.dirty) - progress.looking
         self._look_at(progress, unseen)
-        if progress.looking:
+        if progress.awaited:
             return None
         view = progress.view(now)
         pinned = (wrong_clock(view) if progress.job.judges else []) or progress.job.pin(view)
@@ -231,15 +236,8 @@ class Runner:
         if not isinstance(pinned, Sequence):
             pinned = pinned.of_a_run_since(progress.begun)
             progress.run = memory.begin(pinned, view)
-            self._tell(
-                "run.pinned",
-                progress,
-                region=pinned.primary,
-                replaces=pinned.replaces,
-                entry=str(pinned.entry),
-                named=progress.job.key.region,
-                members=len(pinned.members),
-            )
+            named_in = progress.job.key.region
+            self._tell("run.pinned", progress, region=pinned.primary, named=named_in, **goal(pinned))
             self._prefetch(progress, now)
             return None
         located = progress.located(now)
@@ -278,7 +276,7 @@ class Runner:
 
     def _finish(self, progress: Progress, turn: Turn) -> None:
         """Report, once the calls in flight have come back: whatever was changed was looked at again by then."""
-        if progress.under_way:
+        if progress.waits:
             return
         self._end(progress, cast("Status", turn.status), told(progress.job, progress.run, turn.blocks))
 
@@ -316,11 +314,13 @@ class Runner:
             progress.looking.add(target)
             progress.dirty.discard(target)
             progress.looked[target] = self._clock.now()
+            progress.asked[target] = Asked(self._clock.now())
             materials = progress.view(self._clock.now()).permanent_ids()
-            self._submit(progress, partial(self._look, progress, target, materials), self._lanes.looking(target))
+            look = partial(self._look, progress, target, materials, progress.asked[target])
+            self._submit(progress, look, self._lanes.looking(target))
 
-    def _look(self, progress: Progress, target: str, materials: Sequence[Any]) -> Callable[[], None]:
-        key = progress.job.key
+    def _look(self, progress: Progress, target: str, materials: Sequence[Any], asked: Asked) -> Callable[[], None]:
+        key, asked.begun = progress.job.key, self._clock.now()
         found: RegionView | StoreView | LookFailure
         if target == STORE:
             found = self._observe.store(key, materials)
@@ -330,6 +330,10 @@ class Runner:
 
     def _looked(self, progress: Progress, target: str, found: RegionView | StoreView | LookFailure) -> None:
         progress.fold_look(target, found)
+        self._answered[target] = self._clock.now()
+        self._learned_of(progress, target, found)
+
+    def _learned_of(self, progress: Progress, target: str, found: RegionView | StoreView | LookFailure) -> None:
         if progress.run is not None and target != STORE:
             progress.run = memory.saw(progress.run, progress.view(self._clock.now()), Region(target))
         self._tell("look", progress, region=target, **summary(found))
@@ -370,17 +374,7 @@ class Runner:
     def _ended(self, progress: Progress, action: Action, outcome: Outcome) -> None:
         del progress.acting[action.target]
         progress.dirty |= touched(action) | {STORE}
-        self._tell(
-            "action.ended",
-            progress,
-            region=action.target,
-            action=action.kind,
-            result=str(outcome.result),
-            message=outcome.message,
-            material_id=outcome.material_id,
-            opened=list(outcome.opened),
-            skipped=list(outcome.skipped),
-        )
+        self._tell("action.ended", progress, region=action.target, action=action.kind, **came(outcome))
 
     def _submit(self, progress: Progress, work: Callable[[], Callable[[], None]], executor: Executor) -> None:
         """Have work done elsewhere; what it returns is carried out here, in the coordinator's one thread."""

@@ -7,9 +7,10 @@ from threading import Lock
 
 from orchestrator.kms.calls import Client, Kms
 from orchestrator.kms.endpoints import EndpointClass, endpoint_class, where
+from orchestrator.kms.roles import Role
 from orchestrator.kms.sessions import Clients, KmsOptions
 from orchestrator.model import Region
-from orchestrator.ports import Listener
+from orchestrator.ports import Event, Listener
 
 
 class KmsFactory:
@@ -21,6 +22,7 @@ class KmsFactory:
         self._listener = listener
         self._lock = Lock()
         self._clients: Clients | None = None
+        self._role: Role | None = None
         self._made: dict[Region, tuple[Kms, EndpointClass, str]] = {}
 
     def __call__(self, region: Region) -> Kms:
@@ -49,12 +51,16 @@ class KmsFactory:
             return self._made[region]
 
     def _session(self, region: Region) -> Clients:
-        if self._clients is None:
-            clients = Clients(self._options)
-            if self._options.role_arn and self._options.credentials is None:
-                clients.assume(self._options.role_arn, region)
-            self._clients = clients
-        return self._clients
+        clients = self._clients or Clients(self._options)
+        if self._options.role_arn and self._options.credentials is None:
+            sts = Region(clients.sts_region(region))
+            self._role = self._role or clients.assume(self._options.role_arn, self._tell)
+            self._role.reached_in(sts)
+        self._clients = clients
+        return clients
+
+    def _tell(self, region: Region, message: str) -> None:
+        self._listener(Event(self._now(), "sts", "", region, {"message": message}))
 
 
 def check_endpoints(options: KmsOptions, wanted: Iterable[tuple[str, Region]]) -> None:

@@ -4,7 +4,7 @@ SDK retries are off (I4): the SDK would send a rotation twice. It also takes Lim
 key's rotations for life, for throttling.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -23,7 +23,9 @@ from orchestrator.kms.calls import Client
 from orchestrator.kms.credentials import watched
 from orchestrator.kms.endpoints import ASKED, judge, judge_proxy, region_named, where
 from orchestrator.kms.meaning import meaning, unanswered
+from orchestrator.kms.roles import Role
 from orchestrator.model import Region
+from orchestrator.sending import check_timely
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,33 @@ class Clients:
             self._session.judge(service, region, where(client))
         return watched(client)
 
-    def assume(self, role_arn: str, region: Region) -> None:
+    def assume(self, role_arn: str, tell: Callable[[Region, str], None]) -> Role:
         """Work in a role from now on, assumed anew whenever its credentials are about to expire."""
-        creator = partial(self._session.create_client, region_name=self.sts_region(region))
-        name = {"RoleSessionName": f"mrk-{self._options.run_id or 'run'}"}
         with _told("credentials"):
             source = self._session.get_credentials()
             if source is None:
                 raise NoCredentialsError
+            role = Role(partial(self._assumed, source, role_arn), tell)
+            self._session.work_with(DeferredRefreshableCredentials(role, "assume-role"))
+        return role
+
+    def _assumed(self, source: Credentials, role_arn: str, region: Region) -> Mapping[str, str]:
+        """Ask STS in one Region; raises KmsError that names the role, not the call to KMS that happened to need it."""
+        name = {"RoleSessionName": f"mrk-{self._options.run_id or 'run'}"}
+        try:
+            creator = partial(self._session.create_client, region_name=self.sts_region(region))
             fetcher = AssumeRoleCredentialFetcher(creator, source, role_arn, extra_args=name)
-            self._session.work_with(DeferredRefreshableCredentials(partial(_assumed, fetcher, role_arn), "assume-role"))
+            found: Mapping[str, str] = fetcher.fetch_credentials()
+        except UsageError as error:
+            raise KmsError(error.message, error.hint, trouble=Trouble.PERMANENT, code="Refused") from None
+        except ClientError as error:
+            refused = meaning(error, "AssumeRole", role_arn, new=False)
+            hint = "whoever runs mrk needs sts:AssumeRole on this role, and the role's trust policy must name them"
+            refused.hint = hint if refused.code.startswith("AccessDenied") else refused.hint
+            raise refused from None
+        except BotoCoreError as error:
+            raise unanswered(error, "AssumeRole", role_arn) from None
+        return found
 
     def sts_region(self, region: Region) -> str:
         """Choose a Region for STS, as any will do: the one that its endpoint names, where one is set."""
@@ -111,6 +130,8 @@ class _Session(botocore.session.Session):
             client = super().create_client(*names, **given)
         service, region = client.meta.service_model.service_name, client.meta.region_name
         client.meta.events.register("before-send", partial(self._refuse, service, region))
+        if service == "kms":
+            client.meta.events.register("before-send", _refuse_late)
         return client
 
     def work_with(self, credentials: Credentials) -> None:
@@ -133,6 +154,11 @@ class _Session(botocore.session.Session):
             self.judge(service, region, request.url if service in ASKED else request.url.partition("?")[0])
         except UsageError as error:
             raise KmsError(error.message, error.hint, trouble=Trouble.PERMANENT, code="Refused") from None
+
+
+def _refuse_late(**_about: object) -> None:
+    """Judge the time at which a request leaves, on every attempt; raises TooLateError."""
+    check_timely()
 
 
 @cache
@@ -163,17 +189,3 @@ def _told(what: str) -> Iterator[None]:
         raise UsageError(f"no {what}: {error}", hint) from error
     except ValueError:  # Its text is not shown: it quotes the endpoint, which may hold a password.
         raise UsageError(f"no {what}: the SDK cannot read a setting, most likely the endpoint", hint) from None
-
-
-def _assumed(fetcher: AssumeRoleCredentialFetcher, role_arn: str) -> dict[str, str]:
-    """Ask STS; raises KmsError that names the role, not the call to KMS that happened to need it."""
-    try:
-        found: dict[str, str] = fetcher.fetch_credentials()
-    except ClientError as error:
-        refused = meaning(error, "AssumeRole", role_arn, new=False)
-        hint = "whoever runs mrk needs sts:AssumeRole on this role, and the role's trust policy must name them"
-        refused.hint = hint if refused.code.startswith("AccessDenied") else refused.hint
-        raise refused from None
-    except BotoCoreError as error:
-        raise unanswered(error, "AssumeRole", role_arn) from None
-    return found

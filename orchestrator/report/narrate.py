@@ -37,7 +37,7 @@ def narrator(write: Callable[[str], None], *, brief: bool = False) -> Listener:
                 write(f"{event.key}: {event.data['status']}")
             elif name not in told:
                 told |= {name} if name else set()
-                write(clean(f"{event.key}: {line}"))
+                write(clean(f"{event.key}: {line}" if event.key else line))
 
     return listen
 
@@ -51,6 +51,8 @@ def sentences(event: Event) -> Iterable[tuple[str, str]]:
         yield "", f"{event.region}: {_done(data)}"
     elif event.kind == "action.ended":
         yield "", f"{event.region}: {data['action']} {data['result']}: {data['message']}"
+    elif event.kind == "sts":
+        yield "", str(data["message"])
     elif event.kind == "run.ended" and data["message"] != LOOKED:
         yield "", f"{data['status']}: {data['message']}"
 

@@ -26,8 +26,9 @@ from orchestrator.model import (
     View,
     name_of,
 )
-from orchestrator.perform import Carrying, Timely
+from orchestrator.perform import Carrying
 from orchestrator.progress import Job, Progress
+from orchestrator.sending import Timely
 from workflows.step_functions import seeing
 from workflows.step_functions.errors import TooLittleTime
 from workflows.step_functions.travel import Json, State, changed, memory_json
