@@ -162,10 +162,10 @@ def test_whatever_is_wrong_is_told_with_its_key_and_the_exit_code_is_4(
 @pytest.mark.e2e
 def test_the_list_names_the_keys_and_says_what_is_wrong(kept: Machine) -> None:
     torn(FIRST, Kind.PROBE)(kept)
-    out = kept.run("mrk", "store", "list")
+    out = kept.run("mrk", "store", "list", code=4)
     assert f"payments  {ARN.identity}" in out
     assert "the mark probe" in out
-    listed = {one["entry"]: one for one in kept.json("mrk", "store", "list", "--json")["entries"]}
+    listed = {one["entry"]: one for one in kept.json("mrk", "store", "list", "--json", code=4)["entries"]}
     assert [listed[str(name)]["name"] for name in (FIRST, ELSE)] == ["payments", None]
     assert listed[str(FIRST)]["proofs"] == {"us-east-1": "full"}
     assert listed[str(FIRST)]["damage"].keys() == {"probe"}
@@ -205,3 +205,23 @@ def test_a_store_in_memory_is_refused_by_every_command(machine: Machine, command
     assert "a file system in memory (tmpfs)" in err
     assert "store.volatile: allow" in err
     assert not Path(store["uri"].removeprefix("file:")).exists()
+
+
+TRIED: dict[str, Callable[[Path], object]] = {
+    "none": lambda _path: None,
+    "a directory": lambda path: path.mkdir(),
+    "empty": lambda path: path.touch(mode=0o600),
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("make", TRIED.values(), ids=TRIED)
+def test_what_is_said_of_an_identity_to_try_is_said_of_that_and_not_of_a_setting(
+    kept: Machine, make: Callable[[Path], object]
+) -> None:
+    """Nobody who brings the recovery identity under a wrong name is told to make a new one for a new store."""
+    make(kept.directory / "tried")
+    error = checked(kept, "--identity", "tried", code=2)["error"]
+    assert "tried" in error["message"]
+    assert "store.identity" not in error["message"] + error["hint"]
+    assert "age-keygen" not in error["hint"]
