@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import EntryName, MaterialId, Proof, Region, material_id_of
-from orchestrator.replies import is_region
+from orchestrator.replies import is_region, reckonable
 
 from .commitment import fits
 from .fields import read_object, shown, write_object
@@ -268,7 +268,4 @@ def _withdrawn(value: object) -> MaterialId:
 
 
 def _time(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return at
+    return reckonable(datetime.fromisoformat(text))

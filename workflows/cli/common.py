@@ -28,6 +28,7 @@ from workflows.cli.options import LEVELS, Options
 from workflows.cli.results import exit_code, write, write_json
 from workflows.cli.screen import screen
 from workflows.cli.signals import stopping
+from workflows.cli.tellable import tellable
 from workflows.jobs import named
 
 PATIENCE = timedelta(seconds=20)
@@ -76,7 +77,8 @@ class Invocation:
             self.tell("run.asked", report.job.name, arn=str(report.job.key), stages=[])
             self.ended(report)
         with stopping(self.engine.runner):
-            return (*self.engine.runner.run(jobs), *self.unresolved)
+            reports = self.engine.runner.run(jobs)
+        return tuple(map(tellable, (*reports, *self.unresolved)))
 
     def look(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
         """Run jobs that only look, with less patience: somebody waits for the result."""
