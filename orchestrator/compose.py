@@ -144,7 +144,7 @@ def open_alone(settings: Settings, identity: Path | None = None) -> MaterialStor
     kms = kms_factory(settings, "", lambda _: None, clock)
     wanted = wanted_store(settings, kms, Retry(time.sleep), clock, settings.store.recipients)
     if identity is not None:
-        wanted = replace(wanted, identity=identity, trial=True)
+        wanted = replace(wanted, trial=identity)
     return open_store(settings.store.uri, place(settings, kms), wanted)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from orchestrator.printable import printable
@@ -13,6 +14,10 @@ _LONGEST_MESSAGE = 300
 _LONGEST_CODE = 80
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,3}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+_YEARS = range(2014, 2200)
+"""AWS KMS began in 2014; of what is to come in some centuries nothing can be reckoned, and a calendar ends."""
 
 
 class Refusal(NamedTuple):
@@ -39,6 +44,15 @@ def request_id(answer: Mapping[str, Any]) -> str:
     """Read the request id of any answer; nothing where it does not look like one."""
     found = str(answer.get("ResponseMetadata", {}).get("RequestId", ""))
     return found if _REQUEST_ID.fullmatch(found) else ""
+
+
+def reckonable(at: datetime) -> datetime:
+    """Return a time that can be reckoned with; ValueError where it has no zone, or KMS has nothing of then."""
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    if at.year not in _YEARS:
+        raise ValueError(f"a time in the year {at.year}")
+    return at
 
 
 def is_region(name: str) -> bool:

@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from orchestrator.errors import KmsError, Trouble
 from orchestrator.kms.calls import Kms
 from orchestrator.model import EntryName, ImportType, KeyArn, MaterialId, Region
+from orchestrator.report import documents
 from orchestrator.simulator import Call, Simulator, serve
+from orchestrator.written import to_json
 from verdict import before, broken
 from worlds import REGIONS, ManualClock, World
 
@@ -204,7 +206,16 @@ OF_KEYS: dict[str, Lie] = {
     "no key": without("KeyId"),
     "a list": lambda answer: answer.update(KeyId=[answer["KeyId"]]),
 }
+TIMES = {"the last year": 253402300799, "year 1": -62135596800, "before 1970": -1, "before KMS": 1388534399}
+DATED: dict[tuple[str, str], Callable[[float], Lie]] = {
+    ("DescribeKey", "CreationDate"): lambda at: metadata(field("CreationDate", at)),
+    ("DescribeKey", "DeletionDate"): lambda at: metadata(field("DeletionDate", at)),
+    ("ListKeyRotations", "RotationDate"): lambda at: row(field("RotationDate", at)),
+    ("ListKeyRotations", "ValidTo"): lambda at: row(field("ValidTo", at)),
+    ("GetKeyRotationStatus", "OnDemandRotationStartDate"): lambda at: field("OnDemandRotationStartDate", at),
+}
 LIES: dict[tuple[str, str], Lie] = {
+    **{(op, f"{name} in {when}"): lie(at) for (op, name), lie in DATED.items() for when, at in TIMES.items()},
     **{(operation, name): lie for operation in NAMING for name, lie in OF_KEYS.items()},
     ("DescribeKey", "another key"): metadata(field("Arn", OTHER)),
     ("DescribeKey", "another Region"): metadata(
@@ -285,6 +296,39 @@ def test_an_answer_about_something_else_is_refused_and_not_asked_for_again(
     simulator.lie = None
     if operation not in {"ReplicateKey", "DeleteImportedKeyMaterial", "RotateKeyOnDemand"}:  # These go only once.
         ASKED[operation](world.kms()(arn.region), arn, world)
+
+
+@pytest.mark.parametrize("at", [float("nan"), float("inf"), 1e300, -1e18, 10**30], ids=str)
+@pytest.mark.parametrize(("operation", "name"), DATED)
+def test_a_number_that_no_calendar_has_is_no_answer_of_kms(
+    ready: tuple[World, Lying, KeyArn], operation: str, name: str, at: float
+) -> None:
+    """I9: the SDK's parser falls over it, each number in another way."""
+    world, simulator, arn = ready
+    simulator.lie = (operation, DATED[operation, name](at))
+    with pytest.raises(KmsError) as refused:
+        ASKED[operation](world.kms()(arn.region), arn, world)
+    assert operation in refused.value.message
+
+
+@pytest.mark.parametrize(("operation", "name"), DATED)
+def test_a_key_of_impossible_times_takes_nothing_from_another(
+    liar: tuple[World, Lying], operation: str, name: str
+) -> None:
+    """I10, I9: nothing is a defect, and every result can be told."""
+    world, simulator = liar
+    odd, well = world.make_key(REGIONS[:2]), world.make_key(REGIONS[:2])
+    lie = DATED[operation, name](TIMES["the last year"])
+
+    def of_one(answer: Answer) -> None:
+        if odd.key_id in json.dumps(answer):
+            lie(answer)
+
+    simulator.lie = (operation, of_one)
+    reports = world.runner().run([world.job(arn) for arn in (odd, well)])
+    assert [report.status for report in reports] == ["failed", "finished"]
+    assert "year 9999" in reports[0].message
+    to_json([documents.report(report) for report in reports])
 
 
 ALIAS = "arn:aws:kms:us-east-1:111122223333:alias/payments"

@@ -1,8 +1,12 @@
 """Tables that people read."""
 
 import io
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from rich.console import Console
 
 from orchestrator.model import (
@@ -17,16 +21,25 @@ from orchestrator.model import (
     Reason,
     Region,
     RegionView,
+    RotateOnDemand,
     View,
 )
 from orchestrator.ports import Event
 from orchestrator.progress import Job, Report
-from orchestrator.report import tables
+from orchestrator.report import documents, tables
 from orchestrator.report.live import LiveLine
 from orchestrator.report.narrate import narrator
+from orchestrator.written import to_json
 from workflows.cli.screen import screen
+from workflows.cli.tellable import tellable
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
+
+
+def row(state: str, **more: Any) -> MaterialRow:
+    return MaterialRow(MaterialId("5f" * 32), MaterialState(state), imported=True, **more)
+
+
 LONGEST = "ap-southeast-"
 
 
@@ -68,7 +81,7 @@ def test_no_message_of_a_run_begins_a_line_or_moves_a_terminal() -> None:
     out, told = io.StringIO(), list[str]()
 
     for report in (Report(job, "error", "located", FORGED), Report(job, "blocked", "located", "", (block,))):
-        screen(out, width=60).print(tables.ended(report))
+        screen(out, width=60).print(tables.ended(report), crop=False)  # as `write` does
     tell, live = narrator(told.append), LiveLine(screen(io.StringIO()))
     for listen in (tell, live):
         listen(Event(NOW, "run.asked", "payments"))
@@ -81,3 +94,46 @@ def test_no_message_of_a_run_begins_a_line_or_moves_a_terminal() -> None:
     assert "word" not in "".join((*lines, *told, live.shown)), "though a table may break it over lines"
     assert all(line.isprintable() for line in (*lines, *told, live.shown))
     assert not [line for line in lines if line.strip().startswith(("mrk: all", "-> curl"))]
+
+
+FAR = datetime(9999, 12, 31, tzinfo=UTC)
+UNTOLD = {
+    "made in the last year": {"created_at": FAR},
+    "rotated in the last year": {"rows": (row("CURRENT", rotated_at=FAR),)},
+    "rows that contradict each other": {"rows": None},
+}
+
+
+@pytest.mark.parametrize("spoiled", UNTOLD.values(), ids=UNTOLD)
+def test_a_key_whose_result_cannot_be_told_takes_no_other_result_away(spoiled: dict[str, object]) -> None:
+    """I10, I13: what comes of a defect is told of its key, with what was done, and every document is whole."""
+    arn = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
+    job, done = Job("payments", arn, Policy(), (), lambda _: Idle("")), (RotateOnDemand(arn, MaterialId("5f" * 32)),)
+    seen = region_view(arn)
+    reports = [
+        Report(job, "finished", "done", "rotated", view=View(arn, NOW, {arn.region: found}), done=done)
+        for found in (replace(seen, **spoiled), seen)
+    ]
+    odd, well = map(tellable, reports)
+    assert well == reports[1]
+    assert (odd.status, odd.view, odd.done) == ("error", None, done)
+    assert odd.message.startswith("rotated; that cannot be shown: a defect in mrk: ")
+    told = json.loads(to_json([documents.report(report) for report in (odd, well)]))
+    assert [one["status"] for one in told] == ["error", "finished"]
+    assert [one["changed"][0]["what"] for one in told] == ["rotated", "rotated"]
+    out = io.StringIO()
+    Console(file=out, width=80).print(tables.ended(odd))
+    assert "payments" in out.getvalue()
+
+
+def region_view(arn: KeyArn) -> RegionView:
+    return RegionView(
+        arn,
+        NOW,
+        KeyState.ENABLED,
+        NOW,
+        multi_region=False,
+        primary=arn.region,
+        members=frozenset({arn.region}),
+        rows=(row("CURRENT"),),
+    )

@@ -17,7 +17,7 @@ from orchestrator.model import (
     RegionView,
     material_id_of,
 )
-from orchestrator.replies import is_region
+from orchestrator.replies import is_region, reckonable
 
 T = TypeVar("T")
 
@@ -66,10 +66,10 @@ def word(value: object) -> str:
 
 
 def time(value: object) -> datetime:
-    """Read a time; TypeError where it is something else."""
+    """Read a time; TypeError where it is something else, ValueError where it cannot be one of KMS."""
     if not isinstance(value, datetime):
         raise TypeError(f"{type(value).__name__} where a time is due")
-    return value
+    return reckonable(value)
 
 
 def clock_skew(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
@@ -77,7 +77,7 @@ def clock_skew(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
     said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     try:
         told = parsedate_to_datetime(said) if said else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return now - told if told is not None and told.tzinfo is not None else None
 

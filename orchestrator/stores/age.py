@@ -20,31 +20,37 @@ _GREETING = b"can this identity open what these recipients get?"
 class AgeBox:
     """The recipients that every entry is sealed to, and the identities that this machine opens entries with."""
 
-    def __init__(self, keys: Mapping[str, Any], path: Path, found: Sequence[Identity]) -> None:
+    def __init__(
+        self, keys: Mapping[str, Any], path: Path, found: Sequence[Identity], trial: Path | None = None
+    ) -> None:
         self.names = frozenset(keys)
         self.maker = IdentityMaker([identity.secret for identity in found])
         self._keys = keys
         self._path = path
+        self._trial = trial
         self._identities = [identity.key for identity in found]
 
     @classmethod
-    def build(cls, names: Sequence[str], identity: Path | None, *, trial: bool = False) -> Self:
+    def build(cls, names: Sequence[str], identity: Path | None, trial: Path | None = None) -> Self:
         """Read recipients and identity file, and check that they belong together; raises UsageError.
 
-        On `trial`, to see what an identity opens, it may belong to none of them.
+        `trial` is another identity, of which is only seen what it opens: it may belong to none of them.
         """
         keys = recipients(names)
+        if trial is not None:
+            return cls(keys, identity or trial, identities(trial, "--identity"), trial)
         if identity is None:
             raise UsageError(
                 "store.identity is not set: without an identity this machine could never read back what it stores",
                 "name the file of one whose recipient is in store.recipients; " + NEW_IDENTITY,
             )
         box = cls(keys, identity, identities(identity))
-        if not (trial or box.opens_own):
+        if not box.opens_own:
             raise UsageError(
-                f"the identity in {identity} (store.identity) opens nothing that is sealed to store.recipients:"
+                f"the identity in {identity} opens nothing that is sealed to store.recipients:"
                 " it belongs to none of them",
-                f"add its recipient (age-keygen -y {identity}) to store.recipients, or name the right file",
+                f"add its recipient (age-keygen -y {identity}) to store.recipients, or name the right file"
+                " (store.identity)",
             )
         return box
 
@@ -63,6 +69,8 @@ class AgeBox:
         if not sealed:
             raise EntryError(f"{where} is empty", "put the file back from a backup")
         plaintext, problem = self._try_open(sealed)
+        if plaintext is None and self._trial and problem == _OF_OTHERS:
+            raise EntryError(f"{where} is not sealed to the identity in {self._trial}", self.reseal(where))
         if plaintext is None:
             raise EntryError(
                 f"{where} does not open: {problem}",
@@ -71,9 +79,13 @@ class AgeBox:
             )
         return plaintext
 
-    def lacks(self, sealed: bytes) -> str:
-        """Say which recipients cannot open a file that this machine opens; nothing where, as it seems, all can."""
-        missing = unsealed_for(sealed, self._keys)
+    def lacks(self, sealed: bytes, noted: frozenset[str] | None) -> str:
+        """Say which recipients cannot open a file that this machine opens; nothing where, as it seems, all can.
+
+        `noted` is to whom it was sealed, if that is known: its header tells only to how many.
+        """
+        missing = sorted(self.names - noted) if noted is not None else []
+        missing = missing or unsealed_for(sealed, self._keys)
         return f"it is not sealed to {'; '.join(missing)} (store.recipients)" if missing else ""
 
     def reseal(self, where: str) -> str:
@@ -95,8 +107,9 @@ class AgeBox:
         return f"AgeBox({len(self._keys)} recipients)"
 
 
+_OF_OTHERS = "it is sealed for other recipients than this identity's, or its header is damaged"
 _PROBLEMS = {
-    "No matching keys found": "it is sealed for other recipients than this identity's, or its header is damaged",
+    "No matching keys found": _OF_OTHERS,
     "failed to fill whole buffer": "it is cut short",
     "Header is invalid": "it is not an age file, or its header is damaged",
     "Header MAC is invalid": "its header was changed",

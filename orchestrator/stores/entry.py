@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.errors import EntryError
 from orchestrator.model import EntryName, KeyIdentity, MaterialId
+from orchestrator.replies import reckonable
 
 from .commitment import commitment
 from .fields import read_object, shown, write_object
@@ -119,10 +120,9 @@ def _claimed(fields: dict[str, Any]) -> EntryName | None:
 
 def _time(text: object) -> datetime | None:
     try:
-        at = datetime.fromisoformat(str(text))
+        return reckonable(datetime.fromisoformat(str(text)))
     except ValueError:
         return None
-    return at if at.tzinfo else None
 
 
 def _material(text: object) -> KeyMaterial | None:

@@ -14,6 +14,8 @@ from orchestrator.errors import UsageError
 from .guard import check_file, os_errors, read_all
 from .recipients import NEW_IDENTITY, is_secret
 
+_OWN = "store.identity"
+_ANOTHER = "name the file that holds the identity to try"
 _LOST_IDENTITY = (
     "restore it from its copy, or name the recovery identity: a new one opens nothing that is stored already;"
     " only for a new store, make one with: age-keygen -o identity.txt"
@@ -31,21 +33,25 @@ class Identity:
         return "Identity(hidden)"
 
 
-def identities(path: Path) -> tuple[Identity, ...]:
-    """Read the identities in a file; raises UsageError, and StoreError where others could read the file."""
+def identities(path: Path, setting: str = _OWN) -> tuple[Identity, ...]:
+    """Read the identities in a file; raises UsageError, and StoreError where others could read the file.
+
+    `setting` names what says which file.
+    """
     if is_secret(str(path)):
         raise UsageError(
-            "store.identity holds an identity, which is secret, in the place of the name of a file",
+            f"{setting} holds an identity, which is secret, in the place of the name of a file",
             "put it into a file of mode 0600 and name that; treat it as known to whoever saw the config or environment",
         )
-    found, bad_line = _parse(_identity_file(path))
+    found, bad_line = _parse(_identity_file(path, setting))
+    instead = NEW_IDENTITY if setting == _OWN else _ANOTHER
     if bad_line:
         raise UsageError(
             f"the identity file {path} holds no usable identity in line {bad_line}",
-            "it holds AGE-SECRET-KEY-1... lines, or one SSH private key, without a passphrase; " + NEW_IDENTITY,
+            "it holds AGE-SECRET-KEY-1... lines, or one SSH private key, without a passphrase; " + instead,
         )
     if not found:
-        raise UsageError(f"the identity file {path} holds no identity", NEW_IDENTITY)
+        raise UsageError(f"the identity file {path} holds no identity", instead)
     return found
 
 
@@ -81,17 +87,18 @@ def _ssh_secret(text: bytes) -> bytes:
     )
 
 
-def _identity_file(path: Path) -> bytes:
+def _identity_file(path: Path, setting: str) -> bytes:
     """Read the identity file. Unlike a store's own files it may be a link, and root's: secrets are often mounted so."""
     with os_errors("read the identity file", path):
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise UsageError(f"there is no identity file {path} (store.identity)", _LOST_IDENTITY) from None
+            way = _LOST_IDENTITY if setting == _OWN else _ANOTHER
+            raise UsageError(f"there is no identity file {path} ({setting})", way) from None
     try:
         found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):
-            raise UsageError(f"store.identity {path} is a directory, not a file", "name the identity's own file")
+            raise UsageError(f"{setting} {path} is a directory, not a file", "name the identity's own file")
         if not handed_over(found):
             check_file(path, found, (os.geteuid(), 0))
         return read_all(handle, path)

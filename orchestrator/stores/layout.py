@@ -14,7 +14,7 @@ _PARTS = 3
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FILE = re.compile(
     r"(?P<replaces>[A-Za-z0-9][A-Za-z0-9_-]*)\.(?P<attempt>[1-9][0-9]{0,8})"
-    r"\.(age|(link|probe|proven|discarded|reinstated|withdrawn|switch)(\.([2-9]|[1-9][0-9]{1,5}))?\.json)"
+    r"\.(age|(link|probe|proven|discarded|reinstated|withdrawn|switch|sealed)(\.([2-9]|[1-9][0-9]{1,5}))?\.json)"
 )
 
 
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     REINSTATED = "reinstated.json"
     WITHDRAWN = "withdrawn.json"
     SWITCH = "switch.json"
+    SEALED = "sealed.json"
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import EntryName, MaterialId, Proof, Region, material_id_of
-from orchestrator.replies import is_region
+from orchestrator.replies import is_region, reckonable
 
 from .commitment import fits
 from .fields import read_object, shown, write_object
@@ -34,6 +34,7 @@ _AFTER = {
     Kind.DISCARDED: "the attempt then counts as not given up: mrk abort gives it up again",
     Kind.REINSTATED: "the attempt then counts as given up, and its bytes stay",
     Kind.WITHDRAWN: "15 minutes after the last mrk abort of this key at the earliest",
+    Kind.SEALED: "to whom the entry was sealed is then only counted: mrk store check --identity FILE tells",
     Kind.SWITCH: "then disabled Regions of this key are not remembered until they are seen again",
 }
 """What comes of it when a damaged mark is taken away."""
@@ -111,6 +112,12 @@ class Marks:
     def switches(self, name: EntryName) -> Turns[tuple[Region, bool]]:
         """Read what was seen of the owner's switches: the Region, and whether it was off."""
         return self._turns(name, Kind.SWITCH, lambda mark: (_region(mark["region"]), _OFF[mark["state"]]))
+
+    def seals(self, name: EntryName) -> Turns[tuple[str, frozenset[str]]]:
+        """Read to whom files of this entry were sealed, each by its SHA-256."""
+        return self._turns(
+            name, Kind.SEALED, lambda mark: (_text(mark["sha256"]), frozenset(map(_text, mark["recipients"])))
+        )
 
     def given_up(self, name: EntryName) -> GivenUp:
         """Follow discarded, reinstated, discarded.2, reinstated.2 ... to the last.
@@ -223,6 +230,7 @@ _FIELD = {
     Kind.PROBE: "ciphertext",
     Kind.PROVEN: "evidence",
     Kind.SWITCH: "region",
+    Kind.SEALED: "recipients",
 }
 
 
@@ -260,7 +268,4 @@ def _withdrawn(value: object) -> MaterialId:
 
 
 def _time(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return at
+    return reckonable(datetime.fromisoformat(text))

@@ -56,7 +56,7 @@ def _settings(location: str, wanted: Wanted) -> tuple[Path, AgeBox]:
             "--change is for a store secretsmanager:",
             "recipients of a store file: are changed as docs/store.md says, 'Changing recipients'",
         )
-    root, box = _root(location), AgeBox.build(wanted.recipients, wanted.identity, trial=wanted.trial)
+    root, box = _root(location), AgeBox.build(wanted.recipients, wanted.identity, wanted.trial)
     if not wanted.volatile:
         check_durable(root)
     return root, box

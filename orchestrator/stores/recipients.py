@@ -1,6 +1,8 @@
 """Reading the recipients that entries are sealed to."""
 
+import base64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyrage  # type: ignore[import-untyped]
@@ -60,5 +62,16 @@ def _recipient(text: str) -> Any:
 
 
 def _normal(text: str, key: Any) -> str:
-    """Name a recipient in one way only: age's own spelling, and SSH keys without their comment."""
-    return " ".join(text.split()[:2]) if text.startswith("ssh-") else str(key)
+    """Name a recipient in one way only: age's own spelling, and SSH keys as `spelled` has them."""
+    return spelled(text) if text.startswith("ssh-") else str(key)
+
+
+def spelled(text: str) -> str:
+    """Spell an SSH key in one way only: without its comment, its base64 filled up; anything else stays."""
+    kind, *rest = text.split()[:2] or ("",)
+    if not (kind.startswith("ssh-") and rest):
+        return text
+    blob = rest[0].rstrip("=")
+    with suppress(ValueError):
+        blob = base64.b64encode(base64.b64decode(blob + "=" * (-len(blob) % 4))).decode()
+    return f"{kind} {blob}"

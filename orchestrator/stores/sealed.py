@@ -6,9 +6,11 @@ from datetime import datetime
 from orchestrator.errors import EntryError, StoreError
 from orchestrator.model import EntryName
 
+from . import seals
 from .age import AgeBox
 from .entry import Content, Opened, checked, encode, missing, opened, other_bytes, parse
 from .file import FileShelf
+from .marks import Marks
 from .material import KeyMaterial
 from .shelf import Slot
 
@@ -34,7 +36,10 @@ class SealedVault:
         Raises EntryError where this call published it and something else was read back.
         """
         sealed = self._box.seal(encode(name, material, self._now(), self._box.maker))
-        if self._shelf.publish(Slot(name), sealed) and not self.open(name).matches(material):
+        if not self._shelf.publish(Slot(name), sealed):
+            return
+        seals.note(self._marks(), name, sealed, self._box.names, self._now())
+        if not self.open(name).matches(material):
             raise other_bytes(name, "the disk, or another program, changes files: check the disk first")
 
     def open(self, name: EntryName) -> KeyMaterial:
@@ -60,9 +65,12 @@ class SealedVault:
             raise missing(name, where, self._shelf.advice)
         content = parse(self._box.open(sealed, where))
         material = checked(name, content, where, self._shelf.advice)
-        if lacking := self._box.lacks(sealed):
+        if lacking := self._box.lacks(sealed, seals.noted(self._marks(), name, sealed)):
             raise EntryError(f"{where} opens, but {lacking}", self._box.reseal(where))
         return material, content
+
+    def _marks(self) -> Marks:
+        return Marks(self._shelf, self.desk())
 
 
 class FileDesk:

@@ -11,6 +11,7 @@ from .fields import read_object, write_object
 from .guard import os_errors
 from .place import Place
 from .publish import TEMPORARY, PublishedFiles
+from .recipients import spelled
 
 FILE = "store.json"
 FORMAT = "mrk-store"
@@ -71,7 +72,7 @@ def read_stamp(content: bytes, place: Place, store: str, where: str) -> dict[str
 def _check_recipients(path: Path, found: dict[str, Any], asked: frozenset[str]) -> None:
     """Refuse a change that nobody noted in the store: a dropped recovery recipient is a backup lost in silence."""
     listed = found.get("recipients")
-    stamped = frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
+    stamped = frozenset(spelled(str(name)) for name in listed) if isinstance(listed, list) else frozenset()
     if stamped == asked:
         return
     changes = [f"{name} is missing" for name in sorted(stamped - asked)]

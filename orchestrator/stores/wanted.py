@@ -57,5 +57,5 @@ class Wanted:
     """Whether making a store that is there may change how it is protected from now on."""
     volatile: bool = False
     """Whether a store may be where it is lost at a restart."""
-    trial: bool = False
-    """Whether it is only tried what the identity opens, which may then be a recipient's that was taken out."""
+    trial: Path | None = None
+    """Another identity, of which it is only tried what it opens; it may be of a recipient that was taken out."""

@@ -99,7 +99,7 @@ def test_an_identity_that_belongs_to_nobody_is_told_of_an_empty_store_as_well(ma
     stranger.touch(mode=0o600)
     stranger.write_text(f"{pyrage.x25519.Identity.generate()}\n")
     assert "belongs to none of them" in checked(machine, "--identity", str(stranger), code=4)["store"]["problem"]
-    assert checked(machine)["entries"] == []
+    assert checked(machine, code=4)["entries"] == []
 
 
 @pytest.mark.e2e
@@ -159,13 +159,70 @@ def test_whatever_is_wrong_is_told_with_its_key_and_the_exit_code_is_4(
     assert "NOT sound" in out
 
 
+def without_folder(machine: Machine) -> None:
+    shutil.rmtree(path(machine).parent)
+
+
+def without_any(machine: Machine) -> None:
+    shutil.rmtree(machine.directory / "store" / "aws")
+
+
+def without_first(machine: Machine) -> None:
+    for file in path(machine).parent.glob("first.*"):
+        file.unlink()
+
+
+LOST: dict[str, tuple[Callable[[Machine], None], EntryName, str]] = {
+    "a key's directory": (without_folder, FIRST, "the store holds nothing of this key"),
+    "everything but the stamp": (without_any, FIRST, "the store holds nothing of this key"),
+    "an entry with its marks": (
+        without_first,
+        NEXT,
+        f"it replaces key material {MATERIAL}, of which no entry is there",
+    ),
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("identity", ["identity.txt", "recovery.txt"])
+@pytest.mark.parametrize(("lose", "name", "said"), LOST.values(), ids=LOST)
+def test_what_is_gone_is_told_and_a_store_that_lacks_it_is_not_sound(
+    kept: Machine, lose: Callable[[Machine], None], name: EntryName, said: str, identity: str
+) -> None:
+    """I12: of nothing, nothing is sound; the config and the entries that are left say what there was."""
+    lose(kept)
+    found = checked(kept, "--identity", identity, code=4)
+    assert wrong(found).keys() == {str(name)}
+    assert said in wrong(found)[str(name)]
+    assert "mrk adopt payments FILE" in wrong(found)[str(name)]
+    assert "NOT sound" in kept.run("mrk", "store", "check", "--identity", identity, code=4)
+
+
+@pytest.mark.e2e
+def test_old_material_that_may_be_missing_is_not_missed(kept: Machine) -> None:
+    """Whoever allows it by `missing_old` has said so; a key of which nothing is there is told all the same."""
+    kept.write_config(payments={"arn": str(ARN), "missing_old": "allow"})
+    without_first(kept)
+    assert checked(kept)["findings"] == []
+    without_folder(kept)
+    assert wrong(checked(kept, code=4)).keys() == {str(FIRST)}
+
+
+@pytest.mark.e2e
+def test_a_key_whose_alias_leads_nowhere_was_not_compared(kept: Machine) -> None:
+    kept.write_config(gone={"arn": "arn:aws:kms:us-east-1:111122223333:alias/gone"})
+    found = checked(kept, code=3)
+    assert (found["findings"], found["store"]["not_compared"]) == ([], ["gone"])
+    assert "NOT all compared: 3 of 3 entries open" in kept.run("mrk", "store", "check", code=3)
+
+
 @pytest.mark.e2e
 def test_the_list_names_the_keys_and_says_what_is_wrong(kept: Machine) -> None:
     torn(FIRST, Kind.PROBE)(kept)
-    out = kept.run("mrk", "store", "list")
+    out = kept.run("mrk", "store", "list", code=4)
     assert f"payments  {ARN.identity}" in out
     assert "the mark probe" in out
-    listed = {one["entry"]: one for one in kept.json("mrk", "store", "list", "--json")["entries"]}
+    listed = {one["entry"]: one for one in kept.json("mrk", "store", "list", "--json", code=4)["entries"]}
     assert [listed[str(name)]["name"] for name in (FIRST, ELSE)] == ["payments", None]
     assert listed[str(FIRST)]["proofs"] == {"us-east-1": "full"}
     assert listed[str(FIRST)]["damage"].keys() == {"probe"}
@@ -205,3 +262,23 @@ def test_a_store_in_memory_is_refused_by_every_command(machine: Machine, command
     assert "a file system in memory (tmpfs)" in err
     assert "store.volatile: allow" in err
     assert not Path(store["uri"].removeprefix("file:")).exists()
+
+
+TRIED: dict[str, Callable[[Path], object]] = {
+    "none": lambda _path: None,
+    "a directory": lambda path: path.mkdir(),
+    "empty": lambda path: path.touch(mode=0o600),
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("make", TRIED.values(), ids=TRIED)
+def test_what_is_said_of_an_identity_to_try_is_said_of_that_and_not_of_a_setting(
+    kept: Machine, make: Callable[[Path], object]
+) -> None:
+    """Nobody who brings the recovery identity under a wrong name is told to make a new one for a new store."""
+    make(kept.directory / "tried")
+    error = checked(kept, "--identity", "tried", code=2)["error"]
+    assert "tried" in error["message"]
+    assert "store.identity" not in error["message"] + error["hint"]
+    assert "age-keygen" not in error["hint"]

@@ -40,7 +40,7 @@ def test_of_8_processes_that_deposit_50_names_at_once_one_wins_each_and_all_get_
         worker.stdin.write("\n")
         worker.stdin.flush()
     answers = [json.loads(worker.communicate()[0]) for worker in workers]
-    assert sum(answer["won"] for answer in answers) == NAMES
+    assert sum(answer["won"] for answer in answers) == 2 * NAMES, "each time the bytes, and the note to whom they are"
     assert sum(answer["won"] > 0 for answer in answers) > 1, "no two processes met"
     materials = [
         {name: wrapping_key.unwrap(base64.b64decode(blob)) for name, blob in answer["wrapped"].items()}
@@ -226,6 +226,7 @@ def test_an_entry_is_published_by_write_sync_link_and_sync_in_this_order(stand: 
         ("linked", True),
         ("durable", True),
         ("cleaned", True),
+        *((step, True) for step in ("created", "written", "synced", "linked", "durable", "cleaned")),  # the note
     ]
 
 
@@ -254,12 +255,13 @@ def test_the_bytes_are_durable_before_the_name_and_every_name_before_the_receipt
     record = Record(stand)
     stand.stepping(record.step, record.sync).deposit(FIRST)
     folder, file = record.name(stand.path().parent), record.name(stand.path())
+    note = record.name(stand.path(kind=Kind.SEALED))
     account = record.name(stand.path().parents[1])
     chain = [f"sync {folder}", f"sync {account}", "sync aws", "sync ."]
     stamp = ["sync store.json", "sync ."]
     making = ["sync .", "folder", "sync aws", "folder", f"sync {account}", "folder"]
     writing = ["created", "written", "sync temporary file", "synced", "linked", f"sync {folder}", "durable", "cleaned"]
-    assert record.events == [*stamp, *making, *writing, f"sync {file}", *chain]
+    assert record.events == [*stamp, *making, *writing, *writing, f"sync {file}", *chain, f"sync {note}", *chain]
 
 
 def test_whoever_finds_an_entry_makes_it_and_every_name_that_leads_to_it_durable(stand: FileStand) -> None:
@@ -269,7 +271,8 @@ def test_whoever_finds_an_entry_makes_it_and_every_name_that_leads_to_it_durable
         record = Record(stand)
         ask(stand.stepping(record.step, record.sync), FIRST)
         folders = [path for path in stand.path().parents if path.is_relative_to(stand.root)]
-        assert record.events[-5:] == [f"sync {record.name(path)}" for path in (stand.path(), *folders)]
+        files = (stand.path(), *folders, stand.path(kind=Kind.SEALED), *folders)
+        assert record.events[-10:] == [f"sync {record.name(path)}" for path in files]
 
 
 @pytest.mark.parametrize("failing", range(12))

@@ -13,6 +13,8 @@ from orchestrator.errors import StoreError, UsageError
 from orchestrator.model import Entry, Receipt
 from orchestrator.ports import MaterialStore
 from orchestrator.stores.header import stanzas, unsealed_for
+from orchestrator.stores.layout import Kind
+from orchestrator.stores.shelf import Slot
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 SHIPPED = (
@@ -154,17 +156,115 @@ def test_what_is_no_age_file_has_no_stanzas(content: bytes) -> None:
     assert stanzas(content) == []
 
 
-@pytest.mark.parametrize("second", ["{public}", "{bare}", "{bare} another comment", "{public}  "])
+def ssh_key(path: Path, *kind: str) -> str:
+    """Make an SSH key with the stock tool, and return its public half."""
+    kind = kind or ("-t", "ed25519")
+    subprocess.run([stock("ssh-keygen"), "-q", *kind, "-N", "", "-C", "x y", "-f", path], check=True)
+    return path.with_suffix(".pub").read_text().strip()
+
+
+@pytest.mark.parametrize("kind", [("-t", "ed25519"), ("-t", "rsa", "-b", "3072")], ids=["ed25519", "rsa"])
+@pytest.mark.parametrize(
+    "second",
+    ["{public}", "{bare}", "{bare} another comment", "{public}  ", "{unfilled}", "{unfilled} another comment"],
+)
 def test_an_ssh_key_that_is_given_twice_in_other_words_is_one_recipient(
-    stand: FileStand, tmp_path: Path, second: str
+    stand: FileStand, tmp_path: Path, second: str, kind: tuple[str, ...]
 ) -> None:
     """One is not a backup, however it is spelled."""
     key = tmp_path / "mine"
-    subprocess.run([stock("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "x y", "-f", key], check=True)
-    public = key.with_suffix(".pub").read_text().strip()
-    again = second.format(public=public, bare=" ".join(public.split()[:2]))
+    public = ssh_key(key, *kind)
+    bare = " ".join(public.split()[:2])
+    again = second.format(public=public, bare=bare, unfilled=bare.rstrip("="))
     with pytest.raises(UsageError, match=r"1 different recipient\(s\); a store needs at least 2"):
         stand.init(recipients=[public, again], identity=key)
+
+
+# What was sealed to others than are wanted now, and as many.
+
+
+def restamped(stand: FileStand, *recipients: str) -> tuple[str, ...]:
+    """Change the recipients in the stamp, as docs/store.md says."""
+    stamp = stand.root / "store.json"
+    stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "recipients": recipients}))
+    return recipients
+
+
+OTHERS = {
+    "the recovery one is replaced": ("mine old", "mine new", "new"),
+    "one of three is replaced": ("mine old ssh", "mine new ssh", "new"),
+    "an SSH key takes the place of one": ("mine old", "mine ssh", "ssh"),
+    "one takes the place of an SSH key": ("mine ssh", "mine new", "new"),
+    "one is added": ("mine old", "mine old new", "new"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "lacking"), OTHERS.values(), ids=OTHERS)
+def test_an_entry_that_was_sealed_to_other_recipients_gives_no_receipt_until_it_is_sealed_again(
+    stand: FileStand, tmp_path: Path, before: str, after: str, lacking: str
+) -> None:
+    """The identity in the safe would open nothing: their number alone tells that of no age recipient."""
+    known = dict(zip(("mine", "old"), stand.recipients, strict=True))
+    known |= {"new": make_identity(tmp_path / "new"), "ssh": " ".join(ssh_key(tmp_path / "ssh").split()[:2])}
+    stand.init(recipients=[known[one] for one in before.split()]).deposit(FIRST)
+    recipients = restamped(stand, *(known[one] for one in after.split()))
+    store = stand.open(recipients=recipients)
+    problem = refused(store)
+    assert f"{stand.path()} opens, but it is not sealed to {known[lacking]} (store.recipients)" in problem
+    subprocess.run(["sh", "-eu", "-c", problem.partition("seal it again: ")[2]], check=True)
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
+    assert plain(stand.open(recipients=recipients, trial=tmp_path / lacking).find(FIRST)) == Entry(
+        FIRST, Receipt(FIRST, NOW)
+    )
+
+
+def test_an_entry_from_before_there_were_notes_is_counted_and_only_the_identity_tells(
+    stand: FileStand, tmp_path: Path
+) -> None:
+    """docs/store.md says so: nothing in the file names whom it is sealed to."""
+    stand.init().deposit(FIRST)
+    stand.remove(Slot(FIRST, Kind.SEALED))
+    new = make_identity(tmp_path / "new.txt")
+    recipients = restamped(stand, stand.recipients[0], new)
+    assert plain(stand.open(recipients=recipients).find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
+    tried = stand.open(recipients=recipients, trial=tmp_path / "new.txt")
+    problem = refused(tried)
+    assert f"{stand.path()} is not sealed to the identity in {tmp_path / 'new.txt'}" in problem
+    assert "backup" not in problem
+    subprocess.run(["sh", "-eu", "-c", problem.partition("seal it again: ")[2]], check=True)
+    assert plain(tried.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"mark": "sealed", "version": 1}',
+        b'{"mark": "sealed", "version": 1, "entry": "another", "turn": 1}',
+    ],
+)
+def test_a_note_that_cannot_be_read_takes_nothing_from_the_bytes(stand: FileStand, content: bytes) -> None:
+    store = stand.init()
+    store.deposit(FIRST)
+    stand.plant(Slot(FIRST, Kind.SEALED), content)
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
+    sealed_to(stand, stand.recipients[0])
+    assert "it is not sealed to 1 of" in refused(store)
+
+
+def test_a_note_of_a_file_that_is_gone_hides_no_other(stand: FileStand) -> None:
+    stand.init().deposit(FIRST)
+    note = stand.raw(Slot(FIRST, Kind.SEALED))
+    for slot in (Slot(FIRST), Slot(FIRST, Kind.SEALED)):
+        stand.remove(slot)
+    stand.plant(Slot(FIRST, Kind.SEALED), note)
+    store = stand.open()
+    store.deposit(FIRST)
+    assert plain(store.find(FIRST)) == Entry(FIRST, Receipt(FIRST, NOW))
+    third = make_identity(stand.folder / "new.txt")
+    assert "is not sealed to" in refused(stand.open(recipients=restamped(stand, stand.recipients[0], third)))
 
 
 # Whom the owner never chose.
@@ -237,5 +337,5 @@ def test_on_trial_an_identity_may_be_of_a_recipient_that_was_taken_out(stand: Fi
     stand.open(recipients=recipients).deposit(NEXT)
     with pytest.raises(UsageError, match="belongs to none of them"):
         stand.open(recipients=recipients, identity=old)
-    tried = stand.open(recipients=recipients, identity=old, trial=True)
-    assert {entry.name: bool(entry.receipt) for entry in tried.entries()} == {FIRST: True, NEXT: False}
+    tried = stand.open(recipients=recipients, trial=old)
+    assert {entry.name: "opens, but" in entry.told for entry in tried.entries()} == {FIRST: True, NEXT: False}

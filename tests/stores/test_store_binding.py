@@ -213,6 +213,51 @@ def test_a_commitment_that_is_none_is_damage(any_stand: Stand, wrong: object) ->
     assert "no proper field 'commitment'" in found.damage["link"]
 
 
+IMPOSSIBLE = [
+    "9999-12-31T23:59:59.999999+00:00",
+    "0001-01-01T00:00:00+14:00",
+    "2013-12-31T23:59:59+00:00",
+    "2026-05-04T03:02:01",
+    "NaN",
+]
+
+
+@pytest.mark.parametrize("at", IMPOSSIBLE)
+@pytest.mark.parametrize("kind", [*MARKS, Kind.DISCARDED], ids=str)
+def test_a_mark_of_a_time_that_cannot_be_reckoned_with_is_damage(any_stand: Stand, kind: Kind, at: str) -> None:
+    """Times are added to: a calendar that ends must not end a command."""
+    store = any_stand.init()
+    finish(store)
+    store.discard(FIRST, NOW)
+    mark = {**json.loads(any_stand.raw(Slot(FIRST, kind))), "at": at}
+    any_stand.plant(Slot(FIRST, kind), json.dumps(mark).encode())
+    found = any_stand.open().find(FIRST)
+    assert found is not None
+    assert found.receipt
+    assert found.damage.keys() == {kind.label}
+    assert "no proper field 'at'" in found.damage[kind.label]
+    assert found.noted_at == NOW
+
+
+@pytest.mark.parametrize("at", IMPOSSIBLE)
+@pytest.mark.parametrize("kind", [Kind.WITHDRAWN, Kind.SWITCH], ids=str)
+def test_a_note_of_a_time_that_cannot_be_reckoned_with_is_told_to_who_asks_for_it(
+    any_stand: Stand, kind: Kind, at: str
+) -> None:
+    store = any_stand.init()
+    store.withdraw(FIRST, MATERIAL_A)
+    store.note_switch(KEY, US, NOW, off=True)
+    mark = {**json.loads(any_stand.raw(Slot(FIRST, kind))), "at": at}
+    any_stand.plant(Slot(FIRST, kind), json.dumps(mark).encode())
+    again = any_stand.open()
+    ask: Callable[[], object] = {
+        Kind.WITHDRAWN: lambda: again.withdrawn(FIRST),
+        Kind.SWITCH: lambda: again.switched_off(KEY),
+    }[kind]
+    with pytest.raises(EntryError, match="no proper field 'at'"):
+        ask()
+
+
 def test_the_newest_link_that_fits_counts(any_stand: Stand) -> None:
     finish(any_stand.init())
     mark = json.loads(any_stand.raw(Slot(FIRST, Kind.LINK)))

@@ -8,11 +8,13 @@ import typer
 
 from orchestrator.errors import UsageError
 from orchestrator.model import KeyArn, MaterialId, short
-from orchestrator.progress import Job
+from orchestrator.plan import Plan
+from orchestrator.progress import Job, Report
 from orchestrator.report import tables
 from orchestrator.settings import KeySettings
 from workflows.abort import abort
 from workflows.cli import plan
+from workflows.cli.asking import as_shown
 from workflows.cli.common import Invocation, declined, each, finish, opened
 from workflows.cli.options import DryRunOption, NameArguments, Options, with_options
 from workflows.cli.results import confirmed
@@ -45,7 +47,7 @@ def command(
             "pending key material is deleted, and there is no terminal to ask on", "add --yes, or --dry-run"
         )
     wanted = MaterialId(material_id) if material_id else None
-    with opened(options, names, changing=not dry_run) as called:
+    with opened(options, names, changing=not dry_run, asks=not yes) as called:
 
         def job(name: str, key: KeySettings) -> Job:
             return abort(name, KeyArn.parse(key.arn), called.settings.policy(key), wanted, unheld=unrecoverable)
@@ -53,14 +55,17 @@ def command(
         todo = each(called, names, job)
         if dry_run:
             return plan.show(called, todo)
-        if not yes and not _confirmed(called, todo):
-            raise declined(called, todo)
-        return finish(called, called.run(todo))
+        if not yes:
+            planned = plan.predicted(called, todo)
+            if not _confirmed(called, planned):
+                raise declined(called, todo)
+            todo = as_shown(todo, [report for report, _ in planned])
+        with called.alone():
+            return finish(called, called.run(todo))
 
 
-def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
+def _confirmed(called: Invocation, planned: Sequence[tuple[Report, Plan | None]]) -> bool:
     """Show what would be given up and deleted, and ask; where nothing would be, there is nothing to ask."""
-    planned = plan.predicted(called, todo)
     begun = [(report, found) for report, found in planned if found and found.steps]
     if not begun:
         return True

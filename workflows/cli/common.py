@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from workflows.cli.options import LEVELS, Options
 from workflows.cli.results import exit_code, write, write_json
 from workflows.cli.screen import screen
 from workflows.cli.signals import stopping
+from workflows.cli.tellable import tellable
 from workflows.jobs import named
 
 PATIENCE = timedelta(seconds=20)
@@ -45,6 +47,8 @@ class Invocation:
     unresolved: list[Report] = field(default_factory=list)
     journal: Journal | None = None
     live: Listener = lambda _event: None
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Takes the lock of the config, where it is not held yet: nobody holds it while a person is asked."""
 
     def keys(self, names: Sequence[str]) -> dict[str, KeySettings]:
         """Find the keys that the command line names; an alias that cannot be resolved fails alone (I10)."""
@@ -76,7 +80,8 @@ class Invocation:
             self.tell("run.asked", report.job.name, arn=str(report.job.key), stages=[])
             self.ended(report)
         with stopping(self.engine.runner):
-            return (*self.engine.runner.run(jobs), *self.unresolved)
+            reports = self.engine.runner.run(jobs)
+        return tuple(map(tellable, (*reports, *self.unresolved)))
 
     def look(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
         """Run jobs that only look, with less patience: somebody waits for the result."""
@@ -159,30 +164,42 @@ def check(settings: Settings, options: Options, names: Sequence[str]) -> None:
 
 @contextmanager
 def opened(
-    options: Options, names: Sequence[str] | None = None, *, changing: bool = True, settings: Settings | None = None
+    options: Options,
+    names: Sequence[str] | None = None,
+    *,
+    changing: bool = True,
+    asks: bool = False,
+    settings: Settings | None = None,
 ) -> Iterator[Invocation]:
-    """Set up one command by what the command line said; one that may change something keeps a journal."""
+    """Set up one command by what the command line said; one that may change something keeps a journal.
+
+    One that asks a person first takes the lock by `alone`, once that is answered.
+    """
     settings = settings or settings_of(options)
     run_id = new_run_id(SystemClock().now())
     refusals = unattended.refusals_told(settings, run_id) if changing else nullcontext()
     with refusals:
         check(settings, options, names or [])
-        with _kept(settings, run_id, options, changing=changing) as journal:
+        with _kept(settings, run_id, options, changing=changing, asks=asks) as journal:
             listeners, live = _listeners(options, changing=changing)
             listeners += [journal] if journal else []
             with engine(settings, run_id, fan_out(listeners)) as made:
                 region = Region(options.region) if options.region else None
-                yield Invocation(settings, made, options.as_json, region, journal=journal, live=live)
+                alone = partial(unattended.alone, settings) if changing and asks else nullcontext
+                yield Invocation(settings, made, options.as_json, region, journal=journal, live=live, alone=alone)
 
 
 @contextmanager
-def _kept(settings: Settings, run_id: str, options: Options, *, changing: bool) -> Iterator[Journal | None]:
-    """Hold the lock and keep a journal, where something may be changed."""
+def _kept(settings: Settings, run_id: str, options: Options, *, changing: bool, asks: bool) -> Iterator[Journal | None]:
+    """Hold the lock and keep a journal, where something may be changed; before a question see that the lock is free."""
     if not changing:
         yield None
         return
+    if asks:
+        with unattended.alone(settings):
+            pass
     with (
-        unattended.alone(settings),
+        nullcontext() if asks else unattended.alone(settings),
         evidence.journal(settings, run_id, quiet=options.quiet, log_level=options.log_level) as journal,
     ):
         yield journal

@@ -20,6 +20,7 @@ from workflows.cli.common import Invocation, each, opened
 from workflows.cli.complaints import complain
 from workflows.cli.options import DryRunOption, NamesArgument, Options, TakeOption, with_options
 from workflows.cli.results import exit_code, write, write_json, write_text
+from workflows.cli.tellable import untold
 
 __all__ = ["DryRunOption", "command", "show"]
 
@@ -92,7 +93,15 @@ def predicted(called: Invocation, todo: Sequence[Job]) -> list[tuple[Report, Pla
     """Look at every key, pin what would be done, and predict it."""
     reports = called.look([replace(job, stages=(), done="") for job in todo])
     stages = {job.name: job.stages for job in todo}
-    return [(report, _predict(stages.get(report.job.name, ()), report)) for report in reports]
+    return [_alone(stages.get(report.job.name, ()), report) for report in reports]
+
+
+def _alone(stages: Sequence[Stage], report: Report) -> tuple[Report, Plan | None]:
+    """Predict one key: where that brings a defect to light, the others are shown all the same (I10)."""
+    try:
+        return report, _predict(stages, report)
+    except Exception as error:  # noqa: BLE001 - told as what it is
+        return untold(report, error), None
 
 
 def _predict(stages: Sequence[Stage], report: Report) -> Plan | None:

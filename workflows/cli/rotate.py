@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from orchestrator.errors import UsageError
-from orchestrator.progress import Job
+from orchestrator.plan import Plan
+from orchestrator.progress import Job, Report
 from orchestrator.report import tables
 from orchestrator.settings import KeySettings
 from workflows import jobs
 from workflows.cli import plan
+from workflows.cli.asking import as_shown
 from workflows.cli.common import Invocation, declined, each, finish, opened
 from workflows.cli.completion import stages
 from workflows.cli.options import DryRunOption, NameArguments, Options, TakeOption, with_options
@@ -48,7 +50,7 @@ def command(
     if not (yes or dry_run or stops_before or sys.stdin.isatty()):
         raise UsageError("a rotation cannot be undone, and there is no terminal to ask on", "add --yes, or --dry-run")
     attended = sys.stdin.isatty() and not yes
-    with opened(options, names, changing=not dry_run) as called:
+    with opened(options, names, changing=not dry_run, asks=not yes) as called:
 
         def job(name: str, key: KeySettings) -> Job:
             policy = replace(called.settings.policy(key, attended=attended), may_take=take)
@@ -57,14 +59,17 @@ def command(
         todo = each(called, names, job)
         if dry_run:
             return plan.show(called, todo)
-        if not yes and not _confirmed(called, todo):
-            raise declined(called, todo)
-        return finish(called, called.run(todo))
+        if not yes:
+            planned = plan.predicted(called, todo)
+            if not _confirmed(called, planned):
+                raise declined(called, todo)
+            todo = as_shown(todo, [report for report, _ in planned])
+        with called.alone():
+            return finish(called, called.run(todo))
 
 
-def _confirmed(called: Invocation, todo: Sequence[Job]) -> bool:
+def _confirmed(called: Invocation, planned: Sequence[tuple[Report, Plan | None]]) -> bool:
     """Show the plans, and have the point of no return confirmed; what does not come to it needs no word."""
-    planned = plan.predicted(called, todo)
     rotated = [report for report, found in planned if found and any(s.point_of_no_return for s in found.steps)]
     if not rotated:
         return True

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from orchestrator import compose
 from orchestrator.errors import Exit
-from orchestrator.model import ADOPTED, Entry, EntryName, KeyIdentity, short
+from orchestrator.model import ADOPTED, Entry, EntryName, KeyIdentity, MissingOld, short
 from orchestrator.report import documents
-from orchestrator.settings import StoreSettings
+from orchestrator.settings import Settings, StoreSettings
 from workflows.cli.common import check as check_settings
 from workflows.cli.common import opened, settings_of
 from workflows.cli.options import Options, with_options
@@ -78,25 +78,33 @@ def check(
     store = compose.open_alone(settings, identity)
     stranger = compose.stranger(settings, identity) if identity else ""
     names, entries = compose.key_names(settings), store.entries()
-    wrong = by_entry(findings(store, entries, list(names)))
-    code = Exit.BLOCKED if wrong or stranger else Exit.OK
+    may_lack = [key for key, name in names.items() if _may_lack_old(settings, name)]
+    wrong = by_entry(findings(store, entries, names, may_lack))
+    uncompared = [name for name in settings.keys if name not in names.values()]
+    code = Exit.BLOCKED if wrong or stranger else Exit.FAILED if uncompared else Exit.OK
     if options.as_json:
         found = [{"entry": str(name), "name": names.get(name.key), "wrong": what} for name, what in wrong.items()]
-        about = {"uri": str(store), "problem": stranger or None}
+        about = {"uri": str(store), "problem": stranger or None, "not_compared": uncompared}
         told = [_document(entry, names) for entry in entries]
         write_json(documents.envelope(code, store=about, entries=told, findings=found))
         return code
     lines = [line for name, what in wrong.items() for line in (f"{_named(name.key, names)} {_entry(name)}", *what)]
     # Not folded: a command that is told is there to be copied.
+    lines += [f"{name}: its alias leads nowhere now, so that its entries are not known" for name in uncompared]
     lines += [*([stranger] if stranger else []), _verdict(entries, code, identity)]
     write_text("".join(f"{line}\n" for line in lines))
     return code
 
 
+def _may_lack_old(settings: Settings, name: str) -> bool:
+    return settings.policy(settings.keys[name]).missing_old is MissingOld.ALLOW
+
+
 def _verdict(entries: Sequence[Entry], code: Exit, identity: Path | None) -> str:
     opens, all_of = sum(entry.receipt is not None for entry in entries), len(entries)
     by = f" with {identity}" if identity else ""
-    return f"{'sound' if code is Exit.OK else 'NOT sound'}: {opens} of {all_of} entries open{by}"
+    judged = {Exit.OK: "sound", Exit.FAILED: "NOT all compared"}.get(code, "NOT sound")
+    return f"{judged}: {opens} of {all_of} entries open{by}"
 
 
 def _protection(store: StoreSettings) -> str:
