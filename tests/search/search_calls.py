@@ -292,7 +292,10 @@ def check_kept_alive(kind: str, truth: Truth, store: int, listed: int, *, repair
 
 
 def check_remembered(kind: str, truth: Truth, store: int) -> None:
-    """However a run ends that nothing goes wrong with: what its owner has switched off is noted (P10)."""
+    """However a run ends that nothing goes wrong with: what its owner has switched off is noted (P10).
+
+    Not by an abort that finds nothing to give up, nor by a rotation that is not begun: they change nothing.
+    """
     if kind == "abort" or truth.silent:
         return
     for region, off in enumerate(truth.disabled):

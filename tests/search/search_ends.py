@@ -42,7 +42,8 @@ class Alone:
         listed, repairs = len(policy.regions) or len(truth.held), policy.repair is Repair.AUTO
         kind = scenario.kinds[self._who]
         check_kept_alive(kind, truth, scenario.stores[self._who], listed, repairs=repairs or kind == "repair")
-        check_remembered(kind, truth, scenario.stores[self._who])
+        if "recently-rotated" not in mind.reasons:
+            check_remembered(kind, truth, scenario.stores[self._who])
         return mind
 
     def told(self) -> str:
