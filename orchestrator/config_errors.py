@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from orchestrator.errors import UsageError
 
-EXAMPLE = "config.example.yaml explains every setting"
+EXAMPLE = "mrk config schema prints every setting and what it is for"
 LONGEST = 300
 """Characters told of one thing that is wrong."""
 

@@ -38,6 +38,12 @@ _TOKEN = re.compile(
 SUSPECT = re.compile(rf"//|[:=]|IQoJ|FwoG|eyJ|age-|-----BEGIN|{_BASE64.pattern}", re.IGNORECASE)
 """What stands in every secret that is known by its shape; most texts have nothing of it."""
 
+_HEX = re.compile(r"(?:0x)?[0-9a-f]{64}", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s:-]")
+_OF_32_BYTES = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
+_SECRET_ACCESS_KEY = re.compile(r"[A-Za-z0-9+/]{40}")
+_MIXED = (re.compile("[A-Z]"), re.compile("[a-z]"), re.compile("[0-9]"))
+
 Span = tuple[int, int]
 
 
@@ -77,6 +83,18 @@ def secret_in(text: str) -> str:
     if any(_pem(squeezed)):
         return "a private key"
     return "a secret key in base64" if any(_encoded(squeezed)) else ""
+
+
+def in_hex(word: str) -> bool:
+    """Whether a whole word is 32 bytes in hexadecimal: key material, or the id of one, which nobody can tell apart."""
+    return _HEX.fullmatch(_BETWEEN.sub("", word)) is not None
+
+
+def may_be_secret(word: str) -> bool:
+    """Whether a whole word has the form of key material, or of a secret access key: no name or path."""
+    letters = "".join(word.split())
+    encoded = _OF_32_BYTES.fullmatch(letters) or _SECRET_ACCESS_KEY.fullmatch(letters)
+    return in_hex(word) or (encoded is not None and all(kind.search(letters) for kind in _MIXED))
 
 
 def keys(squeezed: Squeezed) -> Iterator[Span]:

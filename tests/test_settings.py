@@ -93,12 +93,12 @@ BLAMED = {
         "did you mean MRK_DEFAULTS__PROOF?",
     ),
     "a name of nothing": ({"MRK_FOO": "1"}, "MRK_FOO: no setting has that name", "MRK_STORE"),
-    "a part of a section": ({"MRK_RUN": '{"foo": 1}'}, "MRK_RUN: unknown setting run.foo", "config.example.yaml"),
-    "one setting": ({"MRK_RUN__LOOKS": "99"}, "MRK_RUN__LOOKS: run.looks:", "config.example.yaml"),
+    "a part of a section": ({"MRK_RUN": '{"foo": 1}'}, "MRK_RUN: unknown setting run.foo", "mrk config schema"),
+    "one setting": ({"MRK_RUN__LOOKS": "99"}, "MRK_RUN__LOOKS: run.looks:", "mrk config schema"),
     "one setting of a key": (
         {"MRK_KEYS__payments__ROTATE_EVERY": "xx"},
         "MRK_KEYS__payments__ROTATE_EVERY: keys.payments.rotate_every: 'xx' is not a duration",
-        "config.example.yaml",
+        "mrk config schema",
     ),
     "a section that is no JSON": ({"MRK_RUN": "{bad"}, "MRK_RUN: the value is not JSON", "as JSON"),
     "a list that is no JSON": (

@@ -137,3 +137,35 @@ def region_view(arn: KeyArn) -> RegionView:
         members=frozenset({arn.region}),
         rows=(row("CURRENT"),),
     )
+
+
+def failed(region: str, message: str) -> list[Event]:
+    """An action that failed, and the turn after it, which waits with the same words."""
+    ended = {"action": "import", "result": "failed", "message": message}
+    waits = [{"reason": "call-failed", "region": region, "message": message, "at_most": 1}]
+    return [
+        Event(NOW, "action.ended", "payments", region, data=ended),
+        Event(NOW, "turn", "payments", data={"stage": "accepted", "waits": waits}),
+    ]
+
+
+PINNED = Event(NOW, "run.pinned", "payments")
+
+
+@pytest.mark.parametrize(
+    ("events", "lines"),
+    [
+        ([*failed("us-east-1", "refused"), *failed("us-east-1", "refused")], 1),
+        ([*failed("us-east-1", "refused"), *failed("eu-west-1", "refused in eu-west-1")], 2),
+        ([*failed("us-east-1", "refused"), *failed("us-east-1", "throttled"), *failed("us-east-1", "refused")], 2),
+        ([*failed("us-east-1", "refused"), PINNED, *failed("us-east-1", "refused")], 2),
+        (failed("us-east-1", "refused")[1:], 1),
+    ],
+)
+def test_what_a_call_failed_with_is_said_once(events: list[Event], lines: int) -> None:
+    """A try that fails again says nothing new, nor does the wait for the next one."""
+    told: list[str] = []
+    tell = narrator(told.append)
+    for event in events:
+        tell(event)
+    assert len(told) == lines, told

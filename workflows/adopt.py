@@ -27,6 +27,7 @@ from orchestrator.model import (
     MaterialId,
     MaterialRow,
     Policy,
+    Purpose,
     Reason,
     Region,
     Run,
@@ -92,7 +93,8 @@ def accepted(view: View, run: Run) -> Sequence[Step]:
     off = off_since(view, run.goal.policy, view.primary.region)
     if closed := importable(view.primary, healing=True, off=off):
         return closed
-    return [Act(proof_of(view.primary, entry, row, view, run))]
+    purpose = Purpose.IDENTIFY if row.usable(view.at) else Purpose.RESTORE
+    return [Act(replace(proof_of(view.primary, entry, row, view, run), purpose=purpose))]
 
 
 def _other_bytes(view: View, primary: Region, entry: Entry, row: MaterialRow) -> Sequence[Step]:

@@ -1,6 +1,6 @@
 """What a run changed, for people and scripts: a repair is told as a repair, wherever it is told (I13). Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,8 @@ from orchestrator.model import (
     Action,
     AdoptMaterial,
     DeletePendingMaterial,
+    DiscardMaterial,
+    EntryName,
     ImportMaterial,
     MaterialId,
     NoteSwitch,
@@ -33,6 +35,7 @@ _SENTENCES = {
     "rotated": "rotated to key material {ids}",
     "withdrawn": "deleted pending key material {ids}",
     "adopted": "put the bytes of the file into the store",
+    "set aside": "kept the bytes of the file in the store, set aside: no run takes them",
     "disabled": "noted that the key in {regions} is Disabled",
     "enabled": "noted that the key in {regions} is Enabled again",
 }
@@ -55,9 +58,10 @@ def of(report: Report) -> list[Change]:
     return _in_order([*done, *(one for one in _remembered(report) if (one.what, one.region) not in known)])
 
 
-def changes(done: Iterable[Action]) -> list[Change]:
+def changes(done: Sequence[Action]) -> list[Change]:
     """Say what actions changed; those that only note, ask or prove changed nothing."""
-    return _in_order(change for action in done if (change := _change(action)))
+    aside = {action.entry for action in done if isinstance(action, DiscardMaterial)}
+    return _in_order(change for action in done if (change := _change(action, aside)))
 
 
 def _in_order(found: Iterable[Change]) -> list[Change]:
@@ -76,7 +80,7 @@ def _remembered(report: Report) -> Iterable[Change]:
         yield Change("rotated", "", view.current.material_id)
 
 
-def _change(action: Action) -> Change | None:
+def _change(action: Action, aside: Collection[EntryName]) -> Change | None:
     match action:
         case ImportMaterial() if action.purpose in _IMPORTED:
             return Change(_IMPORTED[action.purpose], action.target, action.material_id or "")
@@ -87,7 +91,7 @@ def _change(action: Action) -> Change | None:
         case DeletePendingMaterial():
             return Change("withdrawn", action.target, action.material_id)
         case AdoptMaterial():
-            return Change("adopted")
+            return Change("set aside" if action.entry in aside else "adopted")
         case NoteSwitch():
             return Change("disabled" if action.off else "enabled", action.key.region)
         case _:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestrator.model import short
+from orchestrator.model import Reason, short
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import LOOKED
 from orchestrator.written import clean
@@ -50,7 +50,7 @@ def sentences(event: Event) -> Iterable[tuple[str, str]]:
     elif event.kind == "action.ended" and data["result"] == "done":
         yield "", f"{event.region}: {_done(data)}"
     elif event.kind == "action.ended":
-        yield "", f"{event.region}: {data['action']} {data['result']}: {data['message']}"
+        yield str(data["message"]), f"{event.region}: {data['action']} {data['result']}: {data['message']}"
     elif event.kind == "sts":
         yield "", str(data["message"])
     elif event.kind == "run.ended" and data["message"] != LOOKED:
@@ -64,7 +64,9 @@ def _waits(stage: str, waits: Sequence[Mapping[str, str]]) -> Iterable[tuple[str
         reasons.setdefault(wait["reason"], []).append(wait["message"])
     for reason, messages in reasons.items():
         others = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
-        yield f"{stage}:{reason}", f"{stage}: waiting: {messages[0]}{others}"
+        # What a call failed with was told as that.
+        name = messages[0] if reason == Reason.CALL_FAILED else f"{stage}:{reason}"
+        yield name, f"{stage}: waiting: {messages[0]}{others}"
 
 
 def _done(data: Mapping[str, Any]) -> str:

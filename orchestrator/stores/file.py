@@ -22,8 +22,11 @@ class FileShelf:
 
     advice = "put the file back from a backup"
 
-    def __init__(self, files: PublishedFiles, place: Place, recipients: frozenset[str]) -> None:
+    def __init__(
+        self, files: PublishedFiles, place: Place, recipients: frozenset[str], now: Callable[[], datetime]
+    ) -> None:
         self.files = files
+        self._now = now
         self._place = place
         self._recipients = recipients
 
@@ -33,15 +36,15 @@ class FileShelf:
     def __str__(self) -> str:
         return f"file:{self.files.root}"
 
-    def init(self, now: Callable[[], datetime]) -> None:
+    def init(self) -> None:
         """Make the store's directory and its stamp, or find them as they are wanted; raises StoreError."""
         self.files.make_root()
-        write_stamp(self.files, self._place, self._recipients, now())
+        write_stamp(self.files, self._place, self._recipients, self._now())
         self.check()
 
     def check(self) -> None:
         """Raise StoreError where the store is not there, or is stamped for another place or recipients (P12)."""
-        check_stamp(self.files, self._place, self._recipients)
+        check_stamp(self.files, self._place, self._recipients, self._now)
 
     def where(self, slot: Slot) -> str:
         """Name the file of a slot."""

@@ -29,7 +29,7 @@ def init_file_store(
 ) -> Store:
     """Make the store in the directory `location`, or open the one that is there; raises as open_file_store does."""
     shelf, box = _parts(location, place, wanted, files)
-    shelf.init(wanted.clock_now)
+    shelf.init()
     return _store(shelf, box, place, wanted)
 
 
@@ -42,7 +42,7 @@ def _parts(
     location: str, place: Place, wanted: Wanted, files: Callable[[Path], PublishedFiles]
 ) -> tuple[FileShelf, AgeBox]:
     root, box = _settings(location, wanted)
-    return FileShelf(files(root), place, box.names), box
+    return FileShelf(files(root), place, box.names, wanted.clock_now), box
 
 
 def _settings(location: str, wanted: Wanted) -> tuple[Path, AgeBox]:

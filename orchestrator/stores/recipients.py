@@ -67,10 +67,10 @@ def _normal(text: str, key: Any) -> str:
 
 
 def spelled(text: str) -> str:
-    """Spell an SSH key in one way only: without its comment, its base64 filled up; anything else stays."""
+    """Spell a recipient in one way only: SSH keys without their comment, their base64 filled up; age's in small."""
     kind, *rest = text.split()[:2] or ("",)
     if not (kind.startswith("ssh-") and rest):
-        return text
+        return text.lower() if text.lower().startswith("age1") else text
     blob = rest[0].rstrip("=")
     with suppress(ValueError):
         blob = base64.b64encode(base64.b64decode(blob + "=" * (-len(blob) % 4))).decode()

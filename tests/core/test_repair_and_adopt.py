@@ -47,11 +47,12 @@ from orchestrator.model import (
     MaterialId,
     MaterialRow,
     Policy,
+    short,
 )
 from orchestrator.report import changed
 from workflows.adopt import accepted, adopt, pinned, stages
 from workflows.repair import REPAIR, restored, sound
-from worlds import REGIONS, World
+from worlds import World
 
 STANDING = a_goal("a")
 BOTH = [past("a"), current("b")]
@@ -388,20 +389,36 @@ def test_foreign_pending_material_is_adopted_even_after_a_wrong_file(world: Worl
     assert world.true(arn).rotations == 1
 
 
-@pytest.mark.parametrize(("lost", "told_of"), [(False, ["adopted"]), (True, ["restored", "adopted"])])
-def test_what_adopting_changed_is_told_and_no_more(world: World, lost: bool, told_of: list[str]) -> None:
-    """I13: bytes that KMS has are no new key material; bytes that the primary had lost were brought back."""
-    arn, content = world.make_key(REGIONS[:1]), os.urandom(32)
-    theirs = foreign_pending(world, arn, content)
-    world.client().rotate_key_on_demand(KeyId=str(arn))
-    world.clock.advance(minutes=20)
-    if lost:
-        world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=theirs)
-
-    report = world.runner().run([adopt("payments", arn, world.policy, a_file(world, content), None)])[0]
-
-    assert world.view(arn).store.holding(theirs), report
-    assert [change.what for change in changed.of(report)] == told_of
+@pytest.mark.parametrize(
+    ("meanwhile", "right", "changed_"),
+    [
+        ("nothing", True, ["put the bytes of the file into the store"]),
+        ("nothing", False, ["kept the bytes of the file in the store, set aside: no run takes them"]),
+        (
+            "lost",
+            True,
+            [
+                "brought back key material {id} that was missing in us-east-1: find out why it was",
+                "put the bytes of the file into the store",
+            ],
+        ),
+        ("lost", False, ["kept the bytes of the file in the store, set aside: no run takes them"]),
+    ],
+)
+def test_what_an_adoption_changed_is_told_as_it_was(
+    world: World, meanwhile: str, right: bool, changed_: list[str]
+) -> None:
+    """I13: nothing new was imported; what was refused is kept, and is no material of the key's."""
+    arn = world.make_key(deposited=False)
+    current_id = MaterialId(str(world.true(arn).current))
+    content = world.simulator.material(arn.region, str(arn), current_id)
+    assert content is not None
+    if meanwhile == "lost":
+        world.client().delete_imported_key_material(KeyId=str(arn), KeyMaterialId=current_id)
+    file = a_file(world, content if right else bytes(32))
+    (report,) = world.runner().run([adopt("payments", arn, world.policy, file, None)])
+    assert changed.sentences(changed.of(report)) == [line.format(id=short(current_id)) for line in changed_]
+    assert (world.view(arn).store.holding(current_id) is not None) is right
 
 
 def test_a_file_that_was_refused_never_becomes_key_material(world: World) -> None:

@@ -81,7 +81,7 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-000000000000000000000000000000
 HMAC = {"Origin": "EXTERNAL", "KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}
 ALIAS = "arn:aws:kms:us-east-1:111122223333:alias/nobody"
 
-EXPLAINED = "config.example.yaml explains every setting"
+EXPLAINED = "mrk config schema prints every setting and what it is for"
 
 
 def only_one_recipient(machine: Machine, _arn: str) -> None:
@@ -114,7 +114,7 @@ USAGE: dict[str, tuple[Change, int, list[str], str]] = {
         lambda m, _: (m.directory / "config.yaml").unlink(),
         2,
         ["there is no config file"],
-        "copy config.example.yaml",
+        f"write one ({EXPLAINED}), or name another with -c or MRK_CONFIG",
     ),
     "empty config": (config(""), 2, ["config.yaml is empty"], EXPLAINED),
     "a list": (config("[1]"), 2, ["holds a list, not settings"], EXPLAINED),

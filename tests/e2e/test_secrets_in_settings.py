@@ -1,5 +1,6 @@
 """Secrets in settings, arguments and files where none belongs: told by the setting's name, and quoted nowhere (I14)."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -185,6 +186,55 @@ def test_a_secret_on_the_command_line_is_quoted_nowhere(bare: Machine, words: tu
     assert said.code not in {0, Exit.INTERNAL}, said.err
     assert not leaked(said)
     assert not leaked(told)
+
+
+MATERIAL = bytes(range(7, 39))
+SPELLED = {
+    "hex": MATERIAL.hex(),
+    "hex in capitals": MATERIAL.hex().upper(),
+    "hex with colons": MATERIAL.hex(":"),
+    "base64": base64.b64encode(MATERIAL).decode(),
+    "base64 for URLs": base64.urlsafe_b64encode(MATERIAL).decode().rstrip("="),
+    "a secret access key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzOTHER1KEY"[:40],
+}
+OF_NAMES: dict[str, tuple[str, ...]] = {
+    "FILE": ("adopt", "payments", "SECRET", "--json"),
+    "NAME": ("run", "SECRET"),
+    "several names": ("rotate", "payments", "SECRET", "--yes"),
+    "--profile": ("run", "--profile", "SECRET"),
+    "--profile=": ("run", "--profile=SECRET", "--json"),
+    "--config": ("run", "-c", "SECRET"),
+    "-c": ("run", "-cSECRET"),
+    "--identity": ("store", "check", "--identity", "SECRET"),
+    "--role-arn": ("run", "--role-arn", "SECRET"),
+    "--material-id": ("adopt", "payments", "material.bin", "--material-id", "SECRET"),
+    "--material-id=": ("abort", "payments", "--yes", "--material-id=SECRET", "--json"),
+    "--replaces": ("rotate", "payments", "--yes", "--replaces", "SECRET"),
+}
+
+
+@pytest.mark.parametrize("secret", SPELLED.values(), ids=SPELLED)
+@pytest.mark.parametrize("words", OF_NAMES.values(), ids=OF_NAMES)
+def test_key_material_in_the_place_of_a_name_or_an_id_is_quoted_nowhere(
+    adopted: tuple[Machine, str], words: tuple[str, ...], secret: str
+) -> None:
+    """I14: whoever pastes the material where its file, or its id, should be does not find it in a log afterwards."""
+    machine, _ = adopted
+    (machine.directory / "material.bin").write_bytes(bytes(32))
+    said = ran(machine, *(word.replace("SECRET", secret) for word in words))
+    assert said.code in {Exit.USAGE, Exit.FAILED, Exit.BLOCKED}, said.err
+    assert said.err
+    assert not leaked(said, (secret,))
+
+
+def test_ids_and_names_that_are_none_of_that_are_told_as_they_are(adopted: tuple[Machine, str]) -> None:
+    machine, _ = adopted
+    current = machine.json("mrk", "status", "--json")["keys"][0]["current"]
+    said = ran(machine, "rotate", "payments", "--yes", "--replaces", current, "--until", "healthy", "--json")
+    assert json.loads(said.out)["keys"][0]["replaces"] == current
+    name = "a-name/of-forty-characters/and-no-secret"
+    assert len(name) == 40
+    assert name in ran(machine, "run", name).err
 
 
 SETTINGS: dict[str, str] = {

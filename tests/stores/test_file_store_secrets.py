@@ -152,7 +152,8 @@ def test_nothing_but_marks_and_sealed_entries_is_ever_written(stand: FileStand) 
     store = stand.init()
     store.deposit(FIRST)
     store.link(FIRST, MATERIAL_A)
-    assert stand.files() == sorted([stand.root / "store.json", stand.path(), stand.path(FIRST, Kind.LINK)])
+    kinds = (Kind.ENTRY, Kind.SEALED, Kind.LINK)
+    assert stand.files() == sorted([stand.root / "store.json", *(stand.path(FIRST, kind) for kind in kinds)])
     assert {path.stat().st_mode & 0o777 for path in stand.files()} == {0o600}
     folders = itertools.chain([stand.root], (path for path in stand.root.rglob("*") if path.is_dir()))
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}

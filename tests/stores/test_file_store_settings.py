@@ -73,9 +73,10 @@ def test_a_recipient_that_was_dropped_or_added_since_the_store_was_made_is_refus
 def test_recipients_are_changed_on_purpose_as_the_documentation_says(
     stand: FileStand, tmp_path: Path, wrapping_key: WrappingKey
 ) -> None:
-    """docs/store.md, Changing recipients: append the new identity, change both lists."""
+    """docs/store.md, Changing recipients: append the new identity, change both lists, seal again."""
     old = stand.init()
     old.deposit(FIRST)
+    material = wrapping_key.material(old)
     new_identity = tmp_path / "new.txt"
     recipients = [make_identity(new_identity), stand.recipients[1]]
     stand.identity.write_text(stand.identity.read_text() + new_identity.read_text())
@@ -83,9 +84,15 @@ def test_recipients_are_changed_on_purpose_as_the_documentation_says(
     stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "recipients": recipients}))
     changed = stand.open(recipients=recipients)
     changed.deposit(NEXT)
-    assert wrapping_key.material(changed) == wrapping_key.material(stand.open(recipients=recipients), FIRST)
+    with pytest.raises(StoreError, match=f"not sealed to {recipients[0]}") as caught:
+        wrapping_key.material(changed)
+    subprocess.run(["sh", "-eu", "-c", caught.value.hint.partition("seal it again: ")[2]], check=True)
+    assert wrapping_key.material(changed) == material
     only_new = stand.open(recipients=recipients, identity=new_identity)
-    assert wrapping_key.material(only_new, NEXT) == wrapping_key.material(changed, NEXT)
+    assert [wrapping_key.material(only_new, name) for name in (FIRST, NEXT)] == [
+        material,
+        wrapping_key.material(changed, NEXT),
+    ]
     with pytest.raises(StoreError, match="recipients are not the ones"):
         old.find(FIRST)
 
@@ -175,14 +182,70 @@ def test_a_stamp_that_cannot_be_read_is_refused(stand: FileStand, content: str) 
     assert "backup" in caught.value.hint
 
 
+SPOILED: dict[str, Callable[[Path], object]] = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-20]),
+    "empty": lambda path: path.write_bytes(b""),
+    "of another kind": lambda path: path.write_text("[]"),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_the_stamp_of_a_store_is_made_again_by_the_command_that_init_tells(
+    stand: FileStand, wrapping_key: WrappingKey, spoil: Callable[[Path], object]
+) -> None:
+    """A repair must not wait for a backup of what is known; a person says what the store was made for (P12)."""
+    store = stand.init()
+    store.deposit(FIRST)
+    material, path = wrapping_key.material(store), stand.root / "store.json"
+    before = json.loads(path.read_text())
+    spoil(path)
+    with pytest.raises(StoreError) as caught:
+        stand.init()
+    assert f"only if this store was made for {PLACE}: " in caught.value.hint
+    command = caught.value.hint.partition(f"{PLACE}: ")[2].partition(", then mrk store check")[0]
+    subprocess.run(["sh", "-eu", "-c", command], check=True)
+    assert json.loads(path.read_text()) == before
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert wrapping_key.material(stand.open()) == material
+
+
+def test_a_stamp_of_a_newer_release_is_not_made_again(stand: FileStand) -> None:
+    stand.init()
+    path = stand.root / "store.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 2}))
+    with pytest.raises(StoreError) as caught:
+        stand.init()
+    assert "newer release" in caught.value.hint
+    assert "printf" not in caught.value.hint
+
+
+def test_a_directory_that_is_no_store_is_not_stamped_by_any_command_that_is_told(stand: FileStand) -> None:
+    stand.root.mkdir(mode=0o700)
+    (stand.root / "holiday.jpg").write_text("picture")
+    with pytest.raises(StoreError) as caught:
+        stand.init()
+    assert "printf" not in caught.value.hint
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.capitalize])
+def test_a_recipient_of_the_stamp_may_be_spelled_in_other_letters(stand: FileStand, spelled: type[str]) -> None:
+    stand.init()
+    path = stand.root / "store.json"
+    stamp = json.loads(path.read_text())
+    path.write_text(json.dumps({**stamp, "recipients": [spelled(one) for one in stamp["recipients"]]}))
+    assert stand.open().find(FIRST) is None
+
+
 def test_every_wrap_looks_at_the_stamp_again(stand: FileStand, wrapping_key: WrappingKey) -> None:
     """P12: checked at every wrap, not only when the store was opened."""
     store = stand.init()
     store.deposit(FIRST)
     path = stand.root / "store.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "endpoint_class": "aws"}))
-    with pytest.raises(StoreError, match="stamped for partition aws and AWS endpoints"):
+    with pytest.raises(StoreError, match="stamped for partition aws and AWS endpoints") as caught:
         store.wrap(FIRST, wrapping_key.public, OAEP)
+    assert "AWS_ENDPOINT_URL_KMS" in caught.value.hint
 
 
 def test_a_store_whose_disk_went_away_is_not_taken_for_an_empty_one(stand: FileStand) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from store_kit import FIRST, PLACE, FileStand
+from store_kit import FIRST, PLACE, FileStand, now
 
 from orchestrator.errors import StoreError
 from orchestrator.stores.file import FileShelf
@@ -149,7 +149,7 @@ def test_a_directory_of_the_store_is_there_or_is_not(root: Path) -> None:
 
 
 def test_a_shelf_tells_the_turns_of_a_mark_apart(root: Path) -> None:
-    shelf = FileShelf(PublishedFiles(root), PLACE, frozenset())
+    shelf = FileShelf(PublishedFiles(root), PLACE, frozenset(), now)
     shelf.publish(Slot(FIRST, Kind.WITHDRAWN, 2), b"{}")
 
     assert [shelf.holds(Slot(FIRST, Kind.WITHDRAWN, turn)) for turn in (1, 2, 3)] == [False, True, False]

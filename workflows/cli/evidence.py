@@ -11,6 +11,7 @@ from orchestrator.clock import SystemClock
 from orchestrator.errors import MrkError
 from orchestrator.journal import Header, Journal, Kept, whoami
 from orchestrator.ports import Event
+from orchestrator.secret_sources import command_line
 from orchestrator.settings import Settings
 from workflows.cli.complaints import complain
 from workflows.cli.screen import screen
@@ -21,7 +22,7 @@ def journal(settings: Settings, run_id: str, *, quiet: bool, log_level: str) -> 
     """Keep the journal of one run; however the command ends, it is sealed and its final hash told on stderr."""
     now, (user, host) = SystemClock().now, whoami()
     config = str(settings.file.absolute()) if settings.file else ""
-    command = ("mrk", *sys.argv[1:])
+    command = ("mrk", *command_line(sys.argv[1:]))
     kept = Journal(
         settings.run.journal, Header(run_id, now(), version("mrk-orchestrator"), command, config, user, host)
     )

@@ -15,6 +15,7 @@ from orchestrator.errors import Exit, MrkError
 from orchestrator.hook import Hook
 from orchestrator.ports import Clock
 from orchestrator.progress import Report
+from orchestrator.secret_sources import command_line
 from orchestrator.settings import Settings
 from workflows.cli.complaints import complain, defect, refusal
 from workflows.cli.signals import stopping
@@ -70,7 +71,7 @@ def alone(settings: Settings) -> Iterator[None]:
 
     config = settings.file or Path("config.yaml")
     path = settings.run.lock or lock.default_path(config, settings.run.journal)
-    command = shlex.join(["mrk", *sys.argv[1:]])
+    command = shlex.join(["mrk", *command_line(sys.argv[1:])])
     with lock.held(path, command, SystemClock().now()):
         yield
 
