@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.decide import name_of_stage
 from orchestrator.goals import Pinned
-from orchestrator.looks import FRESH, seen_at, stands_on
+from orchestrator.looks import FRESH, seen_for, stands_on
 from orchestrator.model import (
     STORE,
     Action,
@@ -235,7 +235,7 @@ class Progress:
         if self.run is None:
             return self.begun + self.job.policy.deadline
         view = self.view(now)
-        seen, needed = seen_at(view), stands_on(action, view, self.run.goal)
+        seen, needed = seen_for(action, view), stands_on(action, view, self.run.goal)
         looks = [seen[target] for target in needed if target in seen]
         return min((self.run.goal.deadline, *(look + FRESH for look in looks)))
 

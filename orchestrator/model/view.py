@@ -59,9 +59,9 @@ class MaterialRow:
 class RegionView:
     """The key in one Region. `seen_at` is when the oldest of its answers was asked for: its age is never understated.
 
-    `told_at` is when its answer was complete: it may show what came about until then. `skew` is how far this machine's
-    clock was ahead of the one that answered (negative: behind); None where the answer tells no time. `deleted_at` is
-    KMS's DeletionDate.
+    `described_at` is when its DescribeKey was asked for; None where that is no other time. `told_at` is when its answer
+    was complete: it may show what came about until then. `skew` is how far this machine's clock was ahead of the one
+    that answered (negative: behind); None where the answer tells no time. `deleted_at` is KMS's DeletionDate.
     """
 
     arn: KeyArn
@@ -76,6 +76,7 @@ class RegionView:
     rows: tuple[MaterialRow, ...] = ()
     rotation_started_at: datetime | None = None
     told_at: datetime | None = None
+    described_at: datetime | None = None
     skew: timedelta | None = None
     deleted_at: datetime | None = None
 
