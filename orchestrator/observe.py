@@ -132,7 +132,7 @@ class Observe:
             return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
         except KmsError as error:
             return LookFailure(STORE, seen_at, error.message, error.trouble is Trouble.TRANSIENT, error.hint)
-        return StoreView(seen_at, entries, at, problem, withdrawn, off, unclear)
+        return StoreView(seen_at, entries, at, problem, withdrawn, off, unclear, frozenset(materials))
 
     def _withdrawn(
         self, current: EntryName, names: Iterable[EntryName]

@@ -193,7 +193,8 @@ class StoreView:
 
     `withdrawn_at` is when pending material that was to replace CURRENT was last about to be deleted from KMS;
     `withdrawn` names what that was, and `withdrawn_problem` says why it cannot be told. `switched_off` tells since when
-    each Region is known to be Disabled by its owner, as far as it was not seen Enabled after that.
+    each Region is known to be Disabled by its owner, as far as it was not seen Enabled after that. `about` names the
+    materials that the store was asked for: it may hold others.
     """
 
     seen_at: datetime
@@ -203,6 +204,7 @@ class StoreView:
     withdrawn: frozenset[MaterialId] = frozenset()
     switched_off: Mapping[Region, datetime] = field(default_factory=dict)
     switch_problem: str = ""
+    about: frozenset[MaterialId] = field(default=frozenset(), compare=False)
 
     @property
     def noted_at(self) -> datetime | None:
