@@ -16,9 +16,7 @@ LONGEST = 20.0
 _SIDE_BY_SIDE = 8
 """Calls at once in one Region."""
 
-BY_ARN = (
-    "run again later; and name the key by its ARN (.../key/KEY-ID): its other Regions are kept alive meanwhile then"
-)
+BY_ARN = "name the key by its ARN (.../key/KEY-ID): its other Regions are kept alive then while this one is silent"
 
 
 def resolve(
