@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
+from orchestrator.aliases import resolve
 from orchestrator.clock import SystemClock
 from orchestrator.errors import KmsError, UsageError
 from orchestrator.hook import check_hook
@@ -160,14 +161,11 @@ def stranger(settings: Settings, identity: Path) -> str:
 
 def key_names(settings: Settings) -> Mapping[KeyIdentity, str]:
     """Name the keys as the config does; an alias that leads nowhere now names none."""
-    kms, found = kms_factory(settings, "", lambda _: None, SystemClock()), dict[KeyIdentity, str]()
-    for name, key in settings.keys.items():
-        try:
-            arn = kms(region_of(key.arn)).resolve(key.arn) if is_alias(key.arn) else KeyArn.parse(key.arn)
-        except KmsError:
-            continue
-        found[arn.identity] = name
-    return found
+    clock = SystemClock()
+    kms = kms_factory(settings, "", lambda _: None, clock)
+    arns = resolve(kms, clock.now, [key.arn for key in settings.keys.values() if is_alias(key.arn)])
+    found = {name: arns.get(key.arn) or KeyArn.parse(key.arn) for name, key in settings.keys.items()}
+    return {arn.identity: name for name, arn in found.items() if not isinstance(arn, KmsError)}
 
 
 def wanted_store(settings: Settings, kms: KmsFactory, retry: Retry, clock: Clock, recipients: Sequence[str]) -> Wanted:

@@ -184,7 +184,10 @@ def _replicated(view: View, action: ReplicateKey) -> View:
     replica = replace(
         primary, arn=action.arn.within(action.region), key_state=KeyState.PENDING_IMPORT, created_at=view.at, rows=rows
     )
-    regions = {**view.regions, action.region: replace(replica, rotation_started_at=None, told_at=None)}
+    regions = {
+        **view.regions,
+        action.region: replace(replica, rotation_started_at=None, told_at=None, described_at=None),
+    }
     failures = {target: failure for target, failure in view.failures.items() if target != action.region}
     return replace(
         view,

@@ -62,12 +62,26 @@ def stands_on(action: Action, view: View, goal: Goal) -> frozenset[str]:
         case ImportMaterial(import_type=ImportType.NEW):
             return frozenset({action.target, goal.primary, STORE})
         case ImportMaterial():
-            restores = action.material_id in view.permanent_ids()
-            return frozenset({action.target} if restores else {action.target, goal.primary})
+            return frozenset({action.target} if _keeps_alive(action, view) else {action.target, goal.primary})
         case DeletePendingMaterial() | ReplicateKey():
             return frozenset({action.arn.region})
         case _:
             return frozenset()
+
+
+def _keeps_alive(action: Action, view: View) -> bool:
+    """Whether an action only restores or prolongs what the key has: KMS compares the bytes (P2)."""
+    return isinstance(action, ImportMaterial) and action.material_id in view.permanent_ids()
+
+
+def seen_for(action: Action, view: View) -> Mapping[str, datetime]:
+    """Tell when each target was seen, as far as that counts for an action.
+
+    To keep a Region alive only its state must be fresh: a slow Region's whole look is never as young as a rotation's.
+    """
+    if not _keeps_alive(action, view):
+        return seen_at(view)
+    return {region: one.described_at or one.seen_at for region, one in view.regions.items()}
 
 
 def seen_at(view: View) -> Mapping[str, datetime]:
@@ -76,17 +90,25 @@ def seen_at(view: View) -> Mapping[str, datetime]:
     return seen if view.store is None else seen | {STORE: view.store.seen_at}
 
 
-def stale(view: View, targets: Iterable[str], limit: timedelta = FRESH) -> tuple[str, ...]:
+def stale(
+    view: View, targets: Iterable[str], limit: timedelta = FRESH, seen: Mapping[str, datetime] | None = None
+) -> tuple[str, ...]:
     """Name those of some targets that were not seen lately; a look from the future is none."""
-    seen = seen_at(view)
+    seen = seen_at(view) if seen is None else seen
     return tuple(sorted(one for one in targets if one not in seen or not timedelta() <= view.at - seen[one] <= limit))
 
 
-def last_look(view: View, targets: frozenset[str], why: str, region: Region | None = None) -> list[Step]:
+def last_look(
+    view: View,
+    targets: frozenset[str],
+    why: str,
+    region: Region | None = None,
+    seen: Mapping[str, datetime] | None = None,
+) -> list[Step]:
     """Look again at whatever is too old, and at what soon will be, so that all of it is fresh together."""
-    if not stale(view, targets):
+    if not stale(view, targets, seen=seen):
         return []
-    look = stale(view, targets, FRESH / 2)
+    look = stale(view, targets, FRESH / 2, seen)
     return [Wait(Reason.LOOKING, f"{why}: {', '.join(look)}", region, _PATIENCE, look=look)]
 
 
@@ -96,7 +118,8 @@ def or_look(step: Step, view: View, goal: Goal) -> Step:
         return step
     action = step.action
     region = None if action.target == STORE else Region(action.target)
-    looks = last_look(view, stands_on(action, view, goal), f"a last look before the {action.kind}", region)
+    why, seen = f"a last look before the {action.kind}", seen_for(action, view)
+    looks = last_look(view, stands_on(action, view, goal), why, region, seen)
     if isinstance(action, ImportMaterial) and region is not None:
         looks += _before_it_was_switched_off(view, region)
     return looks[0] if looks else step

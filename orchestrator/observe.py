@@ -12,17 +12,21 @@ from orchestrator.reach import Reach
 from orchestrator.retry import Retry
 
 _AGREE = timedelta(seconds=3)
-"""How far apart the answers of one look may be asked for; a call that had to be retried makes the others old."""
+"""How far apart the answers of one look may be asked for, beside the time that the calls take by themselves.
+
+A call that had to be retried makes the others old.
+"""
 
 _MOST_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer, and when the request that was answered was sent."""
+    """An answer, when the request that was answered was sent, and how long it took."""
 
     sent_at: datetime
     value: Any
+    took: timedelta
 
 
 class Observe:
@@ -63,21 +67,36 @@ class Observe:
         described = self._ask(lambda: kms.describe_key(arn, self._now()))
         seen: RegionView = described.value
         if seen.key_spec != "SYMMETRIC_DEFAULT" or seen.origin != "EXTERNAL":
-            return replace(seen, seen_at=described.sent_at, told_at=self._now())
+            return replace(seen, seen_at=described.sent_at, described_at=described.sent_at, told_at=self._now())
         return self._agreeing(kms, arn, {"key": described})
 
     def _agreeing(self, kms: KmsPort, arn: KeyArn, answers: dict[str, _Answer]) -> RegionView:
-        """Ask again for what got old while others were retried, so that a look shows one moment."""
+        """Ask again for what got old while others were retried, so that a look shows one moment.
+
+        Where each call takes its time, DescribeKey is asked last: what restores or prolongs stands on that (I11).
+        """
         for _ in range(_MOST_ROUNDS):
             self._ask_for_what_is_old(kms, arn, answers)
-            if min(answer.sent_at for answer in answers.values()) >= self._now() - _AGREE:
+            if min(answer.sent_at for answer in answers.values()) >= self._old(answers):
                 break
+        if answers["key"].sent_at < self._now() - _AGREE:
+            del answers["key"]
+            self._ask_for_what_is_old(kms, arn, answers)
         started = answers["started"].value if "started" in answers else None
         seen: RegionView = answers["key"].value
         oldest = min(answer.sent_at for answer in answers.values())
         return replace(
-            seen, rows=answers["rows"].value, rotation_started_at=started, seen_at=oldest, told_at=self._now()
+            seen,
+            rows=answers["rows"].value,
+            rotation_started_at=started,
+            seen_at=oldest,
+            described_at=answers["key"].sent_at,
+            told_at=self._now(),
         )
+
+    def _old(self, answers: Mapping[str, _Answer]) -> datetime:
+        """Tell before when a request must have been sent that asking again makes younger."""
+        return self._now() - _AGREE - sum((answer.took for answer in answers.values()), timedelta())
 
     def _ask_for_what_is_old(self, kms: KmsPort, arn: KeyArn, answers: dict[str, _Answer]) -> None:
         calls: Mapping[str, Callable[[], Any]] = {
@@ -88,7 +107,7 @@ class Observe:
         for name, call in calls.items():
             if name == "started" and not answers["key"].value.is_primary:
                 answers.pop(name, None)
-            elif name not in answers or answers[name].sent_at < self._now() - _AGREE:
+            elif name not in answers or answers[name].sent_at < self._old(answers):
                 answers[name] = self._ask(call)
 
     def _ask(self, call: Callable[[], Any]) -> _Answer:
@@ -96,7 +115,8 @@ class Observe:
 
         def attempt() -> _Answer:
             sent_at = self._now()
-            return _Answer(sent_at, call())
+            value = call()
+            return _Answer(sent_at, value, self._now() - sent_at)
 
         return self._retry(attempt)
 
@@ -112,7 +132,7 @@ class Observe:
             return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
         except KmsError as error:
             return LookFailure(STORE, seen_at, error.message, error.trouble is Trouble.TRANSIENT, error.hint)
-        return StoreView(seen_at, entries, at, problem, withdrawn, off, unclear)
+        return StoreView(seen_at, entries, at, problem, withdrawn, off, unclear, frozenset(materials))
 
     def _withdrawn(
         self, current: EntryName, names: Iterable[EntryName]

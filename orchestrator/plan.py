@@ -74,6 +74,8 @@ def _looked_again(world: View, run: Run, now: datetime) -> tuple[View, Run]:
 
 def _seen_at(world: View, now: datetime) -> View:
     """Take everything for seen at this moment."""
-    regions = {region: replace(seen, seen_at=now, told_at=None) for region, seen in world.regions.items()}
+    regions = {
+        region: replace(seen, seen_at=now, told_at=None, described_at=None) for region, seen in world.regions.items()
+    }
     store = replace(world.store, seen_at=now) if world.store else None
     return replace(world, at=now, regions=regions, store=store)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.decide import name_of_stage
 from orchestrator.goals import Pinned
-from orchestrator.looks import FRESH, rounded, seen_at, stands_on
+from orchestrator.looks import FRESH, rounded, seen_for, stands_on
 from orchestrator.model import (
     STORE,
     Action,
@@ -242,7 +242,7 @@ class Progress:
         if self.run is None:
             return self.begun + self.job.policy.deadline
         view = self.view(now)
-        seen, needed = seen_at(view), stands_on(action, view, self.run.goal)
+        seen, needed = seen_for(action, view), stands_on(action, view, self.run.goal)
         looks = [seen[target] for target in needed if target in seen]
         return min((self.run.goal.deadline, *(look + FRESH for look in looks)))
 
@@ -252,12 +252,22 @@ class Progress:
         return not self.busy & (needed | touched(action))
 
     def unseen(self, now: datetime) -> set[str]:
-        """Name what a first look still lacks: every member that is known by now, and then the store."""
-        known: set[str] = set(self.view(now).members | self.job.policy.regions)
+        """Name what a first look still lacks: every member that is known by now, and then the store.
+
+        The store is asked for the materials that the Regions list: it is looked at again where those came after it.
+        """
+        known: set[str] = set(self.view(now).members | self.job.policy.regions | self._noted())
         regions = known - set(self.seen) - set(self.failures)
         if regions or self.awaited - {STORE}:
             return regions
-        return set() if self.store is not None or STORE in self.failures else {STORE}
+        told = self.store is not None and self.store.about >= set(self.view(now).permanent_ids())
+        return set() if told or STORE in self.failures else {STORE}
+
+    def _noted(self) -> frozenset[Region]:
+        """Name the Regions in which the store notes a proof, where neither the config nor a Region names any (I11)."""
+        if self.seen or self.job.policy.regions or self.store is None:
+            return frozenset()
+        return frozenset(region for entry in self.store.entries for region in entry.proofs)
 
     def fold_look(self, target: str, found: RegionView | StoreView | LookFailure) -> None:
         """Take in what a look showed; a look that failed leaves nothing to judge by."""

@@ -36,7 +36,7 @@ class Reach:
         self._silent: dict[Region, _Silence] = {}
 
     def __call__(self, region: Region, ask: Callable[[], T]) -> T:
-        """Ask a Region, or raise what somebody else was told there a moment ago: that it does not answer."""
+        """Ask a Region, or raise what was seen there a moment ago: that it does not answer."""
         if (shared := self._told(region)) is not None:
             raise shared
         try:
@@ -69,9 +69,9 @@ class Reach:
 
 
 def _shared(region: Region, error: KmsError) -> KmsError:
-    """Say for another key that a Region does not answer."""
+    """Say that a Region does not answer, without asking it again: for this key, or another."""
     return KmsError(
-        f"{region} does not answer, as another key was told: {error.unanswered}",
+        f"{region} does not answer, as was seen a moment ago: {error.unanswered}",
         error.hint,
         trouble=error.trouble,
         operation=error.operation,

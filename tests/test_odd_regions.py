@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model import EntryName, ImportType, KeyArn, Policy, Reason, Region, Repair
+from orchestrator.model import EntryName, ImportType, KeyArn, LookFailure, Policy, Reason, Region, Repair
 from orchestrator.progress import Report
 from orchestrator.settings import KeySettings
 from workflows import jobs
@@ -209,3 +209,20 @@ def test_a_region_that_stays_off_holds_no_run_up_that_renewed_the_others(world: 
     assert world.true(arn, GOOD).key_state == "Enabled"
     last = min(row.valid_to or 0 for row in world.true(arn, GOOD).rows)
     assert last > (begun + timedelta(days=50)).timestamp(), "renewed by this run"
+
+
+@pytest.mark.parametrize("where", REGIONS)
+@pytest.mark.parametrize("drop", ["before", "after"])
+@pytest.mark.parametrize("keys", [1, 2])
+def test_a_silent_region_is_asked_once_in_a_moment_whoever_asks(world: World, where: str, drop: Any, keys: int) -> None:
+    """It is told as what was seen: with one key, there is no other that was told anything."""
+    arns = [world.make_key().within(Region(where)) for _ in range(keys)]
+    world.simulator.faults.add(region=where, drop=drop)
+    observe = world.observe()
+
+    looks = [observe.region(arn) for arn in (*arns, arns[0])]
+
+    messages = [look.message for look in looks if isinstance(look, LookFailure)]
+    assert "got no answer" in messages[0]
+    assert len(messages[1:]) == keys
+    assert all(message.startswith(f"{where} does not answer, as was seen a moment ago: ") for message in messages[1:])

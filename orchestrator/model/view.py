@@ -59,9 +59,9 @@ class MaterialRow:
 class RegionView:
     """The key in one Region. `seen_at` is when the oldest of its answers was asked for: its age is never understated.
 
-    `told_at` is when its answer was complete: it may show what came about until then. `skew` is how far this machine's
-    clock was ahead of the one that answered (negative: behind); None where the answer tells no time. `deleted_at` is
-    KMS's DeletionDate.
+    `described_at` is when its DescribeKey was asked for; None where that is no other time. `told_at` is when its answer
+    was complete: it may show what came about until then. `skew` is how far this machine's clock was ahead of the one
+    that answered (negative: behind); None where the answer tells no time. `deleted_at` is KMS's DeletionDate.
     """
 
     arn: KeyArn
@@ -76,6 +76,7 @@ class RegionView:
     rows: tuple[MaterialRow, ...] = ()
     rotation_started_at: datetime | None = None
     told_at: datetime | None = None
+    described_at: datetime | None = None
     skew: timedelta | None = None
     deleted_at: datetime | None = None
 
@@ -192,7 +193,8 @@ class StoreView:
 
     `withdrawn_at` is when pending material that was to replace CURRENT was last about to be deleted from KMS;
     `withdrawn` names what that was, and `withdrawn_problem` says why it cannot be told. `switched_off` tells since when
-    each Region is known to be Disabled by its owner, as far as it was not seen Enabled after that.
+    each Region is known to be Disabled by its owner, as far as it was not seen Enabled after that. `about` names the
+    materials that the store was asked for: it may hold others.
     """
 
     seen_at: datetime
@@ -202,6 +204,7 @@ class StoreView:
     withdrawn: frozenset[MaterialId] = frozenset()
     switched_off: Mapping[Region, datetime] = field(default_factory=dict)
     switch_problem: str = ""
+    about: frozenset[MaterialId] = field(default=frozenset(), compare=False)
 
     @property
     def noted_at(self) -> datetime | None:

@@ -78,7 +78,7 @@ def _entry(entry: Entry, new: MaterialId | None) -> Entry:
 def _region(seen: RegionView, new: MaterialId | None) -> RegionView:
     never = datetime.min  # noqa: DTZ901 - a time that is compared with itself only
     rows = tuple(_row(row, new) for row in seen.rows)
-    return replace(seen, seen_at=never, created_at=never, told_at=None, skew=None, rows=rows)
+    return replace(seen, seen_at=never, created_at=never, told_at=None, described_at=None, skew=None, rows=rows)
 
 
 def _row(row: MaterialRow, new: MaterialId | None) -> MaterialRow:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import compose
+from orchestrator.aliases import resolve
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import DeclinedError, Exit, KmsError, UsageError
 from orchestrator.journal import Journal
 from orchestrator.kms import check_regions
-from orchestrator.model import Block, Idle, KeyArn, KeyIdentity, Policy, Reason, Region, is_alias, region_of
+from orchestrator.model import Block, Idle, KeyArn, KeyIdentity, Policy, Reason, Region, is_alias
 from orchestrator.ports import Event, Listener
 from orchestrator.progress import Job, Report
 from orchestrator.report import changed, documents, tables, telling
@@ -52,22 +53,19 @@ class Invocation:
 
     def keys(self, names: Sequence[str]) -> dict[str, KeySettings]:
         """Find the keys that the command line names; an alias that cannot be resolved fails alone (I10)."""
-        found = {name: self._resolved(name, key) for name, key in named(self.settings, names).items()}
-        keys = {name: key for name, key in found.items() if key is not None}
+        wanted = named(self.settings, names)
+        aliases = [key.arn for key in wanted.values() if is_alias(key.arn)]
+        found = resolve(self.engine.kms, self.engine.clock.now, aliases) if aliases else {}
+        keys = {}
+        for name, key in wanted.items():
+            arn = found.get(key.arn) or KeyArn.parse(key.arn)
+            if isinstance(arn, KmsError):
+                self.unresolved.append(_unresolved(name, key.arn, self.settings.policy(key), arn))
+            else:
+                arn = arn.within(self.region) if self.region else arn
+                keys[name] = key.model_copy(update={"arn": str(arn)})
         _refuse_twice(keys)
         return keys
-
-    def _resolved(self, name: str, key: KeySettings) -> KeySettings | None:
-        try:
-            arn = self._arn(key.arn)
-        except KmsError as error:
-            self.unresolved.append(_unresolved(name, key.arn, self.settings.policy(key), error))
-            return None
-        return key.model_copy(update={"arn": str(arn)})
-
-    def _arn(self, text: str) -> KeyArn:
-        arn = self.engine.kms(region_of(text)).resolve(text) if is_alias(text) else KeyArn.parse(text)
-        return arn.within(self.region) if self.region else arn
 
     def run(self, jobs: Sequence[Job]) -> tuple[Report, ...]:
         """Run jobs to their end; Ctrl-C or SIGTERM finishes the calls in flight and reports."""
