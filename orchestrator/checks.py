@@ -212,9 +212,7 @@ def given_up(entry: Entry) -> Block:
 def _foreign(view: View, run: Run, primary: RegionView, pending: MaterialRow, held: Entry | None) -> Block:
     """Say whose the pending material is, as far as the store knows, and the way out."""
     whose = "which is not in this store"
-    elsewhere = (
-        "if another store of yours made it, finish it there: mrk run NAME; if you have its bytes: mrk adopt NAME FILE"
-    )
+    elsewhere = "if another store of yours made it, let mrk finish it there; if you have its bytes: mrk adopt NAME FILE"
     delete = f"only if nobody wants it, delete it for good: mrk abort NAME --material-id {pending.material_id}"
     way = f"run again, which goes on with it; {delete}" if held else f"{elsewhere}; {delete} --unrecoverable"
     if held is not None and held.discarded_at is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from orchestrator import checks
-from orchestrator.holding import cannot_give, store_behind
+from orchestrator.holding import cannot_give, refused, store_behind
 from orchestrator.importable import importable, off_since
 from orchestrator.looks import not_seen
 from orchestrator.model import (
@@ -44,7 +44,7 @@ def settled(view: View, run: Run) -> Sequence[Step]:
     current = view.current
     moved = current is not None and current.material_id != goal.replaces
     if current is not None and moved and store.holding(current.material_id) is None:
-        return _foreign_current(view, current)
+        return _foreign_current(view, run, current)
     return [step for region in _wanted(goal) for step in _unsettled(view, run, region)]
 
 
@@ -53,11 +53,25 @@ def _wanted(goal: Goal) -> Sequence[Region]:
     return [region for region in sorted(goal.members) if goal.policy.lists(region)]
 
 
-def _foreign_current(view: View, current: MaterialRow) -> Sequence[Step]:
+def _foreign_current(view: View, run: Run, current: MaterialRow) -> Sequence[Step]:
+    """Say that CURRENT is somebody else's; not before the primary shows it, where it may be the goal's own (I15)."""
     message = f"CURRENT is {short(current.material_id)}, which is not in this store: somebody else rotated this key"
     way = f"adopt its material: mrk adopt NAME FILE --material-id {current.material_id}"
     primary = view.primary.region if view.primary else view.key.region
-    return store_behind(view, current.material_id) or [Block(Reason.FOREIGN_CURRENT, message, way, primary)]
+    foreign = Block(Reason.FOREIGN_CURRENT, message, way, primary)
+    if view.primary is not None and _may_be_ours(view, run, view.primary, current):
+        message = f"{primary} does not show yet that {short(current.material_id)} is CURRENT, which may be our own"
+        return [Wait(Reason.INCONSISTENT, message, primary, LAG, look=(primary,), over=foreign)]
+    return store_behind(view, current.material_id) or [foreign]
+
+
+def _may_be_ours(view: View, run: Run, primary: RegionView, current: MaterialRow) -> bool:
+    """Whether nobody has asked the primary yet whose CURRENT is: it is asked once it shows the rotation (P2)."""
+    entry = view.store.get(run.goal.entry) if view.store else None
+    if entry is None or entry.receipt is None or entry.linked is not None or primary.current is None:
+        return False
+    behind = primary.current.material_id == run.goal.replaces
+    return behind and not refused(run, primary.arn, entry, current.material_id)
 
 
 def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:
@@ -141,7 +155,7 @@ def proven(view: View, run: Run) -> Sequence[Step]:
         return [not_seen(view, STORE if store is None else goal.primary)]
     entry = store.holding(current.material_id)
     if entry is None:
-        return _foreign_current(view, current)
+        return _foreign_current(view, run, current)
     if not entry.held:  # nothing can be noted of bytes that do not open
         return cannot_give(view, run, current.material_id, "the proof needs")
     wanted = _wanted(goal)

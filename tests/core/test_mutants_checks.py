@@ -281,7 +281,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             Block(
                 Reason.FOREIGN_PENDING,
                 f"{US} holds pending key material bbbbbbbb, which is not in this store",
-                "if another store of yours made it, finish it there: mrk run NAME; "
+                "if another store of yours made it, let mrk finish it there; "
                 "if you have its bytes: mrk adopt NAME FILE; "
                 f"only if nobody wants it, delete it for good: mrk abort NAME --material-id {B} --unrecoverable",
                 US,

@@ -113,6 +113,7 @@ def test_what_is_lost_or_disabled_is_told_and_repaired_whatever_the_answer(
     assert world.rotate(arn).status == "blocked"
     assert world.true(arn, REGIONS[1]).key_state == "Disabled"
     replica.enable_key(KeyId=arn.key_id)
+    ran(world, arn)  # sees it Enabled again; one that went from Disabled to PendingImport unseen stays off
     replica.delete_imported_key_material(KeyId=arn.key_id, KeyMaterialId=world.true(arn).current)
     assert world.rotate(arn).status == "blocked"
 

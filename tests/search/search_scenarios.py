@@ -381,6 +381,16 @@ def odd_elsewhere(budget: Budget) -> list[Scenario]:
     ]
 
 
+def scripted(budget: Budget) -> list[Scenario]:
+    """A planned script imported everywhere, was killed, and noted no link; its rotation is sent, or is under way."""
+    unlinked = keep(begun(a_key(1)), 0, Kept("a", "n"))
+    rules = Rules(hands_off=False)
+    return [
+        Scenario("a script was killed while its rotation runs", unlinked._replace(rotating=True), budget, a_policy()),
+        replace(meddled("what a script imported is rotated by hand", BY_HAND, budget), truth=unlinked, rules=rules),
+    ]
+
+
 def unheld(proof: Proof, repair: Repair, budget: Budget, replicas: int = 1) -> Scenario:
     """The store lacks what the key had before, as its owner allows; the primary may lag behind its replicas (I15)."""
     truth = a_key(replicas)._replace(stores=((),))
@@ -432,6 +442,7 @@ QUICK: Mapping[Scenario, int] = {
     **dict.fromkeys([*odd_elsewhere(NO_FAULT)[:-1], *by_one(odd_elsewhere(NO_FAULT)[-1:])], 90),
     **dict.fromkeys(by_one([unheld(proof, repair, ONE_LATE) for proof in Proof for repair in Repair]), 100),
     copies(NO_FAULT): 500,
+    **dict.fromkeys(scripted(NO_FAULT), 2_900),
 }
 """What every test run searches, in half a minute on one core, and how many states that are at the least."""
 
@@ -481,5 +492,7 @@ DEEP: Mapping[Scenario, int] = {
     **dict.fromkeys([unheld(proof, Repair.AUTO, Budget(1, 0, 1, 1), 0) for proof in Proof], 1_000),
     copies(Budget(1, 0, 0, 0)): 1_000,
     copies(ONE_LATE): 1_000,
+    **dict.fromkeys(scripted(ONE_LATE), 6_700),
+    **dict.fromkeys(scripted(Budget(1, 1, 0, 0)), 9_800),
 }
 """What `bench/search.py` searches, two at once, each with up to 4 GB of memory."""

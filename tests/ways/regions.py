@@ -31,12 +31,6 @@ def replicated_by_hand(stand: Stand) -> None:
     stand.pass_time(minutes=5)
 
 
-def deleted_there(stand: Stand) -> None:
-    """Nobody needs the key in the new Region."""
-    stand.client(NEW).schedule_key_deletion(KeyId=stand.arn.key_id, PendingWindowInDays=7)
-    stand.pass_time(days=8)
-
-
 def disabled(stand: Stand) -> None:
     stand.client(REPLICA).disable_key(KeyId=stand.arn.key_id)
 
@@ -183,7 +177,7 @@ LISTED: dict[str, Way] = {
         reason=Reason.REGION_UNLISTED,
         region=NEW,
         state=replicated_by_hand,
-        ways={"list it": (regions(*ALL), "mrk repair"), "delete it": (deleted_there,)},
+        ways={"list it": (regions(*ALL), "mrk repair"), "delete it": ("aws kms schedule-key-deletion", days(31))},
     ),
     "a Region being deleted that left `regions` early": Way(
         site="orchestrator.checks._unlisted",
