@@ -120,3 +120,24 @@ def test_an_answer_that_comes_while_another_run_holds_the_lock_is_told_so(adopte
     assert code == 3
     assert "another run holds the lock" in shown
     assert not machine.json("mrk", "status", "--json")["keys"][0]["pending"]
+
+
+def test_a_key_that_was_blocked_when_the_question_came_is_not_rotated_by_its_answer(machine: Machine) -> None:
+    """I7: nobody was asked about it; what stood against it may be gone by then."""
+    keys, replica = {}, machine.client("eu-west-1")
+    for name in ("first", "second"):
+        keys[name], material = machine.make_key_quickly(name=name)
+        machine.run("mrk", "store", "init")
+        machine.run("mrk", "adopt", name, str(material))
+    replica.disable_key(KeyId=keys["second"].split("/")[-1])
+
+    _, shown = asked(
+        machine,
+        *("rotate", "first", "second"),
+        answer="y",
+        meanwhile=lambda: replica.enable_key(KeyId=keys["second"].split("/")[-1]),
+    )
+
+    assert "Rotate first? [y/N]" in shown
+    rotations = {name: machine.simulator.key("us-east-1", arn).rotations for name, arn in keys.items()}
+    assert rotations == {"first": 1, "second": 0}

@@ -20,6 +20,7 @@ from workflows.cli.completion import stages
 from workflows.cli.options import DryRunOption, NameArguments, Options, TakeOption, with_options
 from workflows.cli.results import confirmed
 from workflows.cli.screen import screen
+from workflows.rotate import ROTATE
 
 
 @with_options
@@ -63,14 +64,24 @@ def command(
             planned = plan.predicted(called, todo)
             if not _confirmed(called, planned):
                 raise declined(called, todo)
-            todo = as_shown(todo, [report for report, _ in planned])
+            todo = as_shown(_as_asked(todo, planned), [report for report, _ in planned])
         with called.alone():
             return finish(called, called.run(todo))
 
 
+def _as_asked(todo: Sequence[Job], planned: Sequence[tuple[Report, Plan | None]]) -> list[Job]:
+    """Let a key that was not asked about, as something stood against its rotation, not come to that after all."""
+    ended = {report.job.name for report, found in planned if found and (found.end.status == "finished" or _asks(found))}
+    return [job if job.name in ended else replace(job, stages=jobs.up_to(ROTATE, "ready")) for job in todo]
+
+
+def _asks(found: Plan) -> bool:
+    return any(step.point_of_no_return for step in found.steps)
+
+
 def _confirmed(called: Invocation, planned: Sequence[tuple[Report, Plan | None]]) -> bool:
     """Show the plans, and have the point of no return confirmed; what does not come to it needs no word."""
-    rotated = [report for report, found in planned if found and any(s.point_of_no_return for s in found.steps)]
+    rotated = [report for report, found in planned if found and _asks(found)]
     if not rotated:
         return True
     console = screen(sys.stderr)
