@@ -66,11 +66,16 @@ def test_what_the_owner_switched_off_no_import_switches_on(off: Machine, command
     assert command[0] == "renew" or f"mrk repair payments --enable {OFF}" in said
 
 
-SEEN_BY = [("rotate", "payments", "-y"), ("repair", "payments"), ("renew", "payments"), ("run",)]
-
-
-@pytest.mark.parametrize("how", [disabled, to_be_deleted])
-@pytest.mark.parametrize("seen_by", SEEN_BY, ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    ("seen_by", "how"),
+    [
+        (("rotate", "payments", "-y"), to_be_deleted),
+        (("repair", "payments"), disabled),
+        (("renew", "payments"), to_be_deleted),
+        (("run",), to_be_deleted),
+    ],
+    ids=["rotate", "repair", "renew", "run"],
+)
 def test_whatever_command_saw_it_off_it_is_remembered(
     machine: Machine, seen_by: tuple[str, ...], how: Callable[[Machine, str], None]
 ) -> None:
