@@ -171,7 +171,7 @@ def discover(directory: Path, workflow: Workflow) -> list[Point]:
 
 
 _KMS_READS = ("Describe", "List", "Get", "Encrypt", "Decrypt", "Generate")
-READS = (*_KMS_READS, "find", "entries", "wrap", "probe", "withdrawn_at")
+READS = (*_KMS_READS, "find", "look", "entries", "wrap", "probe", "withdrawn", "switched_off", "identify")
 """What changes nothing: to be killed after it is to be killed before it, as nothing is left of what was read."""
 
 

@@ -77,7 +77,7 @@ class Widest:
         rows = [rows[0], *rotated[1:-1], rows[-1] if self.pending else rotated[-1]]
         return RegionView(arn, at, state, at, multi_region=True, primary=REGIONS[0], members=members, rows=tuple(rows))
 
-    def store(self, _key: KeyArn, _materials: Any) -> StoreView:
+    def store(self, _key: KeyArn, materials: Any) -> StoreView:
         at = self.clock.now()
         linked = zip(NAMES, MATERIALS, strict=True)
         last = MATERIALS[-1]
@@ -86,7 +86,7 @@ class Widest:
             Entry(n, Receipt(n, at), linked=m, proofs={} if m == last else proofs, probe=True, ours=True)
             for n, m in linked
         ]
-        return StoreView(at, tuple(entries))
+        return StoreView(at, tuple(entries), about=frozenset(materials))
 
     def perform(self, action: Action, _timely: Any = None) -> Outcome:
         self.acts += 1

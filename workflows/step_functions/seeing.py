@@ -9,6 +9,8 @@ from orchestrator.model import STORE, LookFailure, Region, RegionView, StoreView
 from orchestrator.progress import Progress
 
 _OLD = FRESH / 2
+_MOST_ROUNDS = 8
+"""Rounds in which members name further members, and the store is asked for what these list; more mean a defect."""
 
 
 def everything(engine: Engine, progress: Progress, executor: Executor) -> None:
@@ -19,8 +21,8 @@ def everything(engine: Engine, progress: Progress, executor: Executor) -> None:
     """
     known = progress.run.goal.members if progress.run else ()
     some(engine, progress, executor, {*known, progress.job.key.region})
-    while unseen := progress.unseen(engine.clock.now()):
-        some(engine, progress, executor, unseen)
+    for _ in range(_MOST_ROUNDS):
+        some(engine, progress, executor, progress.unseen(engine.clock.now()))
     now = engine.clock.now()
     some(engine, progress, executor, [region for region, seen in progress.seen.items() if now - seen.seen_at > _OLD])
 
