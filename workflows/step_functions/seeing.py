@@ -22,7 +22,9 @@ def everything(engine: Engine, progress: Progress, executor: Executor) -> None:
     known = progress.run.goal.members if progress.run else ()
     some(engine, progress, executor, {*known, progress.job.key.region})
     for _ in range(_MOST_ROUNDS):
-        some(engine, progress, executor, progress.unseen(engine.clock.now()))
+        if not (unseen := progress.unseen(engine.clock.now())):
+            break
+        some(engine, progress, executor, unseen)
     now = engine.clock.now()
     some(engine, progress, executor, [region for region, seen in progress.seen.items() if now - seen.seen_at > _OLD])
 
