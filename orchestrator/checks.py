@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.holding import cannot_give, holds, refused, store_behind
 from orchestrator.importable import DELETING, enabled, off_since, switched_off
-from orchestrator.looks import last_look, not_seen, seen_everywhere
+from orchestrator.looks import LAG, last_look, not_seen, seen_everywhere
 from orchestrator.model import (
     STORE,
     Block,
@@ -39,8 +39,6 @@ ROTATION = timedelta(minutes=15)
 
 SKEW = timedelta(hours=1)
 """How far the clocks of two machines that share a store may be apart: AWS lets in none that is so far off."""
-
-_LAG = timedelta(minutes=3)
 
 
 def before_deposit(view: View, run: Run) -> Sequence[Step]:
@@ -94,7 +92,7 @@ def undated(view: View) -> list[Step]:
         lacking = [row for row in seen.permanent if row.rotated_at is None]
         if len(lacking) > 1:  # the first key material was never rotated in
             message = f"KMS lists {len(lacking)} key materials in {region} without a RotationDate: one may lack it"
-            found.append(Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,)))
+            found.append(Wait(Reason.INCONSISTENT, message, region, LAG, look=(region,)))
     return found
 
 
@@ -182,7 +180,7 @@ def one_current(view: View, goal: Goal) -> list[Step]:
             found.append(Block(Reason.NEVER_IMPORTED, f"the key in {region} has no key material yet", way, region))
         elif seen.current.material_id != goal.replaces:
             message = f"{region} still lists another CURRENT material ({short(seen.current.material_id)})"
-            found.append(Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,)))
+            found.append(Wait(Reason.INCONSISTENT, message, region, LAG, look=(region,)))
     return found
 
 
@@ -273,7 +271,7 @@ def material_usable(seen: RegionView, material: MaterialId, at: datetime, window
     row, region = seen.row(material), seen.region
     if row is None:
         message = f"{region} does not list key material {short(material)} yet"
-        return [Wait(Reason.INCONSISTENT, message, region, _LAG, look=(region,))]
+        return [Wait(Reason.INCONSISTENT, message, region, LAG, look=(region,))]
     if not row.usable(at):
         since = f" since {row.valid_to:%Y-%m-%d %H:%M} UTC" if row.imported and row.valid_to else ""
         message = f"{region} cannot be used{since}: key material {short(material)} is missing there"
@@ -365,7 +363,7 @@ def pending_everywhere(view: View, goal: Goal) -> list[Step]:
     entry = store.get(goal.entry) if store else None
     if pending is None or entry is None or entry.linked != pending.material_id:
         message = "the primary does not list the pending material"
-        return [Wait(Reason.SLOT, message, goal.primary, _LAG, look=(goal.primary,))]
+        return [Wait(Reason.SLOT, message, goal.primary, LAG, look=(goal.primary,))]
     if entry.receipt is None:
         message = f"the store cannot read the pending material back: {entry.problem}"
         return [Block(Reason.STORE_UNREADABLE, message, entry.mend or "mend the store before rotating")]
@@ -374,7 +372,7 @@ def pending_everywhere(view: View, goal: Goal) -> list[Step]:
         row = seen.row(pending.material_id)
         if row is None or not row.usable(view.at):
             message = f"{region} does not list the pending material as imported"
-            found.append(Wait(Reason.SLOT, message, region, _LAG, look=(region,)))
+            found.append(Wait(Reason.SLOT, message, region, LAG, look=(region,)))
         elif expires_within(row, view.at, goal.policy.safety_window):
             message = f"the pending material expires in {region} on {row.valid_to:%Y-%m-%d}"
             way = "raise `expires`, or lower `safety_window`, and run again"

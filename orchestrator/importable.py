@@ -3,8 +3,9 @@
 An import silently enables a Disabled key (recorded), so that nothing is imported into one unasked (P10).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from orchestrator.looks import LAG
 from orchestrator.model import (
     Act,
     Block,
@@ -22,7 +23,6 @@ from orchestrator.model import (
 
 DELETING = (KeyState.PENDING_DELETION, KeyState.PENDING_REPLICA_DELETION)
 _PASSING = (KeyState.CREATING, KeyState.UPDATING)
-_LAG = timedelta(minutes=3)
 
 
 def enabled(view: View, run: Run) -> list[Step]:
@@ -38,7 +38,7 @@ def in_good_time(seen: RegionView, view: View, run: Run) -> list[Step]:
     if not (found and whole and seen.key_state is KeyState.PENDING_IMPORT and seen.region in brought_back):
         return found
     message, over = f"{seen.region} has all its key material, and is {seen.key_state} still", _closed(seen)
-    return [Wait(Reason.KEY_STATE, message, seen.region, _LAG, look=(seen.region,), over=over)]
+    return [Wait(Reason.KEY_STATE, message, seen.region, LAG, look=(seen.region,), over=over)]
 
 
 def importable(seen: RegionView, *, healing: bool = False, off: datetime | None = None) -> list[Step]:

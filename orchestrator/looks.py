@@ -27,7 +27,8 @@ FRESH = timedelta(seconds=10)
 SKEWED = timedelta(minutes=5)
 """How far this machine's clock may be from AWS's, which refuses signatures that are further off (Signature V4)."""
 
-_PATIENCE = timedelta(minutes=3)
+LAG = timedelta(minutes=3)
+"""How long a change may take to show; AWS says usually seconds, sometimes minutes."""
 
 
 def seen_everywhere(view: View, members: Iterable[Region]) -> list[Step]:
@@ -109,7 +110,7 @@ def last_look(
     if not stale(view, targets, seen=seen):
         return []
     look = stale(view, targets, FRESH / 2, seen)
-    return [Wait(Reason.LOOKING, f"{why}: {', '.join(look)}", region, _PATIENCE, look=look)]
+    return [Wait(Reason.LOOKING, f"{why}: {', '.join(look)}", region, LAG, look=look)]
 
 
 def or_look(step: Step, view: View, goal: Goal) -> Step:
@@ -132,7 +133,7 @@ def _before_it_was_switched_off(view: View, region: Region) -> list[Step]:
     if off is None or seen is None or seen.seen_at > off:
         return []
     message = f"looking again: the store notes that the key in {region} was Disabled since"
-    return [Wait(Reason.LOOKING, message, region, _PATIENCE, look=(region,))]
+    return [Wait(Reason.LOOKING, message, region, LAG, look=(region,))]
 
 
 def wrong_clock(view: View) -> list[Step]:

@@ -39,16 +39,14 @@ class Reach:
         """Ask a Region, or raise what was seen there a moment ago: that it does not answer."""
         if (shared := self._told(region)) is not None:
             raise shared
+        silent: KmsError | None = None
         try:
-            found = ask()
+            return ask()
         except KmsError as error:
-            self._note(region, error if error.unanswered else None)
+            silent = error if error.unanswered else None
             raise
-        except BaseException:
-            self._note(region, None)
-            raise
-        self._note(region, None)
-        return found
+        finally:
+            self._note(region, silent)
 
     def _told(self, region: Region) -> KmsError | None:
         with self._lock:

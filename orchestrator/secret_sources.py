@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.bounded import read_regular
-from orchestrator.redaction import MARK, redacted
+from orchestrator.redaction import MARK, Redaction, redacted
 from orchestrator.secret_shapes import in_hex, may_be_secret
 
 _AWS = re.compile(
@@ -31,13 +31,13 @@ _TAKE_IDS = ("--material-id", "--replaces", "--hash")
 """Options whose words look like key material: ids and hashes, which results must name."""
 
 
-def learn_surroundings(environment: Mapping[str, str], arguments: Sequence[str]) -> None:
+def learn_surroundings(environment: Mapping[str, str], arguments: Sequence[str], known: Redaction = redacted) -> None:
     """Have every secret that is found there left out of whatever is written from now on."""
-    redacted.learn(_in_environment(environment))
-    redacted.learn(_in_files(environment))
+    known.learn(_in_environment(environment))
+    known.learn(_in_files(environment))
     for text in (*environment.values(), *arguments):
-        redacted.learn_from(text)
-    redacted.learn(_in_places_of_names(arguments))
+        known.learn_from(text)
+    known.learn(_in_places_of_names(arguments))
 
 
 def command_line(arguments: Sequence[str]) -> tuple[str, ...]:

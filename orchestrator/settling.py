@@ -6,7 +6,7 @@ from datetime import timedelta
 from orchestrator import checks
 from orchestrator.holding import cannot_give, refused, store_behind
 from orchestrator.importable import importable, off_since
-from orchestrator.looks import not_seen
+from orchestrator.looks import LAG, not_seen
 from orchestrator.model import (
     STORE,
     Act,
@@ -28,9 +28,6 @@ from orchestrator.model import (
     Wait,
     short,
 )
-
-LAG = timedelta(minutes=3)
-"""How long a change may take to show; AWS says usually seconds, sometimes minutes."""
 
 FEW_LOOKS = timedelta(seconds=20)
 """How long what a run cannot have caused is looked at before it is believed."""
@@ -54,24 +51,28 @@ def _wanted(goal: Goal) -> Sequence[Region]:
 
 
 def _foreign_current(view: View, run: Run, current: MaterialRow) -> Sequence[Step]:
-    """Say that CURRENT is somebody else's; not before the primary shows it, where it may be the goal's own (I15)."""
+    """Say that CURRENT is somebody else's; not before the primary was seen with it, where it may be our own (I15)."""
     message = f"CURRENT is {short(current.material_id)}, which is not in this store: somebody else rotated this key"
     way = f"adopt its material: mrk adopt NAME FILE --material-id {current.material_id}"
     primary = view.primary.region if view.primary else view.key.region
     foreign = Block(Reason.FOREIGN_CURRENT, message, way, primary)
-    if view.primary is not None and _may_be_ours(view, run, view.primary, current):
+    if _may_be_ours(view, run, current):
+        if view.primary is None:
+            return [not_seen(view, run.goal.primary)]
         message = f"{primary} does not show yet that {short(current.material_id)} is CURRENT, which may be our own"
         return [Wait(Reason.INCONSISTENT, message, primary, LAG, look=(primary,), over=foreign)]
     return store_behind(view, current.material_id) or [foreign]
 
 
-def _may_be_ours(view: View, run: Run, primary: RegionView, current: MaterialRow) -> bool:
+def _may_be_ours(view: View, run: Run, current: MaterialRow) -> bool:
     """Whether nobody has asked the primary yet whose CURRENT is: it is asked once it shows the rotation (P2)."""
     entry = view.store.get(run.goal.entry) if view.store else None
-    if entry is None or entry.receipt is None or entry.linked is not None or primary.current is None:
+    if entry is None or entry.receipt is None or entry.linked is not None:
         return False
-    behind = primary.current.material_id == run.goal.replaces
-    return behind and not refused(run, primary.arn, entry, current.material_id)
+    shown = view.primary.current if view.primary else None
+    primary = run.goal.key.within(run.goal.primary)
+    behind = shown is None or shown.material_id == run.goal.replaces
+    return behind and not refused(run, primary, entry, current.material_id)
 
 
 def _unsettled(view: View, run: Run, region: Region) -> Sequence[Step]:

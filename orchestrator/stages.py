@@ -10,7 +10,7 @@ from orchestrator import checks
 from orchestrator.checks import ROTATION
 from orchestrator.holding import refused
 from orchestrator.importable import in_good_time, switches
-from orchestrator.looks import not_seen
+from orchestrator.looks import LAG, not_seen
 from orchestrator.model import (
     STORE,
     Act,
@@ -36,7 +36,7 @@ from orchestrator.model import (
     name_of,
     short,
 )
-from orchestrator.settling import LAG, probe_missing, unproven
+from orchestrator.settling import probe_missing, unproven
 
 
 def healthy(view: View, run: Run) -> Sequence[Step]:

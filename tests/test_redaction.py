@@ -167,9 +167,7 @@ NO_SECRETS = {
 }
 
 
-def test_the_secrets_of_the_environment_of_arguments_and_of_awss_files_are_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_secrets_of_the_environment_of_arguments_and_of_awss_files_are_known(tmp_path: Path) -> None:
     in_files = [letters(40, BECH32) for _ in range(4)]
     (tmp_path / "credentials").write_text(
         f"[default]\naws_secret_access_key = {in_files[0]}\n[b]\naws_session_token={in_files[1]}\n"
@@ -177,14 +175,13 @@ def test_the_secrets_of_the_environment_of_arguments_and_of_awss_files_are_known
     (tmp_path / "config").write_text(f"[profile c]\n  AWS_SECRET_ACCESS_KEY: {in_files[2]}\n")
     (tmp_path / "token").write_text(f"{in_files[3]}\n")
     known, argument = Redaction(), f"--endpoint-url=https://me:{letters(30, BECH32)}@host"
-    monkeypatch.setattr("orchestrator.secret_sources.redacted", known)
     files = {
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"),
     }
 
-    learn_surroundings(ENVIRONMENT | NO_SECRETS | files, ["mrk", argument])
+    learn_surroundings(ENVIRONMENT | NO_SECRETS | files, ["mrk", argument], known)
 
     for secret in (*ENVIRONMENT.values(), *in_files, argument):
         password = secret.rpartition("//me:")[2].partition("@")[0].removeprefix("/v2/credentials/")
@@ -194,11 +191,10 @@ def test_the_secrets_of_the_environment_of_arguments_and_of_awss_files_are_known
         assert known(f"it says {value}") == f"it says {value}"
 
 
-def test_files_of_aws_that_are_none_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_aws_that_are_none_stop_nothing(tmp_path: Path) -> None:
     """A device without end, a directory, a file that is not there."""
-    monkeypatch.setattr("orchestrator.secret_sources.redacted", Redaction())
     for path in ("/dev/zero", str(tmp_path), str(tmp_path / "none"), "~nobody/x", "a\0b"):
-        learn_surroundings({"AWS_CONFIG_FILE": path, "AWS_WEB_IDENTITY_TOKEN_FILE": path}, [])
+        learn_surroundings({"AWS_CONFIG_FILE": path, "AWS_WEB_IDENTITY_TOKEN_FILE": path}, [], Redaction())
 
 
 HARMFUL = {

@@ -13,7 +13,7 @@ from orchestrator.checks import ROTATION, SKEW
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.holding import holds, store_behind
 from orchestrator.importable import importable, switches
-from orchestrator.looks import not_seen, seen_everywhere
+from orchestrator.looks import LAG, not_seen, seen_everywhere
 from orchestrator.model import (
     ADOPTED,
     STORE,
@@ -39,7 +39,6 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.settling import LAG
 from orchestrator.stages import proof_of
 from workflows.repair import restored_in
 

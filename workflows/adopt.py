@@ -11,7 +11,7 @@ from orchestrator import checks
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.holding import holds, predecessor, refused
 from orchestrator.importable import importable, off_since, switches
-from orchestrator.looks import not_seen, seen_everywhere
+from orchestrator.looks import LAG, not_seen, seen_everywhere
 from orchestrator.model import (
     ADOPTED,
     STORE,
@@ -39,7 +39,7 @@ from orchestrator.model import (
     short,
 )
 from orchestrator.progress import Job
-from orchestrator.settling import LAG, proven, settled
+from orchestrator.settling import proven, settled
 from orchestrator.stages import proof_of
 
 

@@ -11,7 +11,7 @@ from orchestrator import checks, settling
 from orchestrator.goals import Pinned, as_it_stands
 from orchestrator.holding import import_of, to_identify
 from orchestrator.importable import importable, off_since, switches
-from orchestrator.looks import seen_everywhere
+from orchestrator.looks import LAG, seen_everywhere
 from orchestrator.model import (
     STORE,
     Act,
@@ -33,8 +33,6 @@ from orchestrator.model import (
     short,
 )
 from workflows.replicate import foreseen, is_new, replicated
-
-LAG = settling.LAG
 
 
 def whatever_is_broken(view: View, policy: Policy) -> Pinned:

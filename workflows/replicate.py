@@ -9,7 +9,7 @@ from orchestrator import checks, effects
 from orchestrator.checks import ROTATION
 from orchestrator.holding import cannot_give, holds, may_hold
 from orchestrator.importable import in_good_time
-from orchestrator.looks import not_seen, seen_everywhere
+from orchestrator.looks import LAG, not_seen, seen_everywhere
 from orchestrator.model import (
     Act,
     Block,
@@ -25,7 +25,6 @@ from orchestrator.model import (
     Wait,
     short,
 )
-from orchestrator.settling import LAG
 
 
 def foreseen(view: View, policy: Policy, among: frozenset[Region] | None = None) -> View:

@@ -82,11 +82,14 @@ def _may_restore(view: View, run: Run, region: Region, material: MaterialId) -> 
 
 
 def clean(view: View, run: Run) -> Sequence[Step]:
-    """Judge the key as where nothing is due: with a clean view only is all good (P5), and nothing about to expire."""
+    """Judge the key as where nothing is due: with a clean view only is all good (P5), nothing about to expire.
+
+    Notes of the store that cannot be read are told here, too, once all else is done: none is passed over with exit 0.
+    """
     if view.current is None or view.store is None:
         return [not_seen(view, run.goal.primary if view.store else STORE)]
     as_it_is = replace(run, goal=replace(run.goal, entry=next_entry(view)))
-    return [*checks.clean(view, as_it_is), *expiring(view, run)]
+    return [*checks.clean(view, as_it_is), *expiring(view, run), *damaged(view)]
 
 
 RUN = (kept_alive, identified, replicated, *ROTATE, clean)

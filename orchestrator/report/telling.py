@@ -32,7 +32,7 @@ _MANY = 6
 
 
 def notes(view: View, key: KeyArn, policy: Policy) -> list[str]:
-    """Say what is not as the config reads, and no harm: another primary or expiry; and that the clock is wrong."""
+    """Say what does no harm, and is not as the config reads: another primary or expiry. And that the clock is wrong."""
     clock = [step.message for step in wrong_clock(view) if isinstance(step, Block)]
     return [*clock, *_elsewhere(view, key), *drift(view, policy)]
 

@@ -17,6 +17,7 @@ from core_building import (
     a_key,
     a_run,
     a_view,
+    cannot_see,
     current,
     deciding,
     entry,
@@ -30,8 +31,8 @@ from core_building import (
 
 from orchestrator import checks
 from orchestrator.holding import store_behind
-from orchestrator.model import STORE, Failed, MissingOld, Policy, Region, Replicate, Streak, View, name_of
-from orchestrator.settling import settled
+from orchestrator.model import STORE, Failed, MissingOld, Policy, Region, Replicate, Stage, Streak, View, name_of
+from orchestrator.settling import proven, settled
 from orchestrator.stages import primary_imported, proof_of
 from workflows.repair import restored, sound
 from workflows.replicate import replicated
@@ -143,3 +144,28 @@ def test_new_material_is_sent_on_looks_of_the_last_ten_seconds_alone(old: str) -
 
     assert [action.kind for action in deciding(view, stages=[primary_imported]).act] == ["import"]
     assert (turn.act, turn.look) == ((), (old,))
+
+
+@pytest.mark.parametrize("stage", [settled, proven])
+@pytest.mark.parametrize("behind", [True, False], ids=["the primary is behind", "the primary does not answer"])
+def test_what_a_replica_shows_as_rotated_in_is_not_called_foreign_before_the_primary_was_seen(
+    stage: Stage, behind: bool
+) -> None:
+    """I15, P2: nothing links the bytes of this rotation yet, as after a planned script; only the primary is asked."""
+    replicas = a_key(ROTATED, us=None)
+    primary = a_key([current("a"), pending("b")])[US]
+    unanswered = [] if behind else [cannot_see(US)]
+    view = a_view({**replicas, **({US: primary} if behind else {})}, first(), entry("a"), failures=unanswered)
+
+    turn = judged_by(stage, view, a_run(a_goal("a")))
+
+    assert turn.status == "going"
+    assert turn.look == (US,)
+    assert not turn.blocks
+
+
+@pytest.mark.parametrize("stage", [settled, proven])
+def test_what_the_primary_shows_and_nothing_in_the_store_may_be_is_foreign_at_once(stage: Stage) -> None:
+    view = a_view(a_key(ROTATED), first())
+
+    assert told(judged_by(stage, view, a_run(a_goal("a"))))[1:] == [f"block: foreign-current in {US}"]

@@ -55,21 +55,22 @@ def flat(document: Any) -> None:
 class Spoken(Simulator):
     """KMS, one of whose answers is changed on the way."""
 
-    change: Callable[[str, dict[str, Any]], None] = lambda _operation, _answer: None
+    change: Callable[[str, dict[str, Any]], None] | None = None
 
     def prepared(self, call: Call, body: Any, caller: str | None = None) -> Callable[[], dict[str, Any]]:
         work = super().prepared(call, body, caller)
 
         def answered() -> dict[str, Any]:
             answer = json.loads(json.dumps(work()))
-            type(self).change(call.operation, answer)
+            if self.change is not None:
+                self.change(call.operation, answer)
             return dict(answer)
 
         return answered
 
 
 @pytest.fixture
-def spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
+def spoken(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
     """A machine with an adopted key, whose KMS changes its answers from then on; its hook keeps what it is told."""
     opened = []
 
@@ -83,7 +84,7 @@ def spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         machine.run("mrk", "store", "init")
         machine.run("mrk", "adopt", "payments", str(material))
         told_by_a_hook(machine)
-        monkeypatch.setattr(Spoken, "change", staticmethod(change))
+        simulator.change = change
         return machine
 
     yield make
