@@ -54,6 +54,10 @@ class ByHand:
         path.write_text("\n".join(["#!/bin/sh", real, *lines, ""]))
         path.chmod(0o755)
 
+    def want(self, **settings: str) -> None:
+        """Set something for the key."""
+        self.machine.write_config(payments=self.machine.keys["payments"] | settings)
+
     def plan(self, *options: str, code: int = 0, **constants: int) -> str:
         """Print the plan as a script, with other patience where a test wants that to end."""
         text = self.machine.run("mrk", "plan", "payments", "--script", *options, code=code)

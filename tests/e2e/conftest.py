@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.by_script import TWO, ByHand
 from e2e.machine import Machine, Past
 from orchestrator.simulator import Simulator, serve
 
@@ -33,3 +34,17 @@ def adopted(machine: Machine) -> tuple[Machine, str]:
     machine.run("mrk", "store", "init")
     machine.run("mrk", "adopt", "payments", str(material))
     return machine, arn
+
+
+@pytest.fixture
+def due(machine: Machine) -> ByHand:
+    """A key of two Regions, adopted, whose rotation is due."""
+    machine.past.days = 100
+    arn, material = machine.make_key_quickly(TWO)
+    machine.past.days = 0
+    machine.run("mrk", "store", "init")
+    machine.run("mrk", "adopt", "payments", str(material))
+    by_hand = ByHand(machine, arn, material.read_bytes())
+    material.unlink()
+    machine.simulator.calls.clear()
+    return by_hand

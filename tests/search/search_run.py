@@ -7,11 +7,12 @@ do depends on time.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
 from search_calls import REGIONS, Call, begun, check_begun
+from search_notes import LONG_AGO, NOW, Notes, noted
 from search_world import JUST_NOW, NO_KEY, NOT, SILENT, Seen, Store, aged
 from search_world import LONG_AGO as GIVEN_UP
 
@@ -23,7 +24,6 @@ from orchestrator.model import (
     Action,
     Entry,
     EntryName,
-    Failed,
     Goal,
     Idle,
     KeyArn,
@@ -43,69 +43,16 @@ from orchestrator.model import (
     Run,
     Stage,
     StoreView,
-    Streak,
     Turn,
     View,
     Wait,
 )
 from workflows.rotate import ROTATE
 
-NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-LONG_AGO = NOW - timedelta(days=400)
 SOON = NOW + timedelta(days=20)
 RECENTLY, A_WHILE_AGO = NOW - timedelta(seconds=2), NOW - timedelta(hours=1)
 A_MOMENT, QUARTER = timedelta(seconds=1), timedelta(minutes=15)
 KEY = KeyArn("aws", REGIONS[0], "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
-
-
-class Notes(NamedTuple):
-    """A run's memory without its times: only what can still change a decision."""
-
-    rotation_sent: bool = False
-    settled: tuple[tuple[Region, int], ...] = ()
-    proofs: tuple[tuple[Region, MaterialId], ...] = ()
-    quiet: int = 0
-    rotation_seen: bool = False
-    deletion_sent: bool = False
-    failed: tuple[tuple[str, bool, int], ...] = ()  # name, final, refusals; neither of them: it waits out a doubt
-
-    def memory(self) -> Memory:
-        """The shipping memory that these notes stand for."""
-        later = NOW + timedelta(minutes=1)
-        return Memory(
-            settled={region: Streak(count, LONG_AGO) for region, count in self.settled},
-            proofs=dict(self.proofs),
-            failed={
-                name: Failed(1, "failed", "", NOW if refusals else later, final, refusals)
-                for name, final, refusals in self.failed
-            },
-            rotation_sent=NOW if self.rotation_sent else None,
-            quiet=Streak(self.quiet, LONG_AGO) if self.quiet else None,
-            rotation_seen=NOW if self.rotation_seen else None,
-            deletion_sent=NOW if self.deletion_sent else None,
-        )
-
-
-def noted(remembered: Memory, looks: int, *, aborts: bool) -> Notes:
-    """Take the times out of a memory. What failed and may be tried again at the next look leaves no note.
-
-    Whether it was quiet matters only where attempts are given up.
-    """
-    quiet = min(remembered.quiet.count, looks) if remembered.quiet and aborts else 0
-    return Notes(
-        remembered.rotation_sent is not None,
-        tuple(sorted((region, min(streak.count, looks)) for region, streak in remembered.settled.items())),
-        tuple(sorted(remembered.proofs.items())),
-        quiet,
-        remembered.rotation_seen is not None and aborts,
-        remembered.deletion_sent is not None,
-        tuple(sorted((name, f.final, f.refusals) for name, f in remembered.failed.items() if _matters(f))),
-    )
-
-
-def _matters(failure: Failed) -> bool:
-    return failure.final or failure.refusals or failure.not_before - NOW > timedelta(seconds=30)
-
 
 Snapshot = Seen | Store
 

@@ -83,6 +83,9 @@ def mirrored_mind(mind: Mind) -> Mind:
         notes=notes._replace(
             settled=tuple(sorted((_OTHER.get(region, region), count) for region, count in notes.settled)),
             proofs=tuple(sorted((_OTHER.get(region, region), material) for region, material in notes.proofs)),
+            restored=tuple(sorted(_OTHER.get(region, region) for region in notes.restored)),
+            filled=tuple(sorted(_OTHER.get(region, region) for region in notes.filled)),
+            doubted=tuple(sorted((_OTHER.get(region, region), material) for region, material in notes.doubted)),
             failed=tuple(sorted((_mirrored_name(name), final, refusals) for name, final, refusals in notes.failed)),
         ),
     )
