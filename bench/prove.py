@@ -51,12 +51,14 @@ TESTS = {
         "tests/e2e/test_secrets_manager.py",
     ],
     "fuzz": ["tests/fuzz"],
+    "ways": ["tests/ways"],
+    "year": ["tests/e2e/test_year.py"],
 }
 """Parts that pytest runs, in full where MRK_PROVE=all; tests count with record_property."""
 
 _SEARCHED = re.compile(r"([\d,]+) states, ([\d,]+) steps, depth (\d+)")
 
-SAMPLED = ("crash", "faults", "races", "lag", "secrets", "switches")
+SAMPLED = ("crash", "faults", "races", "lag", "secrets", "switches", "ways")
 
 PARTS = ("search", *TESTS, "mutation")
 
@@ -173,6 +175,22 @@ CLAIMS = {
         "HTTP for answers of KMS; files without it",
         "Malformed answers of KMS, config files, store entries and journals: read for what they still say, or a clear "
         "error; never a traceback (`tests/fuzz`).",
+    ),
+    "ways": Claim(
+        "Ways out",
+        "{ways_taken:,} ways taken",
+        "HTTP, the real command",
+        "Every block that a command can end with, and every refusal that prints a command: what is advised is done "
+        "word by word, and what stood in the way is gone. A block in the code that has no row here fails (`tests/ways`).",
+    ),
+    "year": Claim(
+        "A year",
+        "{nights_lived:,} nights, {times_opened:,} ciphertexts opened",
+        "HTTP, real processes on a moved clock",
+        "What cron calls, through a year with a replica made by hand, a Region that leaves the config early, a wrong "
+        "clock at boot, a merged store, a primary whose Region is down for a week, and a disabled Region whose "
+        "material expires. Whatever a client that knows nothing of mrk encrypted in it opens at its end, in every "
+        "Region that the owner did not switch off himself (`tests/e2e/test_year.py`).",
     ),
     "mutation": Claim(
         "Mutation testing",

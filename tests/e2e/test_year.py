@@ -8,7 +8,7 @@ follow each other here are less than the 20 days apart, in which key material is
 import base64
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,7 +47,9 @@ def year(tmp_path: Path) -> Iterator[Year]:
         yield Year(calendar, simulator, host, judge)
 
 
-def test_a_year_in_which_everything_happens_loses_nothing_that_was_encrypted(year: Year) -> None:
+def test_a_year_in_which_everything_happens_loses_nothing_that_was_encrypted(
+    year: Year, record_property: Callable[[str, int], None]
+) -> None:
     year.calm(0, 14)
     a_colleague_makes_a_replica(year)
     a_region_leaves_the_config_early(year)
@@ -60,6 +62,8 @@ def test_a_year_in_which_everything_happens_loses_nothing_that_was_encrypted(yea
 
     assert year.rotations() == {"payments": 3, "ledger": 3}, "one in each period, as far as nothing stood against it"
     assert len(year.judge.kept["ledger"]) == 2 * (1 + 3 + 3), "in both its Regions at first and after each rotation"
+    record_property("nights_lived", year.lived)
+    record_property("times_opened", year.judge.opened)
 
 
 def a_colleague_makes_a_replica(year: Year) -> None:

@@ -144,6 +144,7 @@ class Judge:
     kept: dict[str, list[bytes]] = field(default_factory=dict)
     off: set[tuple[str, str]] = field(default_factory=set)
     """Where the owner has switched a key off himself."""
+    opened: int = 0
 
     def __post_init__(self) -> None:
         regions = {region for _, regions in self.keys.values() for region in regions}
@@ -169,6 +170,7 @@ class Judge:
         for number, blob in enumerate(self.kept[name]):
             try:
                 self._clients[region].decrypt(KeyId=arn, CiphertextBlob=blob)
+                self.opened += 1
             except ClientError as error:
                 return f"ciphertext {number} of {name} in {region}: {error}"
         return ""
@@ -188,6 +190,7 @@ class Year:
     simulator: Simulator
     host: Host
     judge: Judge
+    lived: int = 0
 
     def __post_init__(self) -> None:
         self._current = self._currents()
@@ -196,6 +199,7 @@ class Year:
         """Let a day come, and its night; whoever uses the keys encrypts under what has become CURRENT."""
         self.calendar.leaf(day - self.calendar.today)
         night = (host or self.host).night(**clock)
+        self.lived += 1
         if self._current != (now := self._currents()):
             self._current = now
             self.judge.encrypts()
