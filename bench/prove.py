@@ -181,7 +181,7 @@ CLAIMS = {
         "{ways_taken:,} ways taken",
         "HTTP, the real command",
         "Every block that a command can end with, and every refusal that prints a command: what is advised is done "
-        "word by word, and what stood in the way is gone. A block in the code that has no row here fails (`tests/ways`).",
+        "word by word, and what stood in the way is gone. A block in the code that has no row fails (`tests/ways`).",
     ),
     "year": Claim(
         "A year",
