@@ -41,7 +41,7 @@ test: $(VENV)/.dev     ## all tests, with the stock aws and age commands
 	$(BIN)/python tests/prerequisites.py
 	$(BIN)/python -m pytest -n 2 --cov --cov-report= $(CORE_TESTS)
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=95
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(CORE_TESTS))
+	$(BIN)/python -m pytest -n 6 --dist worksteal $(addprefix --ignore=,$(CORE_TESTS))
 
 prove: $(VENV)/.mutation  ## every proof in full, and mutation; writes docs/reliability.md (two to three hours on two idle cores; MRK_PROVE=5 tries one in five of crashes, faults and races)
 	$(BIN)/python bench/prove.py

@@ -23,9 +23,7 @@ def kept_after_all(machine: Machine, key: str) -> None:
         machine.client(OFF).cancel_key_deletion(KeyId=key)
 
 
-def switched_off(
-    machine: Machine, how: Callable[[Machine, str], None] = disabled, seen_by: tuple[str, ...] = ("run",)
-) -> Machine:
+def switched_off(machine: Machine, seen_by: tuple[str, ...], how: Callable[[Machine, str], None] = disabled) -> Machine:
     """Let the owner switch a key off in one Region, and one command see it; its key material there goes after that."""
     arn, material = machine.make_key_quickly()
     machine.more["defaults"] = {"repair": "auto"}
@@ -43,8 +41,8 @@ def switched_off(
 
 @pytest.fixture
 def off(machine: Machine) -> Machine:
-    """A key whose owner disabled it in one Region, which `mrk run` saw; its key material there is gone since."""
-    return switched_off(machine)
+    """A key whose owner disabled it in one Region, which `mrk rotate` saw; its key material there is gone since."""
+    return switched_off(machine, ("rotate", "payments", "-y"))
 
 
 def state(machine: Machine) -> str:
@@ -80,7 +78,7 @@ def test_whatever_command_saw_it_off_it_is_remembered(
     machine: Machine, seen_by: tuple[str, ...], how: Callable[[Machine, str], None]
 ) -> None:
     """A5: Disabled, and to be deleted, which leaves a key Disabled where it is cancelled."""
-    switched_off(machine, how, seen_by)
+    switched_off(machine, seen_by, how)
 
     machine.run("mrk", "run", code=4)
 
