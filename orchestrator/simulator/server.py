@@ -5,29 +5,21 @@ import logging
 import math
 import os
 import signal
-import socket
-import struct
-from collections.abc import Callable, Iterable
-from http import HTTPStatus
+import sys
 from ipaddress import ip_address
 from threading import Event, Thread
 from types import TracebackType
 from typing import Any, Self
 
-from waitress import create_server, wasyncore  # type: ignore[import-untyped]
-from waitress.channel import ClientDisconnected, HTTPChannel  # type: ignore[import-untyped]
-from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask  # type: ignore[import-untyped]
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
-from orchestrator.simulator.app import JSON, App
-from orchestrator.simulator.control import PREFIX
-from orchestrator.simulator.faults import ConnectionDropped
+from orchestrator.simulator.app import App
+from orchestrator.simulator.connections import Dispatcher, Resetting, Server
 from orchestrator.simulator.simulator import Simulator
 
 _THREADS = 32
-_THREADS_OF_ITS_OWN = 2
-_CONNECTIONS = 1000
 _LARGEST_BODY = 1024 * 1024
-_SOCKET = "simulator.socket"
 
 
 class Served:
@@ -36,21 +28,10 @@ class Served:
     def __init__(self, simulator: Simulator, host: str, port: int) -> None:
         self._simulator = simulator
         self._sockets: dict[int, Any] = {}
-        dispatcher = _Dispatcher()
+        listening = _listening(host, port)
+        dispatcher = Dispatcher()
         dispatcher.set_thread_count(_THREADS)
-        self._server = create_server(
-            _Resetting(App(simulator)),
-            map=self._sockets,
-            _dispatcher=dispatcher,
-            host=_loopback(host),
-            port=port,
-            connection_limit=_CONNECTIONS,
-            max_request_body_size=_LARGEST_BODY,
-            asyncore_use_poll=True,
-            clear_untrusted_proxy_headers=True,
-            ident="mrk-simulator",
-        )
-        self._server.channel_class = _Channel
+        self._server = Server(Resetting(App(simulator)), self._sockets, dispatcher=dispatcher, adj=listening)
         self.endpoint_url = f"http://{_bracketed(host)}:{self._server.effective_port}"
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="simulator", daemon=True)
@@ -110,67 +91,17 @@ def run(
     simulator.keep()
 
 
-class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Serves the simulator's own endpoints in threads of their own: calls that a fault holds never make it deaf."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._own = ThreadedTaskDispatcher()
-
-    def set_thread_count(self, count: int) -> None:
-        super().set_thread_count(count)
-        self._own.set_thread_count(min(count, _THREADS_OF_ITS_OWN))
-
-    def add_task(self, task: HTTPChannel) -> None:
-        own = str(getattr(task.requests[0], "path", "")).startswith(PREFIX)
-        self._own.add_task(task) if own else super().add_task(task)
-
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        self._own.shutdown(cancel_pending, timeout)
-        return bool(super().shutdown(cancel_pending, timeout))
-
-
-class _ErrorTask(ErrorTask):  # type: ignore[misc]
-    """Answers what cannot be read as a request, or is too large, as KMS answers: in JSON, with a type."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        code = "SerializationException" if error.code == HTTPStatus.BAD_REQUEST else error.reason.replace(" ", "")
-        body = json.dumps({"__type": code, "message": error.body}).encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", JSON))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class _Task(WSGITask):  # type: ignore[misc]
-    """A request that lets the application reset its connection."""
-
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ[_SOCKET] = self.channel.socket
-        return environ
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    task_class = _Task
-    error_task_class = _ErrorTask
-
-
-class _Resetting:
-    """Turns a withheld reply into a connection that is reset under the client."""
-
-    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
-        self._app = app
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        try:
-            return self._app(environ, start_response)
-        except ConnectionDropped as dropped:
-            # Closing with a linger time of zero sends RST instead of FIN.
-            environ[_SOCKET].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            raise ClientDisconnected from dropped
+def _listening(host: str, port: int) -> Adjustments:
+    return Adjustments(
+        host=_loopback(host),
+        port=port,
+        # Never deaf: the server itself makes room.
+        connection_limit=sys.maxsize,
+        max_request_body_size=_LARGEST_BODY,
+        asyncore_use_poll=True,
+        clear_untrusted_proxy_headers=True,
+        ident="mrk-simulator",
+    )
 
 
 def _loopback(host: str) -> str:
