@@ -21,7 +21,8 @@ from verdict import before, broken
 from worlds import REGIONS, ManualClock, World
 
 OTHER = "arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000000000000000000000000"
-POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
+ANYBODY = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
 Answer = dict[str, Any]
 Lie = Callable[[Answer], object]
 

@@ -18,7 +18,8 @@ from orchestrator.written import clean
 from worlds import REGIONS, World
 
 ARN = KeyArn.parse("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
-POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
+ANYBODY = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
 
 
 def test_key_material_is_deleted_only_by_its_id_and_never_by_a_rotation(world: World) -> None:

@@ -133,7 +133,7 @@ class Request:
             raise not_found(f"Invalid arn {match['region']}")
         kind, _, rest = match["resource"].partition("/")
         if match["account"] != self.account:
-            raise self._denied(given)
+            raise self.denied()
         return rest if kind == "key" else self._alias(f"alias/{rest}", age)
 
     def _alias(self, name: str, age: float) -> str:
@@ -144,10 +144,11 @@ class Request:
             raise not_found(f"Alias arn:{self.partition}:kms:{self.region}:{self.account}:{name} is not found.")
         return alias.key_id
 
-    def _denied(self, resource: str) -> ServiceError:
-        action = f"kms:{self.operation}"
+    def denied(self, resource: str = "this resource") -> ServiceError:
+        """Return AWS's refusal of what is not the caller's; it does not tell whether there is any such thing."""
         return ServiceError(
             "AccessDeniedException",
-            f"User: {self.caller} is not authorized to perform: {action} on resource: {resource} "
-            f"because no resource-based policy allows the {action} action",
+            f"User: {self.caller} is not authorized to perform: kms:{self.operation} on {resource} because "
+            "the resource does not exist in this Region, no resource-based policies allow access, "
+            "or a resource-based policy explicitly denies access",
         )

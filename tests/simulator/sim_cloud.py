@@ -20,6 +20,9 @@ from orchestrator.simulator import Simulator
 PRIMARY, REPLICA, THIRD = "us-east-1", "us-west-2", "ap-east-1"
 ACCOUNT = "111122223333"
 
+ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ROOT]})
+
 
 class Hand:
     """A clock that moves only when told to."""

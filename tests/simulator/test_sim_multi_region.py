@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sim_cloud import ACCOUNT, PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
+from sim_cloud import ACCOUNT, POLICY, PRIMARY, REPLICA, THIRD, Cloud, bytes_of, refusal
 
 NEVER = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
 FIRST, SECOND, OTHER = bytes_of("first"), bytes_of("second"), bytes_of("other")
@@ -41,13 +41,12 @@ def test_what_a_replica_is_given_stays_its_own(cloud: Cloud) -> None:
     """Recorded: multi_region:replica_policy, replica_tags."""
     key = cloud.ready_key(FIRST, MultiRegion=True)
     tags = [{"TagKey": "here", "TagValue": "only"}]
-    policy = '{"Version": "2012-10-17", "Statement": []}'
-    answer = cloud.kms().replicate_key(KeyId=key, ReplicaRegion=REPLICA, Description="d", Tags=tags, Policy=policy)
-    assert (answer["ReplicaTags"], answer["ReplicaPolicy"]) == (tags, policy)
+    answer = cloud.kms().replicate_key(KeyId=key, ReplicaRegion=REPLICA, Description="d", Tags=tags, Policy=POLICY)
+    assert (answer["ReplicaTags"], answer["ReplicaPolicy"]) == (tags, POLICY)
     assert cloud.describe(key, REPLICA)["Description"] == "d"
     assert cloud.kms(REPLICA).list_resource_tags(KeyId=key)["Tags"] == tags
     assert cloud.kms().list_resource_tags(KeyId=key)["Tags"] == []
-    assert cloud.kms(REPLICA).get_key_policy(KeyId=key)["Policy"] == policy
+    assert cloud.kms(REPLICA).get_key_policy(KeyId=key)["Policy"] == POLICY
     assert "key-default-1" in cloud.kms().get_key_policy(KeyId=key)["Policy"]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sim_cloud import PRIMARY, REPLICA, Cloud, bytes_of, refusal
+from sim_cloud import POLICY, PRIMARY, REPLICA, Cloud, bytes_of, refusal
 
 from orchestrator.simulator import Lag
 
@@ -55,7 +55,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "generate_data_key_pair": {"KeyPairSpec": "ECC_NIST_P256"},
     "tag_resource": {"Tags": [{"TagKey": "a", "TagValue": "b"}]},
     "untag_resource": {"TagKeys": ["a"]},
-    "put_key_policy": {"Policy": '{"Statement": []}'},
+    "put_key_policy": {"Policy": POLICY},
     "update_key_description": {"Description": "d"},
 }
 OK = "ok"

@@ -66,6 +66,8 @@ def _name(request: Request) -> str:
             'Alias must start with the prefix "alias/". '
             "Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
         )
+    if ":" in name:
+        raise invalid(f"{name} contains invalid characters for an alias")
     if name.startswith("alias/aws/"):
         raise ServiceError("NotAuthorizedException", "Not authorized to create an alias beginning with alias/aws/")
     return name

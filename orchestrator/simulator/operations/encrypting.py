@@ -5,17 +5,14 @@ from typing import Any, NamedTuple
 from orchestrator.simulator import ciphertext, rsa_encryption
 from orchestrator.simulator.ciphertext import Envelope
 from orchestrator.simulator.errors import ServiceError, invalid
-from orchestrator.simulator.operations.crypto import finish_dry_run, key_for, require_fit, require_plain, require_usable
+from orchestrator.simulator.operations.crypto import finish_dry_run, require_fit, require_plain, require_usable
 from orchestrator.simulator.request import Request
 from orchestrator.simulator.state import SYMMETRIC
 from orchestrator.simulator.view import KeyView
 
 _USAGE = "ENCRYPT_DECRYPT"
 _INCORRECT = "The key ID in the request does not identify a CMK that can perform this operation."
-_UNKNOWN = (
-    "The ciphertext refers to a customer master key that does not exist, "
-    "does not exist in this region, or you are not allowed to access."
-)
+_ASYMMETRIC = "EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs."
 
 
 class Opened(NamedTuple):
@@ -66,7 +63,7 @@ def re_encrypt(request: Request) -> dict[str, Any]:
     """Open under one key and seal under another; material ids are told for symmetric sides only."""
     if _ignores_ciphertext(request):
         _would_open(request, _SOURCE)
-        key_for(request, _USAGE, _algorithm(request, _DESTINATION), _DESTINATION.key)
+        _require_fit(request.usable_key(_DESTINATION.key), request, _DESTINATION)
         finish_dry_run(request)
     opened = _opened(request, _SOURCE)
     view, blob, material_id = _sealed(request, _DESTINATION, opened.plaintext)
@@ -89,16 +86,24 @@ def _ignores_ciphertext(request: Request) -> bool:
 def _would_open(request: Request, side: Side) -> None:
     """Judge all but the ciphertext; the key, where it is named."""
     if side.key in request.params:
-        require_fit(_named(request, side), request, _USAGE, _algorithm(request, side))
+        _require_fit(_named(request, side), request, side)
 
 
 def _algorithm(request: Request, side: Side) -> str:
     return str(request.params.get(side.algorithm, SYMMETRIC))
 
 
+def _require_fit(view: KeyView, request: Request, side: Side) -> None:
+    """Refuse a key that is made for something else, and a context, which asymmetric encryption has no place for."""
+    require_fit(view, request, _USAGE, _algorithm(request, side))
+    if not view.keys.symmetric and request.params.get(side.context):
+        raise invalid(_ASYMMETRIC)
+
+
 def _sealed(request: Request, side: Side, plaintext: bytes) -> tuple[KeyView, bytes, str | None]:
     algorithm = _algorithm(request, side)
-    view = key_for(request, _USAGE, algorithm, side.key)
+    view = request.usable_key(side.key)
+    _require_fit(view, request, side)
     material_id, content = view.in_use
     if algorithm != SYMMETRIC:
         return view, rsa_encryption.seal(view.keys.spec, algorithm, content, plaintext), None
@@ -120,7 +125,7 @@ def _opened(request: Request, side: Side) -> Opened:
     if side.key not in request.params:
         raise invalid(f"{side.key} is required to decrypt a ciphertext of an asymmetric key.")
     view = _named(request, side)
-    require_fit(view, request, _USAGE, algorithm)
+    _require_fit(view, request, side)
     return Opened(view, rsa_encryption.open_sealed(algorithm, view.in_use[1], blob), None)
 
 
@@ -163,7 +168,7 @@ def _named(request: Request, side: Side) -> KeyView:
 def _implied(request: Request, key_id: str) -> KeyView:
     keys = request.known(key_id, request.age())
     if keys is None:
-        raise ServiceError("AccessDeniedException", _UNKNOWN)
+        raise request.denied("the resource associated with this ciphertext")
     view = request.view(keys)
     require_usable(view, request)
     return view

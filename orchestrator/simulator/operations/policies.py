@@ -1,12 +1,12 @@
 """Key policies; they are kept and given back, never evaluated."""
 
-import json
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from orchestrator.simulator.errors import ServiceError, invalid, not_found
+from orchestrator.simulator.errors import invalid, not_found
 from orchestrator.simulator.pages import page
+from orchestrator.simulator.policy_document import require_policy
 from orchestrator.simulator.request import Request
 
 _NAME = "default"
@@ -24,24 +24,11 @@ def default_policy(account: str, partition: str) -> str:
 
 
 def policy_from(request: Request) -> str | None:
-    """Return the policy sent with a request; MalformedPolicyDocumentException if it is not a JSON document."""
+    """Return the policy sent with a request; refused if it is none, or too large."""
     text: str | None = request.params.get("Policy")
-    if text is None:
-        return None
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise ServiceError("MalformedPolicyDocumentException") from error
-    statements = document.get("Statement") if isinstance(document, dict) else None
-    listed = [statements] if isinstance(statements, dict) else statements
-    if not isinstance(listed, list) or not all(_is_statement(statement) for statement in listed):
-        raise ServiceError("MalformedPolicyDocumentException")
+    if text is not None:
+        require_policy(text, request.partition)
     return text
-
-
-def _is_statement(statement: Any) -> bool:
-    # Required since August 2025, as AWS announced to its customers.
-    return isinstance(statement, dict) and "Resource" in statement and bool({"Action", "NotAction"} & statement.keys())
 
 
 def get_key_policy(request: Request) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from orchestrator.simulator.view import KeyView
 
 def replicate_key(request: Request) -> dict[str, Any]:
     """Make a replica: without material if it is imported, with it if KMS made it."""
-    view = request.usable_key()
+    view = request.key()
     if not view.keys.multi_region or view.is_replica:
         raise unsupported(f"{view.arn} is not a multi-region primary key.")
+    require_state(view, request.operation)
     truth = request.truth(view)
     region: str = request.params["ReplicaRegion"]
     _require_place(truth, region)

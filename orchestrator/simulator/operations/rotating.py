@@ -36,7 +36,6 @@ def list_key_rotations(request: Request) -> dict[str, Any]:
 def get_key_rotation_status(request: Request) -> dict[str, Any]:
     """Tell about automatic rotation, and whether an on-demand one is under way."""
     view = request.key()
-    require_symmetric(view)
     rotation = view.keys.rotation
     automatic = view.keys.automatic if view.member.deletion_window is None else None
     running = rotation is not None and view.at < rotation.shown_until
@@ -115,6 +114,8 @@ def _started(request: Request, truth: KeySet) -> KeySet:
 def enable_key_rotation(request: Request) -> dict[str, Any]:
     """Let KMS rotate its own material every so many days."""
     view = _rotatable(request)
+    require_symmetric(view)
+    require_not_replica(view, request.operation)
     truth = request.truth(view)
     kept = truth.automatic.period_days if truth.automatic else truth.last_period_days
     days = request.params.get("RotationPeriodInDays") or kept or _PERIOD_DAYS
@@ -124,8 +125,9 @@ def enable_key_rotation(request: Request) -> dict[str, Any]:
 
 
 def disable_key_rotation(request: Request) -> dict[str, Any]:
-    """Stop automatic rotation."""
+    """Stop automatic rotation; of what is never rotated there is nothing to stop, which is no error."""
     view = _rotatable(request)
+    require_not_replica(view, request.operation)
     request.put(replace(request.truth(view), automatic=None))
     return {}
 
@@ -134,8 +136,6 @@ def _rotatable(request: Request) -> KeyView:
     view = request.key()
     require_generated(view)
     require_state(view, request.operation)
-    require_symmetric(view)
-    require_not_replica(view, request.operation)
     return view
 
 
