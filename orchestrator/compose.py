@@ -4,9 +4,9 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -15,7 +15,16 @@ from orchestrator.aliases import resolve
 from orchestrator.clock import SystemClock
 from orchestrator.errors import KmsError, UsageError
 from orchestrator.hook import check_hook
-from orchestrator.kms import KmsFactory, KmsOptions, check_endpoints, check_environment, check_regions, endpoint_class
+from orchestrator.kms import (
+    KmsFactory,
+    KmsOptions,
+    check_endpoints,
+    check_environment,
+    check_regions,
+    endpoint_class,
+    simulator_here,
+    time_ahead,
+)
 from orchestrator.lanes import Lanes
 from orchestrator.model import KeyArn, KeyIdentity, Region, is_alias, region_of
 from orchestrator.observe import Observe
@@ -51,7 +60,7 @@ def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | N
     """Make the parts, and let the worker threads go when they are not wanted any more."""
     lanes = Lanes.of_threads(settings.run.workers)
     try:
-        clock = clock or SystemClock()
+        clock = clock or clock_of(settings)
         kms = kms_factory(settings, run_id, listener, clock)
         yield assemble(settings, kms, listener, clock, lanes)
     finally:
@@ -80,6 +89,15 @@ def assemble(
     return Engine(settings, clock, kms, store, observe, perform, runner)
 
 
+def clock_of(settings: Settings) -> SystemClock:
+    """Make the clock that a command goes by; `check_clock` says why the simulator's, if that is wanted, is not had."""
+    if settings.aws.clock == "simulator":
+        with suppress(UsageError):
+            ahead = time_ahead(_options(settings), _called(settings))
+            return SystemClock(lambda: datetime.now(UTC) + ahead)
+    return SystemClock()
+
+
 def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:
     """Make the factory of KMS clients."""
     return KmsFactory(_options(settings, run_id), clock.now, listener)
@@ -101,17 +119,33 @@ def _options(settings: Settings, run_id: str = "") -> KmsOptions:
 def check(settings: Settings) -> None:
     """Judge the settings as a whole, as far as that needs no call; raises UsageError, StoreError for the identity."""
     store, partition = settings.store, _partition(settings)
-    regions = [Region(name) for key in settings.keys.values() for name in (region_of(key.arn), *key.regions)]
+    regions = _regions(settings)
     check_environment(os.environ, profile=settings.aws.profile)
     check_regions(partition, (*regions, *store.replica_regions))
-    replicas = tuple(Region(name) for name in store.replica_regions)
-    kept = tuple(services(store.uri))
-    if store.kms_key:  # Wherever the store is, KMS tells how that key was made.
-        regions += [*replicas, *(region for _, region in kept)]
-    check_endpoints(_options(settings), (*(("kms", region) for region in regions), *kept))
+    check_endpoints(_options(settings), _called(settings))
+    if settings.aws.clock == "simulator":
+        simulator_here(_options(settings), _called(settings))
     if settings.run.after is not None:
         check_hook(settings.run.after)
-    check_store(store.uri, _wanted(settings, SystemClock(), store.recipients))
+    check_store(store.uri, _wanted(settings, clock_of(settings), store.recipients))
+
+
+def check_clock(settings: Settings) -> None:
+    """See that the time that is wanted can be had; raises UsageError."""
+    if settings.aws.clock == "simulator":
+        time_ahead(_options(settings), _called(settings))
+
+
+def _regions(settings: Settings) -> list[Region]:
+    return [Region(name) for key in settings.keys.values() for name in (region_of(key.arn), *key.regions)]
+
+
+def _called(settings: Settings) -> Sequence[tuple[str, Region]]:
+    """Name the services that are called, each with its Region."""
+    store, kept, regions = settings.store, tuple(services(settings.store.uri)), _regions(settings)
+    if store.kms_key:  # Wherever the store is, KMS tells how that key was made.
+        regions += [*map(Region, store.replica_regions), *(region for _, region in kept)]
+    return [*(("kms", region) for region in regions), *kept]
 
 
 def place(settings: Settings, kms: KmsFactory) -> Place:
@@ -132,7 +166,7 @@ def _partition(settings: Settings) -> str:
 
 def make_store(settings: Settings, recipients: Sequence[str], *, change: bool = False) -> MaterialStore:
     """Make a new, empty store, stamped for the place that the config's keys are in; `change` one that is there."""
-    clock = SystemClock()
+    clock = clock_of(settings)
     kms = kms_factory(settings, "", lambda _: None, clock)
     where = place(settings, kms)
     wanted = wanted_store(settings, kms, Retry(time.sleep), clock, recipients)
@@ -141,7 +175,7 @@ def make_store(settings: Settings, recipients: Sequence[str], *, change: bool = 
 
 def open_alone(settings: Settings, identity: Path | None = None) -> MaterialStore:
     """Open the store by itself, to look at it: on trial with another identity than the config's, if one is given."""
-    clock = SystemClock()
+    clock = clock_of(settings)
     kms = kms_factory(settings, "", lambda _: None, clock)
     wanted = wanted_store(settings, kms, Retry(time.sleep), clock, settings.store.recipients)
     if identity is not None:
@@ -151,7 +185,7 @@ def open_alone(settings: Settings, identity: Path | None = None) -> MaterialStor
 
 def stranger(settings: Settings, identity: Path) -> str:
     """Say why an identity that can be read opens nothing new; nothing where it is a recipient's."""
-    wanted = replace(_wanted(settings, SystemClock(), settings.store.recipients), identity=identity)
+    wanted = replace(_wanted(settings, clock_of(settings), settings.store.recipients), identity=identity)
     try:
         check_store(settings.store.uri, wanted)
     except UsageError as error:
@@ -161,7 +195,7 @@ def stranger(settings: Settings, identity: Path) -> str:
 
 def key_names(settings: Settings) -> Mapping[KeyIdentity, str]:
     """Name the keys as the config does; an alias that leads nowhere now names none."""
-    clock = SystemClock()
+    clock = clock_of(settings)
     kms = kms_factory(settings, "", lambda _: None, clock)
     arns = resolve(kms, clock.now, [key.arn for key in settings.keys.values() if is_alias(key.arn)])
     found = {name: arns.get(key.arn) or KeyArn.parse(key.arn) for name, key in settings.keys.items()}

@@ -144,7 +144,8 @@ def wrong_clock(view: View) -> list[Step]:
         region, skew = max(wrong.items(), key=lambda one: abs(one[1]))
         which = "ahead of" if skew > timedelta() else "behind"
         message = f"this machine's clock is {rounded(abs(skew))} {which} KMS's in {region}: nothing is done by it"
-        return [Block(Reason.CLOCK, message, _SET, region, person=False)]
+        hint = _SIMULATED if view.regions[region].simulated else _SET
+        return [Block(Reason.CLOCK, message, hint, region, person=False)]
     noted = view.store.noted_at if view.store else None
     if not skews and noted is not None and noted - view.at > SKEWED:
         message = f"the store notes {noted:%Y-%m-%d %H:%M} UTC, which is still to come by this machine's clock"
@@ -153,6 +154,7 @@ def wrong_clock(view: View) -> list[Step]:
 
 
 _SET = "set the clock (timedatectl shows whether it is synchronized), then run again"
+_SIMULATED = f"{_SET}; what answers calls itself a simulator: MRK_AWS__CLOCK=simulator takes its time"
 
 
 def rounded(time: timedelta) -> str:

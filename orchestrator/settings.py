@@ -224,6 +224,9 @@ class AwsSettings(_Strict):
         default=None,
         description="Endpoints that speak IPv6, too; unset: as AWS_USE_DUALSTACK_ENDPOINT or the profile says",
     )
+    clock: Literal["machine", "simulator"] = Field(
+        default="machine", description="Whose time it is; `simulator`: for trials against one on this machine only"
+    )
     wrapping_algorithm: Literal["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] = Field(
         default="RSAES_OAEP_SHA_256", description="How key material is wrapped for its way to KMS"
     )

@@ -15,6 +15,7 @@ from orchestrator.kms.answers import WRAPPING_KEY_SPEC
 from orchestrator.kms.meaning import meaning, unanswered
 from orchestrator.kms.reading import (
     clock_skew,
+    from_simulator,
     key_arn,
     material_in,
     read,
@@ -50,7 +51,9 @@ class Kms:
         """DescribeKey: the view without its rows."""
         answer = self._call("describe_key", arn, KeyId=str(arn))
         skew = clock_skew(answer, self._now())
-        seen = read("DescribeKey", lambda: replace(region_view(answer["KeyMetadata"], seen_at), skew=skew))
+        simulated = from_simulator(answer)
+        seen = read("DescribeKey", lambda: region_view(answer["KeyMetadata"], seen_at))
+        seen = replace(seen, skew=skew, simulated=simulated)
         answers.found_key(str(arn), self._region, seen.arn)
         return seen
 

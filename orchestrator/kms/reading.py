@@ -21,6 +21,9 @@ from orchestrator.replies import is_region, reckonable
 
 T = TypeVar("T")
 
+SIMULATOR = "mrk-simulator"
+"""What the simulator calls itself in the header Server."""
+
 _WORD = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
@@ -70,6 +73,11 @@ def time(value: object) -> datetime:
     if not isinstance(value, datetime):
         raise TypeError(f"{type(value).__name__} where a time is due")
     return reckonable(value)
+
+
+def from_simulator(answer: Mapping[str, Any]) -> bool:
+    """Tell whether what answered says that it is `mrk simulator`; nothing but a hint rests on it."""
+    return bool(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("server") == SIMULATOR)
 
 
 def clock_skew(answer: Mapping[str, Any], now: datetime) -> timedelta | None:

@@ -61,7 +61,8 @@ class RegionView:
 
     `described_at` is when its DescribeKey was asked for; None where that is no other time. `told_at` is when its answer
     was complete: it may show what came about until then. `skew` is how far this machine's clock was ahead of the one
-    that answered (negative: behind); None where the answer tells no time. `deleted_at` is KMS's DeletionDate.
+    that answered (negative: behind); None where the answer tells no time. `simulated`: what answered says that it is
+    `mrk simulator`. `deleted_at` is KMS's DeletionDate.
     """
 
     arn: KeyArn
@@ -78,6 +79,7 @@ class RegionView:
     told_at: datetime | None = None
     described_at: datetime | None = None
     skew: timedelta | None = None
+    simulated: bool = False
     deleted_at: datetime | None = None
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from sim_cloud import ACCOUNT, PRIMARY, REPLICA, Cloud, Hand, bytes_of, refusal
+from sim_cloud import ACCOUNT, POLICY, PRIMARY, REPLICA, Cloud, Hand, bytes_of, refusal
 
 from orchestrator.simulator import ClockNotOwnedError, Lag, ServiceError, Simulator
 
@@ -158,7 +158,7 @@ def test_tags_and_policies_are_read_late(make_cloud: Callable[..., Cloud]) -> No
     key = cloud.key()
     cloud.clock.advance(10)
     before = cloud.kms().get_key_policy(KeyId=key)["Policy"]
-    cloud.kms().put_key_policy(KeyId=key, Policy='{"Statement": []}')
+    cloud.kms().put_key_policy(KeyId=key, Policy=POLICY)
     cloud.kms().tag_resource(KeyId=key, Tags=[{"TagKey": "a", "TagValue": "b"}])
     cloud.clock.advance(0.001)
     assert cloud.kms().get_key_policy(KeyId=key)["Policy"] == before

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from sim_cloud import ACCOUNT, PRIMARY, Cloud, bytes_of
+from sim_cloud import ACCOUNT, POLICY, PRIMARY, Cloud, bytes_of
 
 SIGNED = f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20270115/{PRIMARY}/kms/aws4_request, SignedHeaders=host, Signature=0"
 JSON = "application/x-amz-json-1.1"
@@ -48,7 +48,7 @@ def test_an_answer_is_json_1_1_with_times_in_epoch_seconds(cloud: Cloud) -> None
         ("TagResource", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}),
         ("UntagResource", {"TagKeys": ["a"]}),
         ("UpdateKeyDescription", {"Description": "d"}),
-        ("PutKeyPolicy", {"Policy": '{"Statement": []}'}),
+        ("PutKeyPolicy", {"Policy": POLICY}),
         ("UpdatePrimaryRegion", {"PrimaryRegion": PRIMARY}),
     ],
 )

@@ -12,7 +12,6 @@ from typing import Any
 
 from orchestrator import compose
 from orchestrator.aliases import resolve
-from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import DeclinedError, Exit, KmsError, UsageError
@@ -151,8 +150,9 @@ def settings_of(options: Options) -> Settings:
 
 
 def check(settings: Settings, options: Options, names: Sequence[str]) -> None:
-    """Judge whatever needs no call: the settings as a whole, the names, the Region to begin with."""
+    """Judge whatever needs no call of AWS: the settings as a whole, the names, the Region to begin with."""
     compose.check(settings)
+    compose.check_clock(settings)
     region, keys = options.region, named(settings, names)
     for name, key in keys.items() if region else ():
         if key.regions and region not in key.regions:
@@ -174,7 +174,7 @@ def opened(
     One that asks a person first takes the lock by `alone`, once that is answered.
     """
     settings = settings or settings_of(options)
-    run_id = new_run_id(SystemClock().now())
+    run_id = new_run_id(compose.clock_of(settings).now())
     refusals = unattended.refusals_told(settings, run_id) if changing else nullcontext()
     with refusals:
         check(settings, options, names or [])

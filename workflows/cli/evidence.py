@@ -8,6 +8,7 @@ from importlib.metadata import version
 from rich.text import Text
 
 from orchestrator.clock import SystemClock
+from orchestrator.compose import clock_of
 from orchestrator.errors import MrkError
 from orchestrator.journal import Header, Journal, Kept, whoami
 from orchestrator.ports import Event
@@ -20,7 +21,7 @@ from workflows.cli.screen import screen
 @contextmanager
 def journal(settings: Settings, run_id: str, *, quiet: bool, log_level: str) -> Iterator[Journal]:
     """Keep the journal of one run; however the command ends, it is sealed and its final hash told on stderr."""
-    now, (user, host) = SystemClock().now, whoami()
+    now, (user, host) = clock_of(settings).now, whoami()
     config = str(settings.file.absolute()) if settings.file else ""
     command = ("mrk", *command_line(sys.argv[1:]))
     kept = Journal(
