@@ -272,3 +272,23 @@ def test_a_name_that_no_alias_may_have(world: World, name: str, code: str, messa
         world.call("CreateAlias", AliasName=name, TargetKeyId=key)
     assert (refused.value.code, refused.value.message) == (code, message)
     assert world.call("ListAliases")["Aliases"] == []
+
+
+@pytest.mark.parametrize("operation", ["CreateAlias", "UpdateAlias", "DeleteAlias"])
+def test_a_name_without_its_prefix_is_no_alias_at_all(world: World, operation: str) -> None:
+    key, _ = world.made(MADE[0], "single")
+    target = {} if operation == "DeleteAlias" else {"TargetKeyId": key}
+    with pytest.raises(ServiceError, match='must start with the prefix "alias/"') as refused:
+        world.call(operation, AliasName="other/a", **target)
+    assert refused.value.code == "ValidationException"
+
+
+def test_an_alias_of_an_alias_is_refused_before_a_name_that_is_taken(world: World) -> None:
+    key, _ = world.made(MADE[0], "single")
+    world.call("CreateAlias", AliasName="alias/a", TargetKeyId=key)
+    with pytest.raises(ServiceError) as refused:
+        world.call("CreateAlias", AliasName="alias/a", TargetKeyId="alias/a")
+    assert (refused.value.code, refused.value.message) == (
+        "ValidationException",
+        "Aliases must refer to keys. Not aliases",
+    )

@@ -14,7 +14,8 @@ from orchestrator.simulator.world import Alias
 
 def create_alias(request: Request) -> dict[str, Any]:
     """Name a key."""
-    name = _name(request)
+    name = _new_name(request)
+    _require_no_alias(request.params["TargetKeyId"])
     if _found(request, name) is not None:
         raise ServiceError("AlreadyExistsException", f"An alias with the name {_arn(request, name)} already exists")
     view = _target(request)
@@ -24,7 +25,7 @@ def create_alias(request: Request) -> dict[str, Any]:
 
 def update_alias(request: Request) -> dict[str, Any]:
     """Let a name mean another key."""
-    name = request.params["AliasName"]
+    name = _name(request)
     alias = _existing(request, name)
     view = _target(request)
     _require_same_kind(request.find(alias.key_id), view)
@@ -34,7 +35,7 @@ def update_alias(request: Request) -> dict[str, Any]:
 
 def delete_alias(request: Request) -> dict[str, Any]:
     """Forget a name."""
-    name = request.params["AliasName"]
+    name = _name(request)
     _existing(request, name)
     _put(request, name, None)
     return {}
@@ -66,6 +67,11 @@ def _name(request: Request) -> str:
             'Alias must start with the prefix "alias/". '
             "Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
         )
+    return name
+
+
+def _new_name(request: Request) -> str:
+    name = _name(request)
     if ":" in name:
         raise invalid(f"{name} contains invalid characters for an alias")
     if name.startswith("alias/aws/"):
@@ -75,11 +81,15 @@ def _name(request: Request) -> str:
 
 def _target(request: Request) -> KeyView:
     given = request.params["TargetKeyId"]
-    if given.startswith("alias/") or ":alias/" in given:
-        raise invalid("Aliases must refer to keys. Not aliases")
+    _require_no_alias(given)
     view = request.find(given)
     require_state(view, request.operation)
     return view
+
+
+def _require_no_alias(given: str) -> None:
+    if given.startswith("alias/") or ":alias/" in given:
+        raise invalid("Aliases must refer to keys. Not aliases")
 
 
 def _require_same_kind(old: KeyView, new: KeyView) -> None:
