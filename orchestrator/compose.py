@@ -4,7 +4,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -90,12 +90,11 @@ def assemble(
 
 
 def clock_of(settings: Settings) -> SystemClock:
-    """Make the clock that a command goes by; `check_clock` says why the simulator's, if that is wanted, is not had."""
-    if settings.aws.clock == "simulator":
-        with suppress(UsageError):
-            ahead = time_ahead(_options(settings), _called(settings))
-            return SystemClock(lambda: datetime.now(UTC) + ahead)
-    return SystemClock()
+    """Make the clock that a command goes by; raises UsageError where the simulator's is wanted and cannot be had."""
+    if settings.aws.clock == "machine":
+        return SystemClock()
+    ahead = time_ahead(_options(settings), _called(settings))
+    return SystemClock(lambda: datetime.now(UTC) + ahead)
 
 
 def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:
@@ -127,13 +126,7 @@ def check(settings: Settings) -> None:
         simulator_here(_options(settings), _called(settings))
     if settings.run.after is not None:
         check_hook(settings.run.after)
-    check_store(store.uri, _wanted(settings, clock_of(settings), store.recipients))
-
-
-def check_clock(settings: Settings) -> None:
-    """See that the time that is wanted can be had; raises UsageError."""
-    if settings.aws.clock == "simulator":
-        time_ahead(_options(settings), _called(settings))
+    check_store(store.uri, _wanted(settings, SystemClock(), store.recipients))
 
 
 def _regions(settings: Settings) -> list[Region]:
@@ -185,7 +178,7 @@ def open_alone(settings: Settings, identity: Path | None = None) -> MaterialStor
 
 def stranger(settings: Settings, identity: Path) -> str:
     """Say why an identity that can be read opens nothing new; nothing where it is a recipient's."""
-    wanted = replace(_wanted(settings, clock_of(settings), settings.store.recipients), identity=identity)
+    wanted = replace(_wanted(settings, SystemClock(), settings.store.recipients), identity=identity)
     try:
         check_store(settings.store.uri, wanted)
     except UsageError as error:

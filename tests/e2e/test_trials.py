@@ -70,3 +70,16 @@ def test_what_falls_due_and_what_expires_by_the_simulators_clock_is_done(simulat
 
     ordered(simulated.endpoint_url, advance=61 * DAY)
     assert "mrk repair payments" in simulated.run("mrk", "verify", code=4)
+
+
+@pytest.mark.parametrize(
+    "words", [("run",), ("verify",), ("status",), ("store", "init"), ("store", "list"), ("config", "check")]
+)
+def test_where_aws_is_no_command_takes_the_simulators_time(machine: Machine, words: tuple[str, ...]) -> None:
+    arn = f"arn:aws:kms:{REGIONS[0]}:{machine.account}:key/mrk-{'0' * 32}"
+    machine.more["aws"] = {"endpoint_url": f"https://kms.{REGIONS[0]}.amazonaws.com", "clock": "simulator"}
+    machine.without.add("AWS_ENDPOINT_URL_KMS")
+    machine.write_config(payments={"arn": arn, "regions": [REGIONS[0]]})
+    error = machine.json("mrk", *words, "--json", code=2)["error"]
+    assert "kms.us-east-1.amazonaws.com, which is not on this machine" in error["message"]
+    assert "aws.clock" in error["hint"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrator import compose
 from orchestrator.aliases import resolve
+from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import DeclinedError, Exit, KmsError, UsageError
@@ -152,7 +153,7 @@ def settings_of(options: Options) -> Settings:
 def check(settings: Settings, options: Options, names: Sequence[str]) -> None:
     """Judge whatever needs no call of AWS: the settings as a whole, the names, the Region to begin with."""
     compose.check(settings)
-    compose.check_clock(settings)
+    compose.clock_of(settings)
     region, keys = options.region, named(settings, names)
     for name, key in keys.items() if region else ():
         if key.regions and region not in key.regions:
@@ -174,7 +175,7 @@ def opened(
     One that asks a person first takes the lock by `alone`, once that is answered.
     """
     settings = settings or settings_of(options)
-    run_id = new_run_id(compose.clock_of(settings).now())
+    run_id = _run_id(settings)
     refusals = unattended.refusals_told(settings, run_id) if changing else nullcontext()
     with refusals:
         check(settings, options, names or [])
@@ -185,6 +186,14 @@ def opened(
                 region = Region(options.region) if options.region else None
                 alone = partial(unattended.alone, settings) if changing and asks else nullcontext
                 yield Invocation(settings, made, options.as_json, region, journal=journal, live=live, alone=alone)
+
+
+def _run_id(settings: Settings) -> str:
+    """Name the run; by this machine's time where the wanted one cannot be had, which `check` tells."""
+    try:
+        return new_run_id(compose.clock_of(settings).now())
+    except UsageError:
+        return new_run_id(SystemClock().now())
 
 
 @contextmanager
