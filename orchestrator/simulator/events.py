@@ -62,6 +62,13 @@ def with_generated(keys: KeySet, at: float) -> KeySet:
     return replace(keys.with_material(material), members=members)
 
 
+def with_first_material(keys: KeySet, at: float) -> KeySet:
+    """Return a fresh key with material that KMS generated, in use from the start."""
+    made = complete_rotation(with_generated(keys, at), at, "")
+    first = replace(made.materials[0], rotated_at=None, rotation_type=None)
+    return replace(made.with_material(first), rotations_done=0)
+
+
 def _times(keys: KeySet, switches: Switches) -> Iterator[float]:
     if keys.rotation is not None:
         yield keys.rotation.due if _accepted(keys) else keys.rotation.ends

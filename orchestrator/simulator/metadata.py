@@ -24,7 +24,7 @@ def metadata(view: KeyView) -> dict[str, Any]:
         "KeyState": state,
         "DeletionDate": member.deletion_at,
         "Origin": keys.origin,
-        "KeyManager": "CUSTOMER",
+        "KeyManager": keys.manager,
         "CustomerMasterKeySpec": keys.spec,
         "KeySpec": keys.spec,
         ALGORITHM_FIELD[keys.usage]: list(ALGORITHMS[keys.spec][keys.usage]),

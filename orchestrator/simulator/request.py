@@ -5,7 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.simulator import aws_managed
 from orchestrator.simulator.errors import ServiceError, not_found
+from orchestrator.simulator.grants import permits
 from orchestrator.simulator.regions import partition_of
 from orchestrator.simulator.rules import READS, TAKES_ALIAS, require_state
 from orchestrator.simulator.state import KeySet
@@ -62,7 +64,7 @@ class Request:
 
     def key(self, name: str = "KeyId") -> KeyView:
         """Return the key meant by that parameter, in the called Region, whatever its state."""
-        return self.find(self.params[name])
+        return self.find(self.params[name], name)
 
     def usable_key(self, name: str = "KeyId") -> KeyView:
         """Return the key meant by that parameter if its state allows the operation."""
@@ -74,24 +76,29 @@ class Request:
         """Draw how old the world is that this call knows."""
         return self.services.lag.age(self.services.rng, self.operation)
 
-    def find(self, given: str) -> KeyView:
+    def find(self, given: str, name: str = "KeyId") -> KeyView:
         """Return the key called that (id, arn, or where allowed alias); NotFoundException if there is none, or not yet.
 
-        A read may get the key as it was some seconds ago.
+        A read may get the key as it was some seconds ago. `name` is the parameter that it was given in.
         """
         age = self.age()
-        key_id = self._resolve(given, age)
-        keys = self.known(key_id, age)
-        if keys is None:
+        key_id = self._resolve(given, age, name)
+        keys = self.known(key_id, age, name)
+        # Another account's key is named by its arn only.
+        if keys is None or (keys.account != self.account and not given.startswith("arn:")):
             raise not_found(f"Key '{self.key_arn(key_id)}' does not exist")
-        return KeyView(keys, keys.members[self.region], self.now - self._seen(age), self.switches)
+        view = KeyView(keys, keys.members[self.region], self.now - self._seen(age), self.switches)
+        if keys.manager == "AWS":
+            aws_managed.require_allowed(self.operation, self.caller, view.arn)
+        return view
 
-    def known(self, key_id: str, age: float) -> KeySet | None:
-        """Return the key as this call knows it; None if there is none in this account and Region, or not yet."""
+    def known(self, key_id: str, age: float, name: str = "KeyId") -> KeySet | None:
+        """Return the key as this call knows it; None if there is none in this Region for this account, or not yet."""
         keys = self.world.known(key_id, self.region, self.now, age=age)
         if keys is not None and self._seen(age) != age:
             keys = self.world.known(key_id, self.region, self.now)
-        return keys if keys is not None and keys.account == self.account else None
+        mine = keys is not None and (keys.account == self.account or self._is_granted(keys, name))
+        return keys if mine else None
 
     def _seen(self, age: float) -> float:
         return age if self.operation in READS else 0.0
@@ -115,7 +122,16 @@ class Request:
         """Return the arn that a key id has, or would have, here."""
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{key_id}"
 
-    def _resolve(self, given: str, age: float) -> str:
+    def _is_granted(self, keys: KeySet, name: str) -> bool:
+        """Tell whether a grant opens another account's key to this call."""
+        action, context = self.operation, "EncryptionContext"
+        if action == "ReEncrypt":
+            side = "Destination" if name == "DestinationKeyId" else "Source"
+            action, context = f"ReEncrypt{'To' if side == 'Destination' else 'From'}", f"{side}EncryptionContext"
+        given = self.params.get(context, {})
+        return any(permits(grant, self.caller, action, given) for grant in keys.members[self.region].grants)
+
+    def _resolve(self, given: str, age: float, name: str) -> str:
         """Return the key id behind an id, arn or alias; refuse what does not read as one of these."""
         if given.startswith("alias/"):
             return self._alias(given, age)
@@ -123,16 +139,16 @@ class Request:
             if not _KEY_ID.fullmatch(given):
                 raise not_found(f"Invalid keyId '{given}'")
             return given
-        return self._resolve_arn(given, age)
+        return self._resolve_arn(given, age, name)
 
-    def _resolve_arn(self, given: str, age: float) -> str:
+    def _resolve_arn(self, given: str, age: float, name: str) -> str:
         match = _ARN.fullmatch(given)
         if match is None:
             raise ServiceError("InvalidArnException", f"Invalid arn {given}")
         if match["region"] != self.region or match["partition"] != self.partition:
             raise not_found(f"Invalid arn {match['region']}")
         kind, _, rest = match["resource"].partition("/")
-        if match["account"] != self.account:
+        if match["account"] != self.account and not (kind == "key" and self.known(rest, age, name)):
             raise self.denied()
         return rest if kind == "key" else self._alias(f"alias/{rest}", age)
 
@@ -140,6 +156,8 @@ class Request:
         if self.operation not in TAKES_ALIAS:
             raise ServiceError("InvalidArnException", "Key Aliases are not supported for this operation.")
         alias = self.world.alias(self.account, self.region, name, self.now, age=age)
+        if alias is None and self.operation == "DescribeKey" and name in aws_managed.PREDEFINED:
+            return aws_managed.associated(self.world, self.account, self.region, name, self.now)
         if alias is None:
             raise not_found(f"Alias arn:{self.partition}:kms:{self.region}:{self.account}:{name} is not found.")
         return alias.key_id

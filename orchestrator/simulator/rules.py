@@ -30,6 +30,7 @@ REFUSED: Mapping[str, frozenset[str]] = {
     "UntagResource": _DELETING,
     "CreateAlias": _DELETING,
     "UpdateAlias": _DELETING,
+    "CreateGrant": _IN_USE,
     "GetPublicKey": _DELETING | _NO_MATERIAL | _STARTING,
 }
 """The states in which an operation is refused; one that is not listed here is legal in every state."""
@@ -57,14 +58,17 @@ TAKES_ALIAS = CRYPTOGRAPHIC | {"DescribeKey", "GetPublicKey"}
 READS = frozenset(
     {
         "DescribeKey",
+        "GetKeyLastUsage",
         "GetKeyPolicy",
         "GetKeyRotationStatus",
         "GetPublicKey",
         "ListAliases",
+        "ListGrants",
         "ListKeyPolicies",
         "ListKeyRotations",
         "ListKeys",
         "ListResourceTags",
+        "ListRetirableGrants",
     }
 )
 """The operations that may tell of a key as it was; the others know what is true, or nothing yet of a new key."""

@@ -10,7 +10,9 @@ from orchestrator.simulator.accounts import Accounts, root
 from orchestrator.simulator.calls import Call, Calls
 from orchestrator.simulator.errors import ServiceError, not_simulated
 from orchestrator.simulator.faults import ConnectionDropped, Fault, Faults, Rule
+from orchestrator.simulator.grants import require_tokens
 from orchestrator.simulator.operations import AHEAD, OPERATIONS
+from orchestrator.simulator.operations.usage import note_use
 from orchestrator.simulator.quotas import Quotas
 from orchestrator.simulator.regions import partition_of, require_region
 from orchestrator.simulator.request import Request, Services
@@ -187,8 +189,12 @@ class Simulator:
         with self._lock:
             now = self.clock()
             self._quotas.charge(call.operation, call.region, call.account, params, now)
+            require_tokens(params, call.region)
+            request = Request(self._services, call.operation, call.region, call.account, params, now, caller)
             try:
-                return perform(Request(self._services, call.operation, call.region, call.account, params, now, caller))
+                answer = perform(request)
+                note_use(self._services.world, call.operation, call.region, answer, now)
+                return answer
             finally:
                 self._keep_changes(now)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 MaterialState = Literal["CURRENT", "NON_CURRENT", "PENDING"]
+Manager = Literal["CUSTOMER", "AWS"]
 
 SYMMETRIC = "SYMMETRIC_DEFAULT"
 
@@ -57,6 +58,34 @@ class Automatic:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """Who may do what with a key of one Region, and under which encryption context; principals as they were named."""
+
+    id: str
+    created: float
+    issuer: str
+    operations: tuple[str, ...]
+    name: str = ""
+    grantee: str | None = None
+    grantee_service: str | None = None
+    retiring: str | None = None
+    retiring_service: str | None = None
+    context_equals: Mapping[str, str] | None = None
+    context_subset: Mapping[str, str] | None = None
+    source_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """The last cryptographic operation that succeeded with a key in one Region."""
+
+    operation: str
+    at: float
+    event_id: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """What one Region has of a key; nothing in here is copied to the others."""
 
@@ -71,6 +100,7 @@ class Member:
     creating_until: float = 0.0
     updating_until: float = 0.0
     holdings: Mapping[str, Holding] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
 
     def holds(self, material_id: str) -> bool:
         """Tell whether the bytes are here (expired or not: an expired row reads IMPORTED)."""
@@ -101,6 +131,7 @@ class KeySet:
     last_period_days: int | None = None
     rotations_spent: int = 0
     rotations_done: int = 0
+    manager: Manager = "CUSTOMER"
 
     @property
     def symmetric(self) -> bool:

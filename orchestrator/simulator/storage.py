@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from orchestrator.simulator.checked import Checked, one_line
 from orchestrator.simulator.regions import known_regions
 from orchestrator.simulator.specs import ALGORITHMS
-from orchestrator.simulator.state import KeySet
+from orchestrator.simulator.state import KeySet, LastUse
 from orchestrator.simulator.timing import CENTURY, Clock
 from orchestrator.simulator.world import Alias, World
 
@@ -23,7 +23,7 @@ NOTICE = "SIMULATED KEYS, material in plain text: never import real key material
 class _Document(Checked):
     """A state file; `clock_offset` in seconds ahead of the real time, `frozen_at` in epoch seconds if the clock stands.
 
-    Aliases have account and Region before them.
+    Aliases have account and Region before them, last uses key id and Region.
     """
 
     notice: str
@@ -32,6 +32,7 @@ class _Document(Checked):
     frozen_at: Annotated[float, Field(ge=0, le=10 * CENTURY)] | None = None
     keys: list[KeySet]
     aliases: list[tuple[str, str, str, str, float, float]]
+    uses: list[tuple[str, str, LastUse]] = Field(default_factory=list)
 
 
 class Storage:
@@ -58,6 +59,7 @@ class Storage:
             world.put(keys, 0.0)
         for account, region, name, key_id, created, updated in document.aliases:
             world.aliases.setdefault((account, region), {})[name] = Alias(name, key_id, created, updated)
+        world.uses.update({(key_id, region): use for key_id, region, use in document.uses})
         clock.restore(document.clock_offset, document.frozen_at)
 
     def save(self, world: World, now: float, clock: Clock) -> None:
@@ -73,6 +75,7 @@ class Storage:
                 for (account, region), aliases in world.aliases.items()
                 for alias in aliases.values()
             ],
+            uses=[(key_id, region, use) for (key_id, region), use in world.uses.items()],
         )
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

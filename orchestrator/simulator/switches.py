@@ -53,3 +53,5 @@ class Switches:
         "ExpiredImportTokenException"
     )
     """U30: the code for a token past its 24 hours."""
+    malformed_grant_ids: Literal["unknown", "invalid"] = "unknown"
+    """U32: whether a grant id that is not 64 hex digits is one of no grant, or an InvalidGrantIdException."""

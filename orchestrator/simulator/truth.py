@@ -34,6 +34,8 @@ class TrueKey:
     rotations_spent: int
     """On-demand rotations that count against the lifetime limit."""
     rotating: bool
+    grants: tuple[str, ...]
+    """The ids of the grants that this Region has for the key."""
 
 
 def true_key(view: KeyView) -> TrueKey:
@@ -51,6 +53,7 @@ def true_key(view: KeyView) -> TrueKey:
         rotations=keys.rotations_done,
         rotations_spent=keys.rotations_spent,
         rotating=keys.rotation is not None,
+        grants=tuple(grant.id for grant in view.member.grants),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from orchestrator.simulator.events import NEVER, apply_events, next_event
-from orchestrator.simulator.state import KeySet
+from orchestrator.simulator.state import KeySet, LastUse
 from orchestrator.simulator.switches import Switches
 from orchestrator.simulator.timing import Lag
 
@@ -27,6 +27,8 @@ class World:
     lag: Lag
     switches: Switches
     aliases: dict[tuple[str, str], dict[str, Alias]] = field(default_factory=dict)
+    uses: dict[tuple[str, str], LastUse] = field(default_factory=dict)
+    """The last use of each key, by id and Region; no change of the key, so no reason to write a state file."""
     changes: int = 0
     """How often anything was stored; a state file is written when this moves."""
     _versions: dict[str, list[tuple[float, KeySet]]] = field(default_factory=dict)

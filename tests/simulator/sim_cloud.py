@@ -114,6 +114,11 @@ class Cloud:
     def state(self, key: str, region: str = PRIMARY) -> str:
         return self.describe(key, region)["KeyState"]
 
+    def aliases(self, region: str = PRIMARY, **asked: Any) -> list[dict[str, Any]]:
+        """Return the aliases that are not AWS's own."""
+        listed = self.kms(region).list_aliases(Limit=100, **asked)["Aliases"]
+        return [alias for alias in listed if not alias["AliasName"].startswith("alias/aws/")]
+
     def arn(self, key: str, region: str = PRIMARY) -> str:
         return f"arn:aws:kms:{region}:{ACCOUNT}:key/{key}"
 

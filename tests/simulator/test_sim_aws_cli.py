@@ -83,3 +83,21 @@ def test_the_stock_command_rotates_a_multi_region_key(tmp_path: Path) -> None:
         assert listed["Rotations"][1]["KeyMaterialId"] == second
         described = shell.aws(REPLICA, "describe-key", "--key-id", key)["KeyMetadata"]
         assert (described["KeyState"], described["CurrentKeyMaterialId"]) == ("Enabled", second)
+
+
+@pytest.mark.e2e
+def test_the_stock_command_makes_and_retires_a_grant_and_asks_for_aws_s_own_key(tmp_path: Path) -> None:
+    sim = Simulator(lag="instant")
+    key = sim.call("CreateKey", PRIMARY, "111122223333", {})["KeyMetadata"]["KeyId"]
+    with serve(sim) as served:
+        shell = Shell(served.endpoint_url, tmp_path)
+        grantee = ("--grantee-principal", "arn:aws:iam::444455556666:role/reader")
+        terms = ("--operations", "Decrypt", "--constraints", "EncryptionContextSubset={Department=IT}")
+        made = shell.aws(PRIMARY, "create-grant", "--key-id", key, *grantee, *terms)
+        (listed,) = shell.aws(PRIMARY, "list-grants", "--key-id", key)["Grants"]
+        assert listed["GrantId"] == made["GrantId"]
+        assert listed["Constraints"] == {"EncryptionContextSubset": {"Department": "IT"}}
+        assert shell.aws(PRIMARY, "retire-grant", "--grant-token", made["GrantToken"]) is None
+        assert sim.key(PRIMARY, key).grants == ()  # type: ignore[union-attr]
+        own = shell.aws(PRIMARY, "describe-key", "--key-id", "alias/aws/s3")["KeyMetadata"]
+        assert (own["KeyManager"], own["KeyState"]) == ("AWS", "Enabled")

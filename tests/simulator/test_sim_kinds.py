@@ -271,7 +271,7 @@ def test_a_name_that_no_alias_may_have(world: World, name: str, code: str, messa
     with pytest.raises(ServiceError) as refused:
         world.call("CreateAlias", AliasName=name, TargetKeyId=key)
     assert (refused.value.code, refused.value.message) == (code, message)
-    assert world.call("ListAliases")["Aliases"] == []
+    assert not any("TargetKeyId" in alias for alias in world.call("ListAliases")["Aliases"])
 
 
 @pytest.mark.parametrize("operation", ["CreateAlias", "UpdateAlias", "DeleteAlias"])

@@ -83,6 +83,7 @@ def test_a_new_key_may_not_be_found_at_first(make_cloud: Callable[..., Cloud]) -
 STALE = replace(Lag.instant(), staleness=10, stale_share=1.0)
 NEED_A_KEY: dict[str, dict[str, Any]] = {
     "CancelKeyDeletion": {},
+    "CreateGrant": {"GranteePrincipal": "arn:aws:iam::111122223333:root", "Operations": ["Decrypt"]},
     "Decrypt": {"CiphertextBlob": "AAAA"},
     "DeleteImportedKeyMaterial": {},
     "DescribeKey": {},
@@ -93,12 +94,14 @@ NEED_A_KEY: dict[str, dict[str, Any]] = {
     "Encrypt": {"Plaintext": "AAAA"},
     "GenerateDataKey": {"NumberOfBytes": 16},
     "GenerateMac": {"Message": "AAAA", "MacAlgorithm": "HMAC_SHA_256"},
+    "GetKeyLastUsage": {},
     "GetKeyPolicy": {},
     "GetKeyRotationStatus": {},
     "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
     "GetPublicKey": {},
     "ImportKeyMaterial": {"ImportToken": "AAAA", "EncryptedKeyMaterial": "AAAA"},
     "ListAliases": {},
+    "ListGrants": {},
     "ListKeyPolicies": {},
     "ListKeyRotations": {},
     "ListResourceTags": {},
@@ -145,11 +148,11 @@ def test_lists_lag_too(make_cloud: Callable[..., Cloud]) -> None:
     cloud.key()
     cloud.clock.advance(0.001)
     assert [one["KeyId"] for one in cloud.kms().list_keys()["Keys"]] == [key]
-    assert cloud.kms().list_aliases()["Aliases"] == []
+    assert cloud.aliases() == []
     assert refusal(cloud.kms().describe_key, KeyId="alias/a")[0] == "NotFoundException"
     cloud.clock.advance(10)
     assert len(cloud.kms().list_keys()["Keys"]) == 2
-    assert len(cloud.kms().list_aliases()["Aliases"]) == 1
+    assert len(cloud.aliases()) == 1
     assert cloud.kms().describe_key(KeyId="alias/a")["KeyMetadata"]["KeyId"] == key
 
 

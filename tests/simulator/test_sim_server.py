@@ -271,7 +271,7 @@ BAD_REQUESTS: list[tuple[dict[str, str], bytes, str]] = [
     ({"Authorization": SIGNED, "X-Amz-Target": "TrentService"}, b"{}", "UnknownOperationException"),
     ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.Nothing"}, b"{}", "UnknownOperationException"),
     ({"Authorization": SIGNED, "X-Amz-Target": "DynamoDB.ListKeys"}, b"{}", "UnknownOperationException"),
-    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListGrants"}, b'{"KeyId":"x"}', "NotSimulatedException"),
+    ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.DescribeCustomKeyStores"}, b"{}", "NotSimulatedException"),
     ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b"{", "SerializationException"),
     ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b"\xff\xfe", "SerializationException"),
     ({"Authorization": SIGNED, "X-Amz-Target": "TrentService.ListKeys"}, b"[]", "SerializationException"),
@@ -352,8 +352,8 @@ def test_every_answer_says_that_it_is_simulated_and_has_a_request_id(cloud: Clou
 
 
 def test_what_is_not_simulated_says_so(cloud: Cloud) -> None:
-    code, message = refusal(cloud.kms().list_grants, KeyId="x")
+    code, message = refusal(cloud.kms().describe_custom_key_stores)
     assert code == "NotSimulatedException"
-    assert "ListGrants" in message
+    assert "DescribeCustomKeyStores" in message
     for given in ({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}, {"Origin": "AWS_CLOUDHSM"}):
         assert refusal(cloud.kms().create_key, **given)[0] == "NotSimulatedException"

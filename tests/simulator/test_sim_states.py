@@ -56,12 +56,16 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "tag_resource": {"Tags": [{"TagKey": "a", "TagValue": "b"}]},
     "untag_resource": {"TagKeys": ["a"]},
     "put_key_policy": {"Policy": POLICY},
+    "create_grant": {"GranteePrincipal": "arn:aws:iam::111122223333:root", "Operations": ["Decrypt"]},
     "update_key_description": {"Description": "d"},
 }
 OK = "ok"
 # operation: PendingImport, Enabled, Disabled, PendingDeletion, PendingReplicaDeletion
 LEGAL: dict[str, tuple[str, str, str, str, str]] = {
     "describe_key": (OK, OK, OK, OK, OK),
+    "get_key_last_usage": (OK, OK, OK, OK, OK),
+    "list_grants": (OK, OK, OK, OK, OK),
+    "create_grant": (IMPORT, OK, OFF, DELETE, REPLICA_DELETE),
     "get_key_policy": (OK, OK, OK, OK, OK),
     "put_key_policy": (OK, OK, OK, OK, OK),
     "list_key_policies": (OK, OK, OK, OK, OK),

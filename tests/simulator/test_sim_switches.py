@@ -267,6 +267,19 @@ def test_u31_a_single_region_key_has_its_replacement_rotated_in_either_way(make_
         assert cloud.describe(key)["CurrentKeyMaterialId"] == other
 
 
+def test_u32_a_grant_id_that_is_none(make_cloud: Make) -> None:
+    for answer, code in (("unknown", "NotFoundException"), ("invalid", "InvalidGrantIdException")):
+        cloud = with_switch(make_cloud, malformed_grant_ids=answer)
+        key = cloud.key()
+        for call in (cloud.kms().revoke_grant, cloud.kms().retire_grant):
+            assert refusal(call, KeyId=key, GrantId="aabbccdd")[0] == code
+            assert refusal(call, KeyId=key, GrantId="0" * 64)[0] == "NotFoundException"
+        if answer == "invalid":
+            assert refusal(cloud.kms().list_grants, KeyId=key, GrantId="aabbccdd")[0] == code
+        else:
+            assert cloud.kms().list_grants(KeyId=key, GrantId="aabbccdd")["Grants"] == []
+
+
 def test_every_switch_is_named_in_the_documentation_and_tested_here() -> None:
     from pathlib import Path  # noqa: PLC0415
 

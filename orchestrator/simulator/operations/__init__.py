@@ -7,6 +7,7 @@ from orchestrator.simulator.operations import (
     aliases,
     data_keys,
     encrypting,
+    grants,
     importing,
     lifecycle,
     policies,
@@ -14,6 +15,7 @@ from orchestrator.simulator.operations import (
     rotating,
     signing,
     tags,
+    usage,
 )
 from orchestrator.simulator.request import Request, Services
 
@@ -32,6 +34,8 @@ OPERATIONS: Mapping[str, Operation] = {
     **rotating.OPERATIONS,
     **replicating.OPERATIONS,
     **tags.OPERATIONS,
+    **grants.OPERATIONS,
+    **usage.OPERATIONS,
     **encrypting.OPERATIONS,
     **data_keys.OPERATIONS,
     **signing.OPERATIONS,

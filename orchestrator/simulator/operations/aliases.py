@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.simulator.aws_managed import PREDEFINED, PREFIX
 from orchestrator.simulator.errors import ServiceError, invalid, not_found
 from orchestrator.simulator.pages import page
 from orchestrator.simulator.request import Request
@@ -25,7 +26,7 @@ def create_alias(request: Request) -> dict[str, Any]:
 
 def update_alias(request: Request) -> dict[str, Any]:
     """Let a name mean another key."""
-    name = _name(request)
+    name = _own(request, "update")
     alias = _existing(request, name)
     view = _target(request)
     _require_same_kind(request.find(alias.key_id), view)
@@ -35,25 +36,28 @@ def update_alias(request: Request) -> dict[str, Any]:
 
 def delete_alias(request: Request) -> dict[str, Any]:
     """Forget a name."""
-    name = _name(request)
+    name = _own(request, "delete")
     _existing(request, name)
     _put(request, name, None)
     return {}
 
 
 def list_aliases(request: Request) -> dict[str, Any]:
-    """List the names of this account and Region, or of one key."""
+    """List the names of this account and Region, with those of AWS that have no key yet, or the names of one key."""
     key_id = request.key().keys.key_id if "KeyId" in request.params else None
     known = request.world.aliases_of(request.account, request.region, request.now, age=request.age())
-    found = [alias for alias in known if key_id in (None, alias.key_id)]
-    some, paging = page(request.params, found, default=50, most=100)
-    return {"Aliases": [_entry(request, alias) for alias in some], **paging}
+    found = {alias.name: alias for alias in known if key_id in (None, alias.key_id)}
+    listed = sorted(found.keys() | PREDEFINED if key_id is None else found)
+    some, paging = page(request.params, listed, default=50, most=100)
+    return {"Aliases": [_entry(request, name, found.get(name)) for name in some], **paging}
 
 
-def _entry(request: Request, alias: Alias) -> dict[str, Any]:
+def _entry(request: Request, name: str, alias: Alias | None) -> dict[str, Any]:
+    named = {"AliasName": name, "AliasArn": _arn(request, name)}
+    if alias is None:
+        return named
     return {
-        "AliasName": alias.name,
-        "AliasArn": _arn(request, alias.name),
+        **named,
         "TargetKeyId": alias.key_id,
         "CreationDate": alias.created,
         "LastUpdatedDate": alias.updated,
@@ -74,8 +78,14 @@ def _new_name(request: Request) -> str:
     name = _name(request)
     if ":" in name:
         raise invalid(f"{name} contains invalid characters for an alias")
-    if name.startswith("alias/aws/"):
-        raise ServiceError("NotAuthorizedException", "Not authorized to create an alias beginning with alias/aws/")
+    return _own(request, "create")
+
+
+def _own(request: Request, verb: str) -> str:
+    """Return the name that is meant, unless it is one of AWS's."""
+    name = _name(request)
+    if name.startswith(PREFIX):
+        raise ServiceError("NotAuthorizedException", f"Not authorized to {verb} an alias beginning with {PREFIX}")
     return name
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.simulator.errors import invalid, not_simulated
-from orchestrator.simulator.events import DAY, complete_rotation, with_generated
+from orchestrator.simulator.events import DAY, with_first_material
 from orchestrator.simulator.metadata import metadata
 from orchestrator.simulator.operations.policies import default_policy, policy_from
 from orchestrator.simulator.operations.tags import tags_from
@@ -39,15 +39,9 @@ def create_key(request: Request) -> dict[str, Any]:
         primary=request.region,
         members={request.region: member},
     )
-    keys = keys if keys.imported else _with_first_material(keys, request.now)
+    keys = keys if keys.imported else with_first_material(keys, request.now)
     request.put(keys)
     return {"KeyMetadata": metadata(request.view(keys))}
-
-
-def _with_first_material(keys: KeySet, at: float) -> KeySet:
-    made = complete_rotation(with_generated(keys, at), at, "")
-    first = replace(made.materials[0], rotated_at=None, rotation_type=None)
-    return replace(made.with_material(first), rotations_done=0)
 
 
 def _kind(params: dict[str, Any]) -> tuple[str, str, str]:
