@@ -1,10 +1,11 @@
-"""Key policies; they are kept and given back, never evaluated."""
+"""Key policies; they are kept and given back, and evaluated only for whether they lock their sender out."""
 
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from orchestrator.simulator.errors import invalid, not_found
+from orchestrator.simulator.lockout import require_way_back
 from orchestrator.simulator.pages import page
 from orchestrator.simulator.policy_document import require_policy
 from orchestrator.simulator.request import Request
@@ -24,10 +25,13 @@ def default_policy(account: str, partition: str) -> str:
 
 
 def policy_from(request: Request) -> str | None:
-    """Return the policy sent with a request; refused if it is none, or too large."""
+    """Return the policy sent with a request; refused if it is none, too large, or locks its sender out."""
     text: str | None = request.params.get("Policy")
-    if text is not None:
-        require_policy(text, request.partition)
+    if text is None:
+        return None
+    require_policy(text, request.partition)
+    if not request.params.get("BypassPolicyLockoutSafetyCheck"):
+        require_way_back(text, request.caller)
     return text
 
 
