@@ -342,6 +342,22 @@ def test_what_aws_refuses_is_told_with_a_way_out(
     assert set(world.everywhere(arn)) == set(REGIONS)
 
 
+def test_a_policy_that_locks_its_sender_out_is_told_as_one(world: World) -> None:
+    """I9: KMS takes no replica whose policy does not let its maker send the next one; nothing is made or rotated."""
+    arn = proven_key(world)
+    admin = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{arn.account}:role/admin"}, "Resource": "*"}
+    locking = json.dumps({"Statement": admin | {"Action": "kms:*"}})
+    world.client().put_key_policy(KeyId=str(arn), Policy=locking, BypassPolicyLockoutSafetyCheck=True)
+
+    report = run(world, arn)
+
+    assert report.status == "failed"
+    (block,) = report.blocks
+    assert "The new key policy will not allow you to update the key policy in the future." in block.message
+    assert "kms:PutKeyPolicy" in block.way_out
+    assert set(world.everywhere(arn)) == set(REGIONS)
+
+
 @pytest.mark.parametrize("region", ["cn-north-1", "xx-nowhere-1"])
 def test_a_region_that_cannot_be_is_told(world: World, region: str) -> None:
     """Another partition, or none at all: KMS says so, and nothing is made."""

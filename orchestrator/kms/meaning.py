@@ -50,7 +50,11 @@ _ELSEWHERE = "enable the Region for this account, or take it out of `regions`"
 _HINTS_OF_REPLICATION = {
     "AccessDeniedException": "allow kms:ReplicateKey on the primary, and kms:CreateKey in the new Region: mrk policy",
     "LimitExceededException": "the account has as many keys there as it may: raise its quota in that Region",
-    "MalformedPolicyDocumentException": "the primary's key policy names somebody who does not exist any more: mend it",
+    "MalformedPolicyDocumentException": (
+        "the primary's key policy names somebody who does not exist any more, or it does not let this role send the "
+        "next policy (kms:PutKeyPolicy), as KMS asks of whoever makes a replica: mend it, or let somebody else make "
+        "the replica"
+    ),
     "ValidationException": _ELSEWHERE,
 }
 _SERVER_ERRORS = 500
