@@ -2,10 +2,9 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from orchestrator.errors import UsageError
 
+PREFIX = "MRK_"
 EXAMPLE = "mrk config schema prints every setting and what it is for"
 LONGEST = 300
 """Characters told of one thing that is wrong."""
@@ -24,10 +24,10 @@ DEEPEST = 50
 """How deep settings may be nested, in any file or variable."""
 
 _KEY = "[key]"
-_BRACKET = re.compile(r"[\[\]{}]")
-_ABOUT_A_KEY = re.compile(r"keys\.(\S+?):? ")
 _UNSHOWN = ("aws.endpoint_url",)
 """What may hold a password, by mistake or not, and so is not quoted."""
+
+Where = tuple[str, ...]
 
 _WORDS = {
     "tuple_type": "a list, such as [a, b]",
@@ -57,70 +57,48 @@ class Given:
 
     def place(self, where: Sequence[str]) -> str:
         """Name what gave a setting, or what should hold one that is missing: a flag, a variable, or a line."""
+        if named := self.by_hand(where):
+            return named
+        for length in range(len(where), 0, -1):
+            if _holds(self.content, where[:length]):
+                break
+            if below := self._variables_below(where[:length]):
+                return below[0]
+        return self._line(where)
+
+    def by_hand(self, where: Sequence[str]) -> str:
+        """Name the flag or the variable that gave a setting; nothing where the file did, or nobody."""
         if _holds(self.flags, where):
             return f"--{where[-1].replace('_', '-')}"
-        return self._variable(where) or self._line(where)
+        return self._variable(where)
 
     def _variable(self, where: Sequence[str]) -> str:
         """Name the environment variable that gave a setting; one for a whole section gives it as JSON."""
         names = {name.upper(): name for name in self.environment}
         for length in range(len(where), 0, -1):
-            name = names.get(f"MRK_{'__'.join(where[:length])}".upper())
+            name = names.get(_name_of(where[:length]))
             if name and (length == len(where) or _holds(from_json(self.environment[name]), where[length:])):
                 return name
         return ""
+
+    def _variables_below(self, where: Sequence[str]) -> list[str]:
+        return sorted(name for name in self.environment if name.upper().startswith(f"{_name_of(where)}__"))
 
     def _line(self, where: Sequence[str]) -> str:
         line = _line_of(self.root, where)
         return f"{self.path}:{line}" if line else str(self.path or "MRK_...")
 
 
-def refuse_unknown_variables(environment: Mapping[str, str], model: type[BaseModel], others: Sequence[str]) -> None:
-    """Refuse MRK_... variables that no setting is named by: pydantic passes them over. `others` are known besides."""
-    known = [f"MRK_{name.upper()}" for name in model.model_fields]
-    for name in sorted(environment):
-        upper = name.upper()
-        if not upper.startswith("MRK_") or upper in others or upper.partition("__")[0] in known:
-            continue
-        close = difflib.get_close_matches(upper.partition("__")[0], known, n=1)
-        meant = f"did you mean {'__'.join([*close, *upper.split('__')[1:]])}?" if close else "unset it."
-        raise UsageError(f"{name}: no setting has that name", f"{meant} Known: {', '.join(known)}, each with __NAME")
+class MisfitError(ValueError):
+    """Settings that do not go together; the first one stands for the place, where no flag and no variable gave one."""
+
+    def __init__(self, message: str, *settings: Where) -> None:
+        super().__init__(message)
+        self.settings = settings
 
 
-def refuse_deep_variables(environment: Mapping[str, str]) -> None:
-    """Refuse JSON in MRK_... variables that is nested deeper than any setting: its readers would run out of stack."""
-    for name in sorted(environment):
-        if name.upper().startswith("MRK_") and _depth(environment[name]) > DEEPEST:
-            raise UsageError(f"{name}: the value is nested too deep", EXAMPLE)
-
-
-def _depth(text: str) -> int:
-    return max(accumulate(1 if bracket in "[{" else -1 for bracket in _BRACKET.findall(text)), default=0)
-
-
-def unreadable(environment: Mapping[str, str], error: Exception, model: type[BaseModel]) -> UsageError:
-    """Name the environment variable that should be JSON and is not, where pydantic names its section only."""
-    said = re.search(r'field "(\w+)"', str(error))
-    section = f"MRK_{said[1]}".upper() if said else "MRK_"
-    several = [name for name in environment if _is_several(name, section, model)]
-    bad = [name for name in several if from_json(environment[name]) is None]
-    hint = "settings with several parts are given as JSON: MRK_STORE__RECIPIENTS='[\"age1...\"]'"
-    return UsageError(f"{', '.join(sorted(bad)) or section}: the value is not JSON", hint)
-
-
-def _is_several(name: str, section: str, model: type[BaseModel]) -> bool:
-    """Whether a variable gives a whole section, or a setting that has several parts."""
-    where = name.removeprefix("MRK_").lower().split("__")
-    if name.upper() == section:
-        return True
-    try:
-        return name.upper().startswith(f"{section}__") and not _is_plain(_annotation(where, model))
-    except (KeyError, AttributeError):
-        return False
-
-
-def _is_plain(annotation: Any) -> bool:
-    return get_origin(annotation) not in {tuple, dict} and not hasattr(annotation, "model_fields")
+def _name_of(where: Sequence[str]) -> str:
+    return f"{PREFIX}{'__'.join(where)}".upper()
 
 
 def complaint(given: Given, error: ValidationError, model: type[BaseModel]) -> UsageError:
@@ -134,8 +112,9 @@ def _lines(given: Given, error: ValidationError, model: type[BaseModel]) -> Iter
     for problem in error.errors(include_url=False):
         where = [str(part) for part in problem["loc"] if part != _KEY]
         said = _sentence(".".join(where), problem, model)
-        about = _ABOUT_A_KEY.match(said)
-        place = given.place(where or (["keys", about[1]] if about else []))
+        about = getattr(problem.get("ctx", {}).get("error"), "settings", ())
+        by_hand = [name for one in about if (name := given.by_hand(one))]
+        place = by_hand[0] if by_hand else given.place(about[0] if about else where)
         yield f"{place}: {said if len(said) <= LONGEST else said[:LONGEST] + '…'}"
 
 
@@ -196,16 +175,16 @@ def _sentence(name: str, problem: Any, model: type[BaseModel]) -> str:
 
 def _suggestion(where: Sequence[str | int], model: type[BaseModel]) -> str:
     known = sorted(_known_at(where[:-1], model))
-    close = difflib.get_close_matches(str(where[-1]), known, n=1)
+    close = difflib.get_close_matches(str(where[-1]).lower(), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
 
 
 def _known_at(where: Sequence[str | int], model: Any) -> Sequence[str]:
     """Name the settings that are known where an unknown one was found."""
-    return list(_annotation([str(part) for part in where], model).model_fields)
+    return list(annotation_of([str(part) for part in where], model).model_fields)
 
 
-def _annotation(where: Sequence[str], model: Any) -> Any:
+def annotation_of(where: Sequence[str], model: Any) -> Any:
     """Return the type of the setting with this path."""
     for part in where:
         model = get_args(model)[1] if get_origin(model) is dict else model.model_fields[part].annotation

@@ -8,24 +8,30 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from filelock import lock_descriptor
 
+from orchestrator.config_paths import real_path
 from orchestrator.errors import HeldError, UsageError
-from orchestrator.trusted import is_own_file, own_folder
+from orchestrator.trusted import handed_over, is_own_file, own_folder
 from orchestrator.written import to_json
 
 _LONGEST_NOTE = 4096
 
 
-def default_path(config: Path, journal: Path) -> Path:
-    """Say where the lock of a config lies: beside its journals, where every changing command may write anyway."""
-    digest = hashlib.sha256(os.fsencode(config.resolve())).hexdigest()
-    return journal / f"{config.stem}-{digest[:8]}.lock"
+def default_path(config: Path, keys: Iterable[str], journal: Path) -> Path:
+    """Say where the lock of a config lies: beside its journals, where every changing command may write anyway.
+
+    However a config is named, its real path tells which one it is; one from a pipe has none, and is told by its keys.
+    """
+    piped = handed_over(config)
+    found = Path("piped") if piped else real_path(config)
+    digest = hashlib.sha256("\n".join(sorted(keys)).encode() if piped else os.fsencode(found)).hexdigest()
+    return journal / f"{found.stem}-{digest[:8]}.lock"
 
 
 @contextmanager
@@ -83,5 +89,8 @@ def _holder(descriptor: int) -> str:
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:
-    hint = "mend that, or set run.lock to a file on this machine's own disk that this user may write"
+    hint = (
+        "mend that, or set run.journal, beside which it lies, or run.lock, to a place on this machine's own disk that"
+        " this user may write to"
+    )
     return UsageError(f"the lock file {path} cannot be used: {error.strerror}", hint)

@@ -22,11 +22,12 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from orchestrator.checks import LIFETIME_ROTATIONS
-from orchestrator.config_errors import Given, complaint, refuse_deep_variables, refuse_unknown_variables, unreadable
+from orchestrator.config_errors import Given, MisfitError, Where, complaint
+from orchestrator.config_paths import FilePath, StorePlace, folder_of, rooted
+from orchestrator.config_variables import read_variables, refuse_deep_variables
 from orchestrator.durations import PATTERN, Duration, render
 from orchestrator.errors import UsageError
 from orchestrator.misplaced import refuse_secrets
@@ -121,9 +122,9 @@ class _Strict(BaseModel):
 class StoreSettings(_Strict):
     """Where key material lives. KMS never gives it back."""
 
-    uri: str = Field(description="file:/an/absolute/path, or secretsmanager:REGION/PREFIX; made by `mrk store init`")
+    uri: StorePlace = Field(description="file:PATH, or secretsmanager:REGION/PREFIX; made by `mrk store init`")
     recipients: tuple[str, ...] = Field(default=(), description="Who can open an entry of a store file:; two at least")
-    identity: Path | None = Field(default=None, description="The file of the age identity that opens a store file:")
+    identity: FilePath | None = Field(default=None, description="The file of the age identity that opens a store file:")
     volatile: Literal["refuse", "allow"] = Field(
         default="refuse", description="allow: a store file: for a trial, where a restart loses it"
     )
@@ -194,16 +195,20 @@ class RunSettings(_Strict):
     looks: int = Field(
         default=3, ge=1, le=20, description="How many looks in a row must confirm success, in every Region"
     )
-    journal: Path = Field(default=Path("runs"), description="A directory: one JSON Lines file per run")
+    journal: FilePath = Field(default=Path("runs"), description="A directory: one JSON Lines file per run")
     start_delay: Duration = Field(
         default=timedelta(), description="`mrk run` first waits up to this long; not on a terminal"
     )
-    after: Path | None = Field(default=None, description="A program that gets the report as JSON on its standard input")
+    after: FilePath | None = Field(
+        default=None, description="A program that gets the report as JSON on its standard input"
+    )
     after_timeout: SomeTime = Field(default=timedelta(minutes=1), description="Then that program is killed")
-    metrics: Annotated[Path | None, AfterValidator(_textfile)] = Field(
+    metrics: Annotated[FilePath | None, AfterValidator(_textfile)] = Field(
         default=None, description="A .prom file for Prometheus"
     )
-    lock: Path | None = Field(default=None, description="One changing command at a time; default: a file in `journal`")
+    lock: FilePath | None = Field(
+        default=None, description="One changing command at a time; default: a file in `journal`"
+    )
     workers: int = Field(default=16, ge=1, le=64, description="Calls in flight at once, in each Region")
 
 
@@ -234,23 +239,22 @@ class AwsSettings(_Strict):
     @model_validator(mode="after")
     def _one_way(self) -> "AwsSettings":
         if self.endpoint_url is not None and (self.fips or self.dual_stack):
-            raise ValueError("endpoint_url does not go together with fips or dual_stack: those choose AWS's endpoints")
+            said = "endpoint_url does not go together with fips or dual_stack: those choose AWS's endpoints"
+            raise MisfitError(said, *(("aws", one) for one in ("endpoint_url", "fips", "dual_stack")))
         return self
 
 
 class Settings(BaseSettings):
-    """All settings of one invocation."""
+    """All settings of one invocation. A relative path belongs to the directory of the file; ~ is a home directory."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MRK_",
-        env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
         nested_model_default_partial_update=True,
     )
     file: ClassVar[Path | None] = None
-    content: ClassVar[Mapping[str, Any]] = {}
-    """The file, and what was read from it."""
+    sources: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """The file; and what the variables, and then the file, set."""
 
     store: StoreSettings = Field(description="Where key material lives: KMS never gives it back")
     defaults: KeyPolicySettings = Field(
@@ -260,26 +264,17 @@ class Settings(BaseSettings):
     run: RunSettings = Field(default=RunSettings(), description="How a run behaves")
     aws: AwsSettings = Field(default=AwsSettings(), description="How AWS is reached")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_config(cls, values: Any) -> Any:
-        """Leave out what is no setting, though it begins as one."""
-        if not isinstance(values, dict):
-            return values
-        others = {name.removeprefix("MRK_").lower() for name in _NO_SETTINGS}
-        return {name: value for name, value in values.items() if name not in others}
-
     @classmethod
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags win over the environment, and that over the file."""
-        return (init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls.content)))
+        return (init_settings, *(InitSettingsSource(settings_cls, dict(source)) for source in cls.sources))
 
     @model_validator(mode="after")
     def _judged(self) -> "Settings":
@@ -324,18 +319,18 @@ class Settings(BaseSettings):
 
 
 def _judge(settings: Settings) -> None:
-    """Judge the keys of some settings; raises ValueError."""
+    """Judge the keys of some settings; raises MisfitError."""
     _each_key_once(settings.keys)
     for name, key in settings.keys.items():
         policy = settings.policy(key)
         every, least = policy.rotate_every, policy.min_interval
         if every < least:
             given = f"rotate_every ({render(every)}) is shorter than min_interval ({render(least)})"
-            raise ValueError(f"keys.{name}: {given}")
+            raise MisfitError(f"keys.{name}: {given}", *_places(name, key, "rotate_every", "min_interval"))
         if policy.expires is not None:
             # Nothing is to expire within the safety window: no rotation would be possible then.
-            _longer(name, "expires", policy.expires, "renew_before", policy.renew_before)
-            _longer(name, "renew_before", policy.renew_before, "safety_window", policy.safety_window)
+            _longer(name, key, ("expires", policy.expires), ("renew_before", policy.renew_before))
+            _longer(name, key, ("renew_before", policy.renew_before), ("safety_window", policy.safety_window))
 
 
 def _each_key_once(keys: Mapping[str, KeySettings]) -> None:
@@ -344,12 +339,20 @@ def _each_key_once(keys: Mapping[str, KeySettings]) -> None:
     for name, key in keys.items():
         identity = key.arn if is_alias(key.arn) else str(KeyArn.parse(key.arn).identity)
         if (other := names.setdefault(identity, name)) != name:
-            raise ValueError(f"keys.{name} is the same key as keys.{other}: write it once, with all its Regions")
+            said = f"keys.{name} is the same key as keys.{other}: write it once, with all its Regions"
+            raise MisfitError(said, ("keys", name), ("keys", name, "arn"), ("keys", other, "arn"))
 
 
-def _longer(name: str, long: str, longer: timedelta, short: str, shorter: timedelta) -> None:
-    if longer <= shorter:
-        raise ValueError(f"keys.{name}: {long} ({render(longer)}) must be longer than {short} ({render(shorter)})")
+def _longer(name: str, key: KeySettings, long: tuple[str, timedelta], short: tuple[str, timedelta]) -> None:
+    if long[1] <= short[1]:
+        given = f"{long[0]} ({render(long[1])}) must be longer than {short[0]} ({render(short[1])})"
+        raise MisfitError(f"keys.{name}: {given}", *_places(name, key, long[0], short[0]))
+
+
+def _places(name: str, key: KeySettings, *settings: str) -> list[Where]:
+    """Tell where settings of a key stand: its own, or among the defaults."""
+    own = [one for one in settings if one in key.model_fields_set]
+    return [("keys", name), *(("keys", name, one) if one in own else ("defaults", one) for one in settings)]
 
 
 def _from_file(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Given:
@@ -359,20 +362,19 @@ def _from_file(path: Path, environment: Mapping[str, str], flags: Mapping[str, A
 
 
 def load(path: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """Load the settings, without a file from the environment and flags alone.
+    """Load the settings, without a file from the environment and flags alone; every path in them is absolute.
 
     Raises UsageError that names the file and line, variable or flag, the setting, and what is allowed.
     """
     environment = dict(os.environ)
-    refuse_unknown_variables(environment, Settings, _NO_SETTINGS)
     given = _from_file(path, environment, flags) if path else Given(environment=environment, flags=flags)
     refuse_deep_variables(environment)
     refuse_secrets(given)
-    bound = type("Settings", (Settings,), {"file": path, "content": given.content, "__module__": __name__})
+    keys = given.content.get("keys")
+    variables = read_variables(environment, Settings, _NO_SETTINGS, map(str, keys) if isinstance(keys, dict) else ())
+    sources = {"file": path, "sources": (variables, given.content), "__module__": __name__}
     try:
-        loaded: Settings = bound(**flags)
-    except SettingsError as error:
-        raise unreadable(environment, error, Settings) from None
+        loaded: Settings = type("Settings", (Settings,), sources)(**flags)
     except ValidationError as error:
         raise complaint(given, error, Settings) from None
-    return loaded
+    return rooted(loaded, folder_of(path), given.by_hand)

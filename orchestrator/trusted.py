@@ -40,7 +40,7 @@ def check_obeyed(path: Path, what: str) -> None:
 
     `what` names it for people: "the config". OSError where it is not there, or cannot be looked at.
     """
-    if path == Path("/dev/stdin") or path.parent in _HANDED_OVER:
+    if handed_over(path):
         return
     for step, found in way_to(path):
         if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
@@ -48,6 +48,11 @@ def check_obeyed(path: Path, what: str) -> None:
         if problem := _writers(step, found):
             hint = f"read what {what} says, then: {_mended(step, found)}"
             raise UsageError(f"{what} {path} is not used: {problem}", hint)
+
+
+def handed_over(path: Path) -> bool:
+    """Whether a path names what whoever started this program had opened."""
+    return path == Path("/dev/stdin") or path.parent in _HANDED_OVER
 
 
 def way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:

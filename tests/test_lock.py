@@ -89,19 +89,33 @@ def test_a_holder_that_has_not_said_who_it_is_is_a_holder_all_the_same(tmp_path:
         holder.communicate("")
 
 
+KEYS = ("arn:aws:kms:us-east-1:111122223333:key/mrk-1", "arn:aws:kms:us-east-1:111122223333:key/mrk-2")
+
+
 def test_each_config_has_its_own_lock_beside_the_journals(tmp_path: Path) -> None:
-    """The same file by another path is the same config."""
+    """The same file by another path, and under another name, is the same config."""
     one, other = tmp_path / "a" / "config.yaml", tmp_path / "b" / "config.yaml"
     one.parent.mkdir()
     one.touch()
-    link = tmp_path / "config.yaml"
-    link.symlink_to(one)
-    journal = tmp_path / "runs"
+    links = [tmp_path / "config.yaml", tmp_path / "mrk.yaml", tmp_path / "b"]
+    for link in links[:2]:
+        link.symlink_to(one)
+    links[2].symlink_to("a")
+    journal, own = tmp_path / "runs", default_path(one, KEYS, tmp_path / "runs")
 
-    assert default_path(one, journal) == default_path(link, journal)
-    assert default_path(one, journal) != default_path(other, journal)
-    assert default_path(one, journal).parent == journal
-    assert default_path(one, journal).name.startswith("config-")
+    assert [default_path(link, KEYS, journal) for link in (*links[:2], other)] == [own] * 3
+    assert default_path(tmp_path / "a" / "other.yaml", KEYS, journal) != own
+    assert own.parent == journal
+    assert own.name.startswith("config-")
+
+
+def test_a_config_from_a_pipe_is_known_by_its_keys(tmp_path: Path) -> None:
+    """Its path is another one in every run, and would leave another file behind."""
+    piped = Path("/dev/fd/63"), Path("/proc/self/fd/12"), Path("/dev/stdin")
+    found = {default_path(path, keys, tmp_path) for path in piped for keys in (KEYS, KEYS[::-1])}
+
+    assert len(found) == 1
+    assert found != {default_path(piped[0], KEYS[:1], tmp_path)}
 
 
 @pytest.mark.parametrize("place", ["file/below.lock", "directory", "link"])

@@ -176,7 +176,7 @@ USAGE: dict[str, tuple[Change, int, list[str], str]] = {
         ["begins with no known scheme", "file:"],
         "write for example file:",
     ),
-    "relative store": (rewrite("uri: file:/", "uri: file:"), 2, ["names no absolute path"], "write file:/"),
+    "store on another host": (rewrite("uri: file:/", "uri: file://a"), 2, ["names no absolute path"], "write file:/"),
     "one recipient": (
         only_one_recipient,
         2,

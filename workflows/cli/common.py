@@ -14,6 +14,7 @@ from orchestrator import compose
 from orchestrator.aliases import resolve
 from orchestrator.clock import SystemClock
 from orchestrator.compose import Engine, engine, new_run_id
+from orchestrator.config_paths import at_home
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import DeclinedError, Exit, KmsError, UsageError
 from orchestrator.journal import Journal
@@ -137,7 +138,7 @@ def read_settings(
 ) -> Settings:
     """Read the config file that the command line, the directory or the environment names; flags win."""
     here = Path("config.yaml")
-    path = config or (here if here.exists() else Path(os.environ.get("MRK_CONFIG", here)))
+    path = at_home(config or (here if here.exists() else Path(os.environ.get("MRK_CONFIG") or here)))
     flags = {"endpoint_url": endpoint_url, "profile": profile, "role_arn": role_arn}
     given = {name: value for name, value in flags.items() if value is not None}
     return load(path, {"aws": given} if given else {})

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import compose
+from orchestrator.config_paths import at_home
 from orchestrator.errors import Exit
 from orchestrator.model import ADOPTED, Entry, EntryName, KeyIdentity, MissingOld, short
 from orchestrator.report import documents
@@ -74,7 +75,7 @@ def check(
     options: Options,
 ) -> int:
     """Open every entry, and compare it with its marks: exit 0 where all is sound, 4 where anything is not."""
-    settings = settings_of(options)
+    settings, identity = settings_of(options), at_home(identity) if identity else None
     store = compose.open_alone(settings, identity)
     stranger = compose.stranger(settings, identity) if identity else ""
     names, entries = compose.key_names(settings), store.entries()

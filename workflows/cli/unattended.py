@@ -70,7 +70,8 @@ def alone(settings: Settings) -> Iterator[None]:
     from orchestrator import lock  # noqa: PLC0415 - a command that changes nothing starts faster without
 
     config = settings.file or Path("config.yaml")
-    path = settings.run.lock or lock.default_path(config, settings.run.journal)
+    arns = [key.arn for key in settings.keys.values()]
+    path = settings.run.lock or lock.default_path(config, arns, settings.run.journal)
     command = shlex.join(["mrk", *command_line(sys.argv[1:])])
     with lock.held(path, command, SystemClock().now()):
         yield
