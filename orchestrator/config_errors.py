@@ -62,8 +62,8 @@ class Given:
         for length in range(len(where), 0, -1):
             if _holds(self.content, where[:length]):
                 break
-            if below := self._variables_below(where[:length]):
-                return below[0]
+            if named := self._variable(where[:length]) or self._variable_below(where[:length]):
+                return named
         return self._line(where)
 
     def by_hand(self, where: Sequence[str]) -> str:
@@ -81,8 +81,9 @@ class Given:
                 return name
         return ""
 
-    def _variables_below(self, where: Sequence[str]) -> list[str]:
-        return sorted(name for name in self.environment if name.upper().startswith(f"{_name_of(where)}__"))
+    def _variable_below(self, where: Sequence[str]) -> str:
+        below = sorted(name for name in self.environment if name.upper().startswith(f"{_name_of(where)}__"))
+        return below[0] if below else ""
 
     def _line(self, where: Sequence[str]) -> str:
         line = _line_of(self.root, where)
@@ -137,15 +138,13 @@ def _line_of(node: Any, where: Sequence[str]) -> int | None:
 
 
 def _holds(content: Any, where: Sequence[str]) -> bool:
-    """Whether nested settings hold one by this path, whatever the case of its names."""
+    """Whether nested settings hold one by exactly this path, and be it empty."""
     for part in where:
-        if isinstance(content, Mapping):
-            content = next((value for name, value in content.items() if str(name).lower() == part.lower()), None)
-        elif isinstance(content, list | tuple) and part.isdigit() and int(part) < len(content):
+        if isinstance(content, Mapping) and part in content:
+            content = content[part]
+        elif isinstance(content, list) and part.isdigit() and int(part) < len(content):
             content = content[int(part)]
         else:
-            return False
-        if content is None:
             return False
     return bool(where)
 

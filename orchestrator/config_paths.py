@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
 
 from orchestrator.errors import UsageError
 from orchestrator.trusted import handed_over
@@ -15,6 +15,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _FILE = "file:"
 _STRAY = "\"' \t\r\n"
+_PATTERN = r"^[^\s\"'$]([^$]*[^\s\"'$])?$"
 _MOST_LINKS = 40
 _KUBERNETES = "..data"
 """What the files of a mounted ConfigMap lead through: a link to a directory with another name in every pod."""
@@ -55,8 +56,8 @@ def _written_uri(text: str) -> StoreUri:
     return StoreUri(f"{_FILE}{found}" if path.startswith("~") else text)
 
 
-FilePath = Annotated[Path, BeforeValidator(written)]
-StorePlace = Annotated[str, AfterValidator(_written_uri)]
+FilePath = Annotated[Path, BeforeValidator(written), WithJsonSchema({"type": "string", "pattern": _PATTERN})]
+StorePlace = Annotated[str, AfterValidator(_written_uri), WithJsonSchema({"type": "string", "pattern": "^[^$]+$"})]
 
 
 def _with_home(text: str) -> str:

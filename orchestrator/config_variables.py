@@ -1,14 +1,16 @@
 """Settings from environment variables: MRK_SECTION__SETTING, whatever the case; what has several parts is JSON."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import accumulate
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from orchestrator.config_errors import DEEPEST, EXAMPLE, PREFIX, annotation_of, from_json
+from orchestrator.config_errors import DEEPEST, EXAMPLE, LONGEST, PREFIX, annotation_of, from_json
 from orchestrator.errors import UsageError
 
 _BRACKET = re.compile(r"[\[\]{}]")
@@ -53,12 +55,11 @@ def read_variables(
     Raises UsageError for one that names no setting, is no JSON where that is needed, or sets what another one sets.
     """
     found: dict[str, Any] = {}
+    in_file = frozenset(keys)
     names: dict[tuple[str, ...], str] = {}
     for name in sorted(_ours(environment, others), key=lambda name: (name.count("__"), name)):
-        where = name.upper().removeprefix(PREFIX).lower().split("__")
+        where = _where(name, {*in_file, *_names_in(found.get("keys"))})
         kind = _kind(name, where, model)
-        if where[0] == "keys" and len(where) > 1:
-            where[1] = _key_named(name, where[1], {*keys, *_names_in(found.get("keys"))})
         if (other := names.setdefault(tuple(where), name)) != name:
             raise UsageError(f"{other} and {name} are one setting: capitals make no difference", "unset one of them")
         _put(found, where, _value(name, environment[name], kind, model))
@@ -112,15 +113,18 @@ def _known(name: str, model: type[BaseModel]) -> Iterator[str]:
             yield f"{upper}__{told[1] if told else 'NAME'}__{setting.upper()}"
 
 
-def _key_named(variable: str, name: str, known: Iterable[str]) -> str:
-    """Find the key that a variable means: names of variables know no capitals, and those of keys do."""
-    found = sorted(one for one in known if one.lower() == name)
-    if len(found) > 1:
-        hint = "set it in the config file, or give one of them another name"
-        raise UsageError(
-            f"{variable}: it may mean the key {' or '.join(found)}: capitals make no difference here", hint
-        )
-    return found[0] if found else name
+def _where(variable: str, keys: Iterable[str]) -> list[str]:
+    """Tell the path of a setting that a variable names; the name of a key is one of `keys`, with its capitals."""
+    where = variable.upper().removeprefix(PREFIX).lower().split("__")
+    for name, rest in (("__".join(where[1:]), []), ("__".join(where[1:-1]), where[-1:])):
+        meant = sorted(key for key in keys if key.lower() == name and where[0] == "keys")
+        if len(meant) > 1:
+            hint = "set it in the config file, or give one of them another name"
+            either = f"it may mean the key {' or '.join(meant)}"
+            raise UsageError(f"{variable}: {either}: capitals make no difference here", hint)
+        if meant:
+            return ["keys", *meant, *rest]
+    return where
 
 
 def _names_in(keys: Any) -> Iterable[str]:
@@ -134,7 +138,15 @@ def _value(name: str, text: str, kind: Any, model: type[BaseModel]) -> Any:
     if (value := from_json(text)) is None:
         meant = [f"did you mean {one}? " for one in _underscored(name.upper(), model)]
         raise UsageError(f"{name}: the value is not JSON", f"{''.join(meant[:1])}{_PARTS}")
+    json.loads(text, object_pairs_hook=partial(_each_once, name))
     return value
+
+
+def _each_once(variable: str, pairs: list[tuple[str, Any]]) -> None:
+    """Refuse a name that is given twice in one place: JSON would take the last one without a word."""
+    names = [name for name, _ in pairs]
+    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+        raise UsageError(f"{variable}: {twice[0]:.{LONGEST}} is given twice", "keep one of them")
 
 
 def _put(found: dict[str, Any], where: list[str], value: Any) -> None:

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from orchestrator.durations import parse
+from orchestrator.durations import PATTERN, parse
 from orchestrator.schema import schema
 
 EXAMPLE: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "config.example.yaml").read_text())
@@ -35,6 +35,15 @@ def test_the_schema_is_one_and_takes_the_example() -> None:
         ("defaults", "rotate_every", "P90D", False),
         ("defaults", "proof", "some", False),
         ("run", "deadlin", "30m", False),
+        ("run", "journal", "~/runs", True),
+        ("run", "journal", "r", True),
+        ("run", "lock", "/run/a b/mrk.lock", True),
+        ("run", "journal", "${HOME}/runs", False),
+        ("run", "after", "", False),
+        ("run", "metrics", "'/srv/mrk.prom'", False),
+        ("store", "identity", " identity.txt", False),
+        ("store", "uri", "file:store", True),
+        ("store", "uri", "file:$HOME/store", False),
         ("keys", "a b", {"arn": "x"}, False),
         ("keys", "orders", {"arn": "x", "expires": "never"}, True),
         ("keys", "orders", {"arn": "x", "regions": ["Ireland"]}, False),
@@ -53,6 +62,6 @@ def test_every_setting_is_described_and_every_default_is_one_that_mrk_takes() ->
     assert [name for name, setting in settings if len(setting.get("description", "")) < 8] == []
     assert found["$defs"]["RunSettings"]["properties"]["deadline"]["default"] == "30m"
     for _, setting in settings:
-        if "pattern" in setting and "default" in setting:
+        if setting.get("pattern") == PATTERN and "default" in setting:
             parse(setting["default"])
     assert "PT" not in str([setting.get("default") for _, setting in settings])

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from orchestrator.config_variables import read_variables, refuse_deep_variables
 from orchestrator.errors import UsageError
 from orchestrator.settings import Settings, load
 
@@ -178,62 +182,14 @@ def test_a_name_of_nothing_is_refused_without_a_guess(config: Path, monkeypatch:
     )
 
 
-def links(service: str, address: str = "10.96.0.10", port: int = 4599) -> dict[str, str]:
-    """What kubelet tells every container of a service, as Kubernetes documents it."""
-    host = f"[{address}]" if ":" in address else address
-    url, name = f"tcp://{host}:{port}", service.upper().replace("-", "_")
-    return {
-        f"{name}_SERVICE_HOST": address,
-        f"{name}_SERVICE_PORT": str(port),
-        f"{name}_SERVICE_PORT_KMS_API": str(port),
-        f"{name}_PORT": url,
-        f"{name}_PORT_{port}_TCP": url,
-        f"{name}_PORT_{port}_TCP_PROTO": "tcp",
-        f"{name}_PORT_{port}_TCP_PORT": str(port),
-        f"{name}_PORT_{port}_TCP_ADDR": address,
-    }
-
-
-@pytest.mark.parametrize("address", ["10.96.0.10", "fd00:10:96::a"])
-@pytest.mark.parametrize("service", ["mrk", "mrk-simulator", "mrk-run", "mrk-store", "mrk-store-2"])
-def test_what_kubernetes_tells_of_a_service_is_passed_over(
-    config: Path, monkeypatch: pytest.MonkeyPatch, service: str, address: str
-) -> None:
-    for name, value in links(service, address).items():
-        monkeypatch.setenv(name, value)
-
-    assert load(config, {}).run.looks == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("MRK_PORT", "8080"),
-        ("MRK_PORT", "http://10.0.0.1:80"),
-        ("mrk_port", "tcp://10.0.0.1:80"),
-        ("MRK_SERVICE_HOST", "kms.example"),
-        ("MRK_SERVICE_PORT", "http"),
-        ("MRK_PORT_80", "tcp://10.0.0.1:80"),
-        ("MRK_PORT_80_TCP_HOST", "10.0.0.1"),
-        ("MRK_SERVICE", "10.0.0.1"),
-    ],
-)
-def test_what_only_looks_like_it_is_refused(
-    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
-    monkeypatch.setenv(name, value)
-
-    assert refused(config).message == f"{name}: no setting has that name"
-
-
 @pytest.mark.parametrize("name", ["Payments", "PAYMENTS", "payments"])
 def test_a_key_whose_name_has_capitals_is_reached(config: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"MRK_KEYS__{name}__ROTATE_EVERY", "10d")
 
-    settings = load(config, {})
+    loaded = load(config, {})
 
-    assert list(settings.keys) == ["Payments", "orders"]
-    assert [key.rotate_every and key.rotate_every.days for key in settings.keys.values()] == [10, None]
+    assert list(loaded.keys) == ["Payments", "orders"]
+    assert [key.rotate_every and key.rotate_every.days for key in loaded.keys.values()] == [10, None]
 
 
 def test_a_key_of_a_whole_section_as_json_is_reached_too(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,6 +203,36 @@ def test_a_key_of_a_whole_section_as_json_is_reached_too(config: Path, monkeypat
 
     assert {"Third", "fourth", "Payments", "orders"} == set(keys)
     assert keys["Third"].rotate_every is not None
+
+
+@pytest.mark.parametrize(("rest", "value"), [("__ROTATE_EVERY", "10d"), ("", '{"rotate_every": "10d"}')])
+@pytest.mark.parametrize("name", ["Pay__ments", "pay-ments", "pay.ments", "_pay", "rotate_every", "arn"])
+def test_a_key_of_any_name_is_reached(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, rest: str, value: str
+) -> None:
+    config.write_text(CONFIG.replace("Payments", name))
+    monkeypatch.setenv(f"MRK_KEYS__{name.upper()}{rest}", value)
+
+    keys = load(config, {}).keys
+
+    assert list(keys) == [name, "orders"]
+    assert keys[name].rotate_every is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MRK_RUN", '{"looks": 3, "looks": 4}'),
+        ("MRK_KEYS", '{"Payments": {"rotate_every": "9d"}, "Payments": {}}'),
+        ("MRK_KEYS__PAYMENTS", '{"proof": "off", "rotate_every": "9d", "proof": "full"}'),
+    ],
+)
+def test_a_name_that_is_twice_in_one_value_is_refused(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert refused(config).message in {f"{name}: {twice} is given twice" for twice in ("looks", "Payments", "proof")}
 
 
 def test_a_name_that_may_be_either_of_two_keys_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,10 +264,10 @@ def test_a_part_wins_over_the_whole_whichever_comes_first(config: Path, monkeypa
     monkeypatch.setenv("MRK_RUN__LOOKS", "7")
     monkeypatch.setenv("MRK_RUN", '{"looks": 4, "workers": 5}')
 
-    settings = load(config, {})
+    loaded = load(config, {})
 
-    payments = settings.keys["Payments"]
-    assert (settings.run.looks, settings.run.workers) == (7, 5)
+    payments = loaded.keys["Payments"]
+    assert (loaded.run.looks, loaded.run.workers) == (7, 5)
     assert [found and found.days for found in (payments.rotate_every, payments.renew_before)] == [10, 40]
 
 
@@ -315,6 +301,10 @@ TOGETHER = {
         {"MRK_KEYS__NEW__ROTATE_EVERY": "9d"},
         "MRK_KEYS__NEW__ROTATE_EVERY: keys.new.arn is missing",
     ),
+    "a key of other capitals, in JSON": (
+        {"MRK_KEYS": '{"payments": {"rotate_every": "9d"}}'},
+        "MRK_KEYS: keys.payments.arn is missing",
+    ),
     "a key's name": (
         {"MRK_KEYS__A B__ARN": KEY.replace("1234", "9999")},
         "MRK_KEYS__A B__ARN: keys.a b: a key's name has",
@@ -343,8 +333,36 @@ def test_what_does_not_go_together_in_the_file_is_told_with_its_line(
     assert refused(config).message.startswith(f"{config}:4: keys.Payments: rotate_every (90d) is shorter")
 
 
+def test_a_key_of_other_capitals_in_json_is_not_to_blame(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text(CONFIG.replace("regions: [us-east-1]}", "rotate_every: often}", 1))
+    third = KEY.replace("1234abcd", "3234abcd")
+    monkeypatch.setenv("MRK_KEYS", json.dumps({"payments": {"arn": third, "rotate_every": "9d"}}))
+
+    assert refused(config).message.startswith(f"{config}:4: keys.Payments.rotate_every: 'often' is not a duration")
+
+
 def test_what_the_file_lacks_is_told_with_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(CONFIG.replace(f"arn: '{KEY}', ", ""))
     monkeypatch.setenv("MRK_KEYS__PAYMENTS__ROTATE_EVERY", "9d")
 
     assert refused(config).message == f"{config}:4: keys.Payments.arn is missing"
+
+
+NAMES = st.lists(
+    st.sampled_from(
+        ["MRK", "_", "__", "KEYS", "RUN", "STORE", "PAYMENTS", "pay", "ARN", "LOOKS", "RECIPIENTS", "PORT", "é"]
+    ),
+    max_size=7,
+).map("".join)
+VALUES = st.sampled_from(
+    ["", "1", "null", "[]", "[1]", "{}", '{"arn": 1}', '{"payments": {"arn": []}}', '{"a": ', "\ud800", "[" * 60]
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(NAMES.map("MRK_".__add__), VALUES, max_size=4))
+def test_whatever_the_environment_holds_is_read_or_refused(environment: dict[str, str]) -> None:
+    with suppress(UsageError):
+        refuse_deep_variables(environment)
+        read = read_variables(environment, Settings, (), ["Payments", "pay__s"])
+        assert set(read) <= set(Settings.model_fields)
