@@ -26,12 +26,15 @@ class StoreUri(str):
 
     __slots__ = ()
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether it holds a relative path."""
+        location = self.removeprefix(_FILE)
+        return location not in {self, ""} and not location.startswith("/")
+
     def below(self, base: Path) -> "StoreUri":
         """Return the URI with an absolute path, where it holds a relative one."""
-        location = self.removeprefix(_FILE)
-        if location == self or not location or location.startswith("/"):
-            return self
-        return StoreUri(f"{_FILE}{below(base, Path(location))}")
+        return StoreUri(f"{_FILE}{below(base, Path(self.removeprefix(_FILE)))}") if self.is_relative else self
 
 
 def written(text: Any) -> Any:
@@ -73,11 +76,11 @@ def _with_home(text: str) -> str:
     return str(Path(home, rest.lstrip("/")))
 
 
-def rooted(settings: Model, folder: Path | None, by_hand: Callable[[Where], object], where: Where = ()) -> Model:
+def rooted(settings: Model, folder: Path | None, by_hand: Callable[[Where], str], where: Where = ()) -> Model:
     """Make every path in settings absolute.
 
-    A relative one belongs to `folder`, the config's; one that somebody gave `by_hand`, to the working directory. So
-    does any, where there is no folder; but no store, which would be another one in every directory.
+    A relative one belongs to `folder`, the config's; one that somebody gave `by_hand`, which tells how, to the working
+    directory. So does any, where there is no folder; but no store: that raises UsageError.
     """
 
     def absolute(value: Any, where: Where) -> Any:
@@ -90,12 +93,21 @@ def rooted(settings: Model, folder: Path | None, by_hand: Callable[[Where], obje
         if isinstance(value, Path) and not value.is_absolute():
             return below(_here() if folder is None or by_hand(where) else folder, value)
         if isinstance(value, StoreUri):
-            return value if folder is None or by_hand(where) else value.below(folder)
+            _refuse_relative(value, by_hand(where) or ("" if folder else "a config from a pipe"))
+            return value.below(folder) if folder else value
         return value
 
     found = {name: absolute(getattr(settings, name), (*where, name)) for name in type(settings).model_fields}
     changed = {name: value for name, value in found.items() if value != getattr(settings, name)}
     return settings.model_copy(update=changed) if changed else settings
+
+
+def _refuse_relative(uri: StoreUri, by: str) -> None:
+    if by and uri.is_relative:
+        said = f"store.uri '{uri}' is a relative path: it would be another store in every directory"
+        raise UsageError(
+            f"{by}: {said}", "write file:/var/lib/mrk/store; only the file of a config may hold a relative one"
+        )
 
 
 def below(base: Path, path: Path) -> Path:

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import accumulate
@@ -144,8 +145,7 @@ def _value(name: str, text: str, kind: Any, model: type[BaseModel]) -> Any:
 
 def _each_once(variable: str, pairs: list[tuple[str, Any]]) -> None:
     """Refuse a name that is given twice in one place: JSON would take the last one without a word."""
-    names = [name for name, _ in pairs]
-    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
         raise UsageError(f"{variable}: {twice[0]:.{LONGEST}} is given twice", "keep one of them")
 
 

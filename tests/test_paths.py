@@ -1,9 +1,9 @@
 """Paths in settings: `~` is a home, a relative one belongs to the config, and a variable in one is refused."""
 
+import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -132,13 +132,18 @@ def test_a_path_in_a_whole_section_as_json_is_one_that_was_given_by_hand(
 
 
 @pytest.mark.parametrize("text", ["file:store", "file:./store", "file:../store"])
-def test_a_relative_store_in_a_variable_stays_one_and_is_refused_by_the_store(
-    config: Path, monkeypatch: pytest.MonkeyPatch, text: str
+@pytest.mark.parametrize("name", ["MRK_STORE__URI", "MRK_STORE"])
+def test_a_relative_store_in_a_variable_is_refused(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
 ) -> None:
     """It would be another one in every directory, and what is in a store is never given back by KMS."""
-    monkeypatch.setenv("MRK_STORE__URI", text)
+    monkeypatch.setenv(name, text if name.endswith("URI") else json.dumps({"uri": text}))
 
-    assert load(write(config), {}).store.uri == text
+    with pytest.raises(UsageError) as refused:
+        load(write(config), {})
+
+    assert refused.value.message.startswith(f"{name}: store.uri '{text}' is a relative path")
+    assert "write file:/" in refused.value.hint
 
 
 @pytest.mark.parametrize("uri", ["secretsmanager:us-east-1/mrk", "file:", "file://", "file://host/store", "floppy:a"])
@@ -233,19 +238,32 @@ def test_a_config_that_kubernetes_mounts_keeps_its_place_when_it_changes(config:
     assert real_path(link) == config
 
 
-def test_a_config_from_a_pipe_has_no_directory(config: Path) -> None:
-    """Its paths are relative to where the command is run; a relative store is refused."""
+def piped(uri: str) -> Path:
+    """Give a config as `-c <(...)` does."""
     reading, writing = os.pipe()
-    text = yaml.safe_dump({"store": {"uri": "file:store"}, "keys": {"payments": {"arn": KEY}}}).encode()
-    thread = threading.Thread(target=lambda: (os.write(writing, text), os.close(writing)))
-    thread.start()
+    os.write(writing, yaml.safe_dump({"store": {"uri": uri}, "keys": {"payments": {"arn": KEY}}}).encode())
+    os.close(writing)
+    return Path(f"/dev/fd/{reading}")
 
-    settings = load(Path(f"/dev/fd/{reading}"), {})
 
-    thread.join()
-    os.close(reading)
-    assert (settings.run.journal, settings.store.uri) == (Path.cwd() / "runs", "file:store")
+def test_a_config_from_a_pipe_has_no_directory(config: Path) -> None:
+    """Its paths are relative to where the command is run."""
+    path = piped("file:/srv/store")
+
+    journal = load(path, {}).run.journal
+
+    os.close(int(path.name))
+    assert journal == Path.cwd() / "runs"
     assert not config.exists()
+
+
+def test_a_relative_store_in_a_config_from_a_pipe_is_refused() -> None:
+    path = piped("file:store")
+
+    with pytest.raises(UsageError, match=r"a config from a pipe: store\.uri 'file:store' is a relative path"):
+        load(path, {})
+
+    os.close(int(path.name))
 
 
 def test_a_working_directory_that_was_removed_is_told(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from orchestrator.config_paths import at_home
 from orchestrator.errors import Exit, UsageError
 
 
@@ -31,7 +32,7 @@ def command(
             lag=lag,
             rotation_seconds=rotation_seconds,
             quotas=factor,
-            state=str(state) if state else None,
+            state=str(at_home(state)) if state else None,
         )
     except (ValueError, OSError) as error:
         raise UsageError(str(error), "mrk simulator --help") from error
