@@ -84,8 +84,9 @@ def test_every_path_is_found_from_another_directory(machine: Machine, folders: t
     given = {"HOME": str(machine.directory / "home")}
     machine.more = at_home(machine, home)
     _, material = machine.make_key_quickly(ONE)
+    tried = ["store", "check", "--identity=~/identity.txt"]
 
-    for words in (["store", "init"], ["adopt", "payments", str(material)], ["run"], ["store", "check"]):
+    for words in (["store", "init"], ["adopt", "payments", str(material)], ["run"], tried):
         code, _, err = mrk(machine, folders[0], *words, "-c", "../config.yaml", **given)
         assert code == 0, err
 
