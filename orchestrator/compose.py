@@ -121,6 +121,7 @@ def check(settings: Settings) -> None:
     regions = _regions(settings)
     check_environment(os.environ, profile=settings.aws.profile)
     check_regions(partition, (*regions, *store.replica_regions))
+    check_regions(partition, (region for _, region in services(store.uri)))
     check_endpoints(_options(settings), _called(settings))
     if settings.aws.clock == "simulator":
         simulator_here(_options(settings), _called(settings))

@@ -5,7 +5,7 @@ it pinned (I4, P4).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestrator import checks
 from orchestrator.durations import render
@@ -31,6 +31,12 @@ from orchestrator.model import (
 )
 
 _SHORTEST_ID = 8
+
+_JITTER = timedelta(hours=3)
+"""How far apart two nightly runs begin, and how long one takes: a timer spreads them over 2 h."""
+
+_SHARE = 10
+"""No rotation is sooner than its interval by more than one part of so many: the 25 are for life."""
 
 Pinned = Goal | Idle | Sequence[Step]
 
@@ -58,7 +64,7 @@ def whatever_is_due(view: View, policy: Policy) -> Pinned:
     if not isinstance(found, EntryName):
         return found
     goal = _goal(view, policy, found)
-    due = due_at(view, policy) <= view.at and not _recently(view, policy)
+    due = due_from(view, policy) <= view.at and not _recently(view, policy)
     if due or unfinished(view, found):
         return goal
     return checks.clean(view, Run(goal)) or Idle(f"nothing is due: {due_sentence(view, policy)}")
@@ -220,6 +226,29 @@ def due_at(view: View, policy: Policy) -> datetime:
     return (last_rotation(view) or created) + policy.rotate_every
 
 
+def due_from(view: View, policy: Policy) -> datetime:
+    """Tell from when on the key is rotated: the day that it is due counts as a whole, and some hours before it do.
+
+    A nightly run comes a little before the hour at which the last one's rotation was complete; without this, 90 days
+    would be 91. `rotate_every` is how old CURRENT may get, so early is in order; `min_interval` and P4 are no shorter.
+    """
+    due = due_at(view, policy)
+    day = due.replace(hour=0, minute=0, second=0, microsecond=0)
+    early = max(min(day, due - _JITTER), due - policy.rotate_every / _SHARE)
+    newest = last_rotation(view)
+    return max(early, newest + policy.min_interval) if newest else early
+
+
+def _when_due(view: View, policy: Policy) -> str:
+    """Say when the key is due, in words that fit what is done today."""
+    due, begins, today = due_at(view, policy), due_from(view, policy), view.at.date()
+    if begins > view.at:
+        return f"due today from {begins:%H:%M} UTC on" if due.date() == today else f"due {due:%Y-%m-%d}"
+    if due.date() > today:
+        return "due now"
+    return "due today" if due.date() == today else f"due since {due:%Y-%m-%d}"
+
+
 def due_sentence(view: View, policy: Policy) -> str:
     """Say when the key is due, why, and for how long its rotations will last."""
     last, every = last_rotation(view), policy.rotate_every
@@ -228,7 +257,7 @@ def due_sentence(view: View, policy: Policy) -> str:
     until = due_at(view, policy) + every * max(left - 1, 0)
     lasting = f"{counted(left, 'rotation')} left: until {until:%B %Y} at {counted(every.days, 'day')}"
     budget = lasting if left else "no rotations left"
-    return f"{since}, due {due_at(view, policy):%Y-%m-%d}; {budget}"
+    return f"{since}, {_when_due(view, policy)}; {budget}"
 
 
 def counted(number: int, what: str) -> str:

@@ -1,7 +1,8 @@
 """The hook `run.after`: a program of the owner's that is told how a run ended.
 
 It gets the report as JSON on its standard input: ids, Regions and sentences, never key material, and no credentials in
-its environment. What it says goes to stderr. What it does changes nothing about the run.
+its environment. What it says goes to stderr. What it does changes nothing about the run; that it
+told nobody is said, and never ends with 0.
 """
 
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 from orchestrator.durations import render
 from orchestrator.errors import UsageError
+from orchestrator.runnable import why_not
 from orchestrator.trusted import check_obeyed
 from orchestrator.written import clean_lines, to_json
 
@@ -48,6 +50,8 @@ class Hook:
         """Run the program to its end, and return what went wrong: nothing where it ended with 0."""
         if self._stopped:
             return "it was not begun: the run was interrupted"
+        if problem := self.problem():
+            return problem
         with _told_on_stderr() as output:
             try:
                 check_hook(self._program)
@@ -63,8 +67,13 @@ class Hook:
             except UsageError as error:
                 return f"{error.message}; {error.hint}"
             except OSError as error:
-                return f"it cannot be started: {error.strerror}"
+                return f"it cannot be run: {error.strerror}"
             return self._ended(self._process, to_json(report).encode() + b"\n")
+
+    def problem(self) -> str:
+        """Say why the program cannot be run at all; nothing where it can be."""
+        problem = why_not(self._program, self._environment)
+        return f"it cannot be run: {problem}" if problem else ""
 
     def _ended(self, process: "subprocess.Popen[bytes]", report: bytes) -> str:
         if self._stopped:

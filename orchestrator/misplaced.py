@@ -1,6 +1,7 @@
 """Secret keys in settings, where none belongs: refused by the setting's name, and never quoted (I14)."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -34,12 +35,20 @@ def refuse_secrets(given: Given) -> None:
                 raise _refusal(given.place(where), where, kind, text)
             if _NO_TEXT.search(text):
                 raise UsageError(f"{given.place(where)}: {'.'.join(where)} holds a character that no file can", EXAMPLE)
+            if not text.isascii() and sys.getfilesystemencoding() != "utf-8":
+                raise _of_another_locale(given.place(where), where)
     for name, value in given.environment.items():
         if name.upper().startswith("MRK_"):
             setting = tuple(name.upper().removeprefix("MRK_").lower().split("__"))
             for where, text in (*_texts(from_json(value), setting), (setting, value)):
                 if kind := secret_in(text):
                     raise _refusal(name, where, kind, text)
+
+
+def _of_another_locale(place: str, where: Where) -> UsageError:
+    """Refuse a name that is another file's in another locale: by hand and by cron two stores would be used."""
+    locale = f"the file is UTF-8, and this locale is not ({sys.getfilesystemencoding()})"
+    return UsageError(f"{place}: {'.'.join(where)} has a letter beyond ASCII; {locale}", "set LC_ALL=C.UTF-8")
 
 
 def _refusal(place: str, where: Where, kind: str, text: str) -> UsageError:

@@ -37,6 +37,9 @@ _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_KEY_ID = r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:"
+_ANY_KEY = re.compile(rf"({_ARN}key/)?({_KEY_ID})|({_ARN})?alias/[\w/-]+", re.ASCII)
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
 _NO_SETTINGS = ("MRK_CONFIG", "MRK_DEPLOYED", "MRK_TASK_TOKEN")
 """$MRK_CONFIG names the file, $MRK_DEPLOYED what a stack is for, and $MRK_TASK_TOKEN who waits for an answer."""
@@ -94,6 +97,12 @@ def _role(value: str | None) -> str | None:
     return value
 
 
+def _any_key(value: str | None) -> str | None:
+    if value is not None and not _ANY_KEY.fullmatch(value):
+        raise ValueError("a KMS key is named by its id, its ARN, alias/NAME, or an alias's ARN")
+    return value
+
+
 def _key_name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError("a key's name has letters, digits and . _ - only, and does not begin with . or -")
@@ -104,6 +113,7 @@ Days = Annotated[Duration, AfterValidator(_at_least_a_day)]
 Reserve = Annotated[int, Field(ge=0, le=LIFETIME_ROTATIONS)]
 SomeTime = Annotated[Duration, AfterValidator(_some_time)]
 KeyName = Annotated[str, AfterValidator(_key_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
+AnyKey = Annotated[str | None, AfterValidator(_any_key)]
 RegionName = Annotated[
     str, AfterValidator(_region), WithJsonSchema({"type": "string", "pattern": f"^{_REGION.pattern}$"})
 ]
@@ -128,8 +138,8 @@ class StoreSettings(_Strict):
     volatile: Literal["refuse", "allow"] = Field(
         default="refuse", description="allow: a store file: for a trial, where a restart loses it"
     )
-    kms_key: str | None = Field(default=None, description="Encrypts a store secretsmanager:; unset: AWS's own key")
-    mac_key: str | None = Field(
+    kms_key: AnyKey = Field(default=None, description="Encrypts a store secretsmanager:; unset: AWS's own key")
+    mac_key: AnyKey = Field(
         default=None, description="A KMS key (HMAC_256) that tells who made an entry of a store secretsmanager:"
     )
     replica_regions: tuple[RegionName, ...] = Field(

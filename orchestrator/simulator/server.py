@@ -75,7 +75,7 @@ def run(
     quotas: float | None = None,
     state: str | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; print one JSON line with endpoint_url and pid when ready."""
+    """Serve until SIGTERM, SIGINT or SIGHUP; print one JSON line with endpoint_url and pid when ready."""
     for name, value in (("--rotation-seconds", rotation_seconds), ("--quotas", quotas)):
         if value is not None and not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{name} takes a number from 0 up, not {value}")
@@ -83,8 +83,9 @@ def run(
     # That many clients at once are no news to whoever reads this process's stderr.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, lambda *_: stop.set())
     with serve(simulator, host, port) as served:
         print(json.dumps({"endpoint_url": served.endpoint_url, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract
         stop.wait()

@@ -158,7 +158,7 @@ def test_a_key_that_never_was_rotated_counts_from_its_oldest_member() -> None:
 
     assert goals.due_at(view, POLICY) == NOW
     assert goals.due_sentence(view, POLICY) == (
-        "never rotated, due 2026-03-02; 25 rotations left: until February 2050 at 365 days"
+        "never rotated, due today; 25 rotations left: until February 2050 at 365 days"
     )
 
 

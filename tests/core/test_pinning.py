@@ -580,7 +580,7 @@ SENTENCES: list[tuple[str, Callable[[], dict[Region, RegionView]], Policy, str]]
         "rotated once",
         lambda: a_key(ROTATED),
         Policy(rotate_every=timedelta(days=90)),
-        "rotated 2025-11-22, due 2026-02-20; 24 rotations left: until October 2031 at 90 days",
+        "rotated 2025-11-22, due since 2026-02-20; 24 rotations left: until October 2031 at 90 days",
     ),
     (
         "one left",
@@ -592,7 +592,7 @@ SENTENCES: list[tuple[str, Callable[[], dict[Region, RegionView]], Policy, str]]
         "daily",
         lambda: a_key(ROTATED),
         Policy(rotate_every=timedelta(days=1)),
-        "rotated 2025-11-22, due 2025-11-23; 24 rotations left: until December 2025 at 1 day",
+        "rotated 2025-11-22, due since 2025-11-23; 24 rotations left: until December 2025 at 1 day",
     ),
     ("none left", lambda: a_key(SPENT), YEARLY, "rotated 2025-11-22, due 2026-11-22; no rotations left"),
 ]

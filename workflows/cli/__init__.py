@@ -4,13 +4,13 @@ import os
 import sys
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from orchestrator.errors import Exit, MrkError
 from orchestrator.secret_sources import learn_surroundings
 from orchestrator.written import guarded
 from workflows.cli.complaints import complain, defect, refuse
 from workflows.cli.signals import listen_from_the_start
+from workflows.cli.streams import open_streams
 
 __all__ = ["main"]
 
@@ -25,7 +25,7 @@ def main() -> None:
     from orchestrator.hardening import offer_no_core_dump  # noqa: PLC0415 - see invoke
 
     offer_no_core_dump()
-    _open_streams()
+    open_streams()
     code = invoke(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -37,13 +37,6 @@ def main() -> None:
     # Nothing is left to be done: a call that does not come back must not hold up the end, and taking the interpreter
     # apart would take a tenth of the time of a plan.
     os._exit(code)
-
-
-def _open_streams() -> None:
-    """Give every standard stream somewhere to go, also where the caller closed it."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the life of the process
 
 
 def invoke(arguments: list[str]) -> int:

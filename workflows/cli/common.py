@@ -260,24 +260,26 @@ def looking(job: Job) -> Job:
 
 def finish(called: Invocation, reports: Sequence[Report], *, news: bool = False) -> int:
     """Show how the runs ended, or only what is news, and return the exit code that covers them all."""
-    code = Exit(exit_code(reports))
-    called.tell("command.ended", "", exit_code=int(code))
+    untold = unattended.untold(called.settings)
+    code = Exit.worst([Exit(exit_code(reports)), *([Exit.FAILED] if untold else [])])
+    called.tell("command.ended", "", exit_code=int(code), **({"untold": untold} if untold else {}))
     kept = called.journal.seal(called.engine.clock.now()) if called.journal else None
     code = Exit.worst([code, Exit.FAILED if kept and kept.problem else Exit.OK])
     about = {"run": kept.path.stem, "journal": evidence.document(kept)} if kept else {}
     document = documents.envelope(code, [documents.report(report) for report in reports], **about)
     told = unattended.tell(called.settings, document, reports, code)
     if called.as_json:
-        write_json({**document, **told})
-    else:
-        for report in reports:
-            if news and not _is_news(report):
-                continue
-            if report.status == "finished" and report.view is not None:
-                write(tables.status(report.job.name, report.view, report.job.policy), tables.ending(report))
-            else:
-                write(tables.ended(report))
-    return code
+        write_json({**document, "exit_code": int(told.code), **told.outcomes})
+        return told.code
+    shown = [report for report in reports if not news or _is_news(report)]
+    for report in shown:
+        if report.status == "finished" and report.view is not None:
+            write(tables.status(report.job.name, report.view, report.job.policy), tables.ending(report))
+        else:
+            write(tables.ended(report))
+    if news and shown and kept:
+        write(evidence.line(kept))
+    return told.code
 
 
 def _is_news(report: Report) -> bool:

@@ -3,7 +3,8 @@
 import typer
 
 from orchestrator import compose, goals
-from orchestrator.errors import Exit
+from orchestrator.clock import SystemClock
+from orchestrator.errors import Exit, UsageError
 from orchestrator.report import documents
 from workflows.cli.common import read_settings
 from workflows.cli.options import ConfigOption, JsonOption
@@ -15,12 +16,18 @@ app = typer.Typer(help="The config file: check it, or print its schema.", no_arg
 @app.command("check")
 def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """Judge the settings, as far as that needs no call: exit 0 where they are sound, 2 where they are not."""
+    from orchestrator import soundness  # noqa: PLC0415 - no other command needs it
+
     settings = read_settings(config)
     compose.check(settings)
+    if problems := soundness.problems(settings):
+        raise UsageError(problems, "change the config, or what it names")
+    unwise = soundness.warnings(settings, SystemClock().now())
     if as_json:
         keys = [{"name": name, "arn": key.arn} for name, key in settings.keys.items()]
-        write_json(documents.envelope(Exit.OK, keys, store={"uri": settings.store.uri}))
+        write_json(documents.envelope(Exit.OK, keys, store={"uri": settings.store.uri}, warnings=unwise))
     else:
+        write(*(f"warning: {one}" for one in unwise))
         write(f"sound: {goals.counted(len(settings.keys), 'key')}, store {settings.store.uri}")
     return Exit.OK
 

@@ -24,7 +24,7 @@ def command(
     except ImportError as error:
         raise UsageError("the simulator is not installed", "pip install 'mrk-orchestrator[simulator]'") from error
     watched = sys.stderr.isatty()
-    say = screen(sys.stderr, soft_wrap=not watched).print
+    say = screen(sys.stderr).print
     with TemporaryDirectory(prefix="mrk-demo-") as directory:
         report = show(Path(directory), regions, say, narrator(say, brief=watched and sys.stdout.isatty()))
     if report.view is not None:

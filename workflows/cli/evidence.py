@@ -43,12 +43,16 @@ def _tell(kept: Kept, *, quiet: bool, log_level: str) -> None:
     if quiet:
         return
     if sys.stderr.isatty() and log_level == "info":
-        line = f"journal {kept.path}, {kept.lines} lines, final hash {kept.hash}"
-        screen(sys.stderr, soft_wrap=True).print(Text(line, style="dim"))
+        screen(sys.stderr).print(Text(line(kept), style="dim"))
     else:
         from orchestrator.logs import event_logger  # noqa: PLC0415 - see workflows.cli.common
 
         event_logger(sys.stderr, log_level)(Event(SystemClock().now(), "journal.ended", data=document(kept)))
+
+
+def line(kept: Kept) -> str:
+    """Tell of a journal that has ended, for people."""
+    return f"journal {kept.path}, {kept.lines} lines, final hash {kept.hash}"
 
 
 def document(kept: Kept) -> dict[str, object]:

@@ -12,7 +12,9 @@ from orchestrator.progress import Report, Status
 from orchestrator.written import to_json
 from workflows.cli.screen import screen
 
-_WIDE = 160
+_WIDE = 100_000
+"""Columns of what is no terminal: nothing is folded there."""
+
 _CODES: dict[Status, Exit] = {
     "finished": Exit.OK,
     "idle": Exit.OK,

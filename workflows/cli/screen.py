@@ -13,7 +13,7 @@ class _Screen(Console):
     """Shows what it is given; only rich itself colours it, or moves the cursor."""
 
     def print(self, *objects: Any, **more: Any) -> None:
-        """Print, and cut nothing off: a command that is advised is one line, however narrow the terminal is."""
+        """Print, and cut nothing off."""
         super().print(*objects, **{"crop": False, **more})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
@@ -23,5 +23,8 @@ class _Screen(Console):
 
 
 def screen(file: TextIO, **more: Any) -> Console:
-    """Return a console on a stream: ours has a way in for text that is coloured."""
-    return _Screen(file=getattr(file, "styled", file), highlight=False, markup=False, **more)
+    """Return a console on a stream: ours has a way in for text that is coloured.
+
+    It folds no text, only cells of tables: a command in it is one line to copy, however narrow the terminal is.
+    """
+    return _Screen(file=getattr(file, "styled", file), highlight=False, markup=False, soft_wrap=True, **more)

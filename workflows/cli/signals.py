@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the first one ends in good order whatever is under way."""
+"""Ctrl-C, SIGTERM, and SIGHUP of a terminal that went away: the first one ends in good order whatever is under way.
+
+SIGQUIT (Ctrl and the backslash) is left as it is, the way to end at once what does not end. By that nothing is lost
+(I6).
+"""
 
 import os
 import signal
@@ -8,6 +12,8 @@ from types import FrameType
 from typing import Protocol
 
 from orchestrator.errors import Exit
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _IMPORTING = "<frozen importlib"
 """How the file names of CPython's import machinery begin."""
@@ -21,8 +27,14 @@ class Stoppable(Protocol):
 
 
 def listen_from_the_start() -> None:
-    """Let Ctrl-C end mrk as the contract says also while it is still being loaded."""
-    signal.signal(signal.SIGINT, _interrupt)
+    """Let a signal end mrk as the contract says also while it is still being loaded."""
+    for number in _heard():
+        signal.signal(number, _interrupt)
+
+
+def _heard() -> list[signal.Signals]:
+    """Name the signals that end mrk: after `nohup` a terminal that goes away does not."""
+    return [number for number in _ENDING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
@@ -40,8 +52,8 @@ def _interrupt(_number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def stopping(under_way: Stoppable) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM stop what is under way in good order, and a second one at once."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    """Let the first signal stop what is under way in good order, and a second one of its kind at once."""
+    numbers = _heard()
     before = {number: signal.getsignal(number) for number in numbers}
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +14,7 @@ from typing import Any
 from orchestrator.clock import SystemClock
 from orchestrator.errors import Exit, MrkError
 from orchestrator.hook import Hook
+from orchestrator.places import unwritable
 from orchestrator.ports import Clock
 from orchestrator.progress import Report
 from orchestrator.secret_sources import command_line
@@ -77,25 +79,60 @@ def alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Report], code: Exit) -> dict[str, Any]:
-    """Write the metrics, and tell the hook; return what came of both. Neither changes how the command ended."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of telling: the exit code with that, and what each channel met with."""
+
+    code: Exit
+    outcomes: Mapping[str, Any]
+
+
+def untold(settings: Settings) -> list[str]:
+    """Foresee which channel will tell nobody: the hook cannot be run, or the metrics have no place."""
+    run, found = settings.run, []
+    if run.after is not None and (problem := _hook(settings).problem()):
+        found.append(f"run.after {run.after}: {problem}")
+    if run.metrics is not None and (problem := unwritable(run.metrics.parent)):
+        found.append(f"run.metrics {run.metrics}: {problem}")
+    return found
+
+
+def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Report], code: Exit) -> Told:
+    """Write the metrics, and tell the hook: where one of them tells nobody, nothing ends with 0 (I13)."""
     run = settings.run
     outcomes: dict[str, Any] = {}
     if run.metrics is not None:
-        from orchestrator import metrics  # noqa: PLC0415 - whoever wants none starts faster without
-
-        names = settings.keys
-        problem = metrics.write(run.metrics, names, reports, code, SystemClock().now())
-        outcomes["metrics"] = _outcome("run.metrics", run.metrics, problem and f"it cannot be written: {problem}")
+        problem = _measure(settings, reports, code)
+        outcomes["metrics"] = _outcome("run.metrics", run.metrics, problem)
+        code = _with(code, problem)
     if run.after is not None:
-        hook = Hook(run.after, run.after_timeout, os.environ)
-        with stopping(hook):
-            problem = hook({**document, **outcomes})
+        with stopping(hook := _hook(settings)):
+            problem = hook({**document, "exit_code": int(code), **outcomes})
         outcomes["after"] = _outcome("run.after", run.after, problem)
-    return outcomes
+        if run.metrics is not None and _with(code, problem) != code:
+            _measure(settings, reports, _with(code, problem))
+        code = _with(code, problem)
+    return Told(code, outcomes)
+
+
+def _hook(settings: Settings) -> Hook:
+    assert settings.run.after is not None  # noqa: S101 - asked for where there is one
+    return Hook(settings.run.after, settings.run.after_timeout, os.environ)
+
+
+def _with(code: Exit, problem: str) -> Exit:
+    return Exit.worst([code, Exit.FAILED]) if problem else code
+
+
+def _measure(settings: Settings, reports: Sequence[Report], code: Exit) -> str:
+    from orchestrator import metrics  # noqa: PLC0415 - whoever wants none starts faster without
+
+    path = settings.run.metrics
+    problem = metrics.write(path, settings.keys, reports, code, SystemClock().now()) if path else ""
+    return f"it cannot be written: {problem}" if problem else ""
 
 
 def _outcome(setting: str, path: Path, problem: str) -> dict[str, str | None]:
     if problem:
-        complain(f"{setting} {path}: {problem}; that does not change how the run ended")
+        complain(f"{setting} {path} told nobody how this ended: {problem}", "fix that, then: mrk config check")
     return {"path": str(path), "problem": problem or None}
