@@ -146,8 +146,8 @@ def test_of_two_processes_with_one_config_one_works_and_the_other_says_who_does(
     assert "another run holds the lock" in heard["error"]["message"]
 
 
-def test_a_hook_and_metrics_that_fail_are_told_and_change_nothing(keyless: Machine) -> None:
-    """The exit code is that of the run; stderr and the report say what failed."""
+def test_a_hook_and_metrics_that_fail_are_told_and_change_nothing_but_a_0(keyless: Machine) -> None:
+    """The exit code of a run that did not end well stays; stderr and the report say what failed."""
     set_run(keyless, after=program(keyless, "echo heard; exit 7"), metrics=str(keyless.directory / "none" / "mrk.prom"))
     bare = keyless.start("mrk", "run", "--json", "-q")
 
@@ -161,17 +161,46 @@ def test_a_hook_and_metrics_that_fail_are_told_and_change_nothing(keyless: Machi
     assert "heard" in err
     for setting in ("run.after", "run.metrics"):
         assert f"mrk: {setting} {keyless.directory}" in err
-    assert "that does not change how the run ended" in err
+    assert err.count(" told nobody how this ended: ") == 2
 
 
-def test_sigterm_ends_a_hook_and_leaves_the_exit_code_alone(keyless: Machine) -> None:
+@pytest.mark.parametrize("how", ["the hook ends with 7", "the hook is not there", "the metrics have no directory"])
+def test_a_night_that_told_nobody_is_no_good_night(adopted: tuple[Machine, str], how: str) -> None:
+    """I13: 3, where all else is well; the JSON document, the hook and the metrics say so, too."""
+    machine, _ = adopted
+    told, prom = machine.directory / "told.json", machine.directory / "mrk.prom"
+    settings = {"after": program(machine, f"cat > {told}"), "metrics": str(prom)}
+    broken = {
+        "the hook ends with 7": {"after": program(machine, "exit 7")},
+        "the hook is not there": {"after": str(machine.directory / "none")},
+        "the metrics have no directory": {"metrics": str(machine.directory / "none" / "mrk.prom")},
+    }
+    program(machine, f"cat > {told}" if "metrics" in broken[how] else "exit 7")
+    set_run(machine, **settings | broken[how])
+
+    printed = machine.json("mrk", "run", "--json", code=3)
+
+    assert (printed["exit_code"], [key["status"] for key in printed["keys"]]) == (3, ["idle"])
+    if "metrics" in broken[how]:
+        assert json.loads(told.read_text())["exit_code"] == 3
+    else:
+        assert metrics(prom)["mrk_last_exit_code"] == 3
+        assert metrics(prom)["mrk_key_healthy.payments"] == 1
+
+
+ENDING = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda one: one.name)
+"""Every signal that asks a run to end."""
+
+
+@ENDING
+def test_a_signal_ends_a_hook_and_leaves_the_exit_code_alone(keyless: Machine, number: signal.Signals) -> None:
     waiting = keyless.directory / "waiting"
     subprocess.run(["mkfifo", str(waiting)], check=True)
     set_run(keyless, after=program(keyless, f"echo begun > {waiting}", "exec sleep 1000"))
     running = keyless.start("mrk", "run", "--json")
     assert waiting.read_text() == "begun\n"
 
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(number)
     code, out, err = ended(running)
 
     assert code in {3, 4}
@@ -179,7 +208,8 @@ def test_sigterm_ends_a_hook_and_leaves_the_exit_code_alone(keyless: Machine) ->
     assert "run.after" in err
 
 
-def test_sigterm_in_the_start_delay_ends_it_before_anything_is_begun(keyless: Machine) -> None:
+@ENDING
+def test_a_signal_in_the_start_delay_ends_it_before_anything_is_begun(keyless: Machine, number: signal.Signals) -> None:
     """Exit 5; no lock is held while it waits, no call sent, no journal begun."""
     set_run(keyless, start_delay="300d")
     waiting = keyless.start("mrk", "run")
@@ -187,13 +217,50 @@ def test_sigterm_in_the_start_delay_ends_it_before_anything_is_begun(keyless: Ma
     assert "run.delayed" in waiting.stderr.readline()
     free = ended(keyless.start("mrk", "repair", "payments"))
 
-    waiting.send_signal(signal.SIGTERM)
+    waiting.send_signal(number)
     code, out, err = ended(waiting)
 
     assert free[0] in {3, 4}, "repair neither waits nor is kept out"
     assert (code, out) == (5, "")
     assert "interrupted before anything was begun" in err
     assert len(list((keyless.directory / "runs").glob("*.jsonl"))) == 1
+
+
+@ENDING
+def test_a_signal_in_the_middle_finishes_the_calls_in_flight(
+    adopted: tuple[Machine, str], number: signal.Signals
+) -> None:
+    """Exit 5, with a journal that has its end; the next run resumes, and rotates once."""
+    machine, arn = adopted
+    running: list[subprocess.Popen[str]] = []
+
+    def send(call: Call, when: str) -> None:
+        if running and (call.operation, when) == ("ImportKeyMaterial", "before"):
+            running.pop().send_signal(number)
+
+    machine.simulator.hooks.append(send)
+    process = machine.start("mrk", "rotate", "payments", "--yes", "--json")
+    running.append(process)
+    code, out, _ = ended(process)
+
+    assert (code, json.loads(out)["exit_code"]) == (5, 5)
+    assert machine.run("mrk", "report", "last")
+    machine.run("mrk", "rotate", "payments", "--yes")
+    assert machine.simulator.key(REGIONS[0], arn).rotations == 1  # type: ignore[union-attr]
+
+
+def test_after_nohup_a_terminal_that_goes_away_ends_nothing(keyless: Machine) -> None:
+    set_run(keyless, start_delay="300d")
+    waiting = keyless.start("nohup", str(BIN / "mrk"), "run")
+    assert waiting.stderr is not None
+    assert "run.delayed" in waiting.stderr.readline()
+
+    waiting.send_signal(signal.SIGHUP)
+    ended(keyless.start("mrk", "config", "check"))
+
+    assert waiting.poll() is None
+    waiting.send_signal(signal.SIGTERM)
+    assert ended(waiting)[0] == 5
 
 
 def test_a_run_that_is_refused_before_any_key_is_looked_at_is_told_too(machine: Machine) -> None:
