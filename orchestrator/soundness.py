@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator import compose
 from orchestrator.checks import LIFETIME_ROTATIONS
+from orchestrator.checks import ROTATION as ABORT
 from orchestrator.durations import render
 from orchestrator.errors import MrkError
 from orchestrator.hook import Hook
@@ -141,6 +142,8 @@ def _of_patience(run: RunSettings) -> Iterator[str]:
     if run.deadline < _ROTATION:
         told = f"run.deadline ({render(run.deadline)}) is shorter than a rotation may take in KMS"
         yield f"{told} ({render(_ROTATION)}): a run ends with 3 before it is seen"
+    elif run.deadline <= ABORT:
+        yield f"run.deadline ({render(run.deadline)}) is too short for mrk abort, which waits {render(ABORT)}"
     if run.start_delay > _NIGHT:
         yield f"run.start_delay ({render(run.start_delay)}): the next night's run may come before this one begins"
 

@@ -218,6 +218,7 @@ UNWISE: dict[str, tuple[Change, str]] = {
     "by the defaults, too": (lambda config, _: config.update(defaults={"rotate_every": "30d"}), "rotate_every: 30d"),
     "a reserve that leaves none": (key(reserve=25), "reserve: 25: no rotation is left that `mrk run` may spend"),
     "no time for a rotation": (run(deadline="5m"), "run.deadline (5m) is shorter than a rotation may take"),
+    "no time for an abort": (run(deadline="15m"), "run.deadline (15m) is too short for mrk abort, which waits 15m"),
     "a start in the next night": (run(start_delay="23h"), "run.start_delay (23h)"),
 }
 

@@ -1,6 +1,7 @@
 """`mrk store check` opens every entry and says what is wrong: real processes, on a store that has a past."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -221,7 +222,9 @@ def test_the_list_names_the_keys_and_says_what_is_wrong(kept: Machine) -> None:
     torn(FIRST, Kind.PROBE)(kept)
     out = kept.run("mrk", "store", "list", code=4)
     assert f"payments  {ARN.identity}" in out
-    assert "the mark probe" in out
+    (wrong,) = [line for line in out.splitlines() if line.startswith("first.1: the mark probe: ")]
+    assert len(wrong) > 160, "one line, however long: a command in it is there to be copied"
+    assert re.search(r"mv \S+first\.1\.probe\.json \S+\.damaged", wrong)
     listed = {one["entry"]: one for one in kept.json("mrk", "store", "list", "--json", code=4)["entries"]}
     assert [listed[str(name)]["name"] for name in (FIRST, ELSE)] == ["payments", None]
     assert listed[str(FIRST)]["proofs"] == {"us-east-1": "full"}

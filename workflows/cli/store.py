@@ -117,14 +117,16 @@ def _protection(store: StoreSettings) -> str:
 
 
 def _tables(entries: Sequence[Entry], names: Mapping[KeyIdentity, str]) -> Iterator[RenderableType]:
-    """Show the entries of each key under its name, which is too long for a column."""
-    for key, found in groupby(entries, lambda entry: entry.name.key):
+    """Show the entries of each key under its name, which is too long for a column, as is what is wrong with one."""
+    for key, of_key in groupby(entries, lambda entry: entry.name.key):
+        found = list(of_key)
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         for column in ("entry", "key material", "marks"):
             table.add_column(column, overflow="fold")
         for entry in found:
             table.add_row(_entry(entry.name), short(entry.linked), _marks(entry))
-        yield Group(Text(_named(key, names), style="bold"), table)
+        wrong = [Text(f"{_entry(entry.name)}: {one}", style="red") for entry in found for one in of_entry(entry)]
+        yield Group(Text(_named(key, names), style="bold"), table, *wrong)
 
 
 def _named(key: KeyIdentity, names: Mapping[KeyIdentity, str]) -> str:
@@ -145,7 +147,7 @@ def _marks(entry: Entry) -> str:
         *(["proven"] if entry.proven else []),
         *(["discarded"] if entry.discarded_at else []),
         *(["made elsewhere"] if entry.receipt and not entry.ours else []),
-        *(f"WRONG: {one}" for one in of_entry(entry)),
+        *(["WRONG, see below"] if any(of_entry(entry)) else []),
     ]
     return ", ".join(marks)
 
