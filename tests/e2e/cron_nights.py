@@ -66,10 +66,11 @@ class Channels:
     def agree(self) -> None:
         """No channel says well where another says ill, and each tells the same of the same key."""
         (ended,) = (line["data"] for line in self.journal if line["kind"] == "command.ended")
+        untold = [line for line in self.journal if line["kind"] == "command.untold"]
         well = {name: status in WELL for name, status in self.statuses.items()}
         assert self.code == ended["exit_code"] == self.metrics["mrk_last_exit_code"], self.mail
         assert {name: self.metrics[f"mrk_key_healthy.{name}"] == 1 for name in well} == well
-        assert (self.code == 0) is (all(well.values()) and not ended.get("untold")), self.mail
+        assert (self.code == 0) is (all(well.values()) and not untold), self.mail
         if self.hook:
             assert self.hook["exit_code"] == self.code
             assert {key["name"]: key["status"] for key in self.hook["keys"]} == self.statuses
@@ -109,12 +110,13 @@ class Cron(Host):
         for path in (self.directory, *self.directory.rglob("*")):
             os.chown(path, NOBODY if not os.geteuid() else -1, -1, follow_symlinks=False)
 
-    def person(self, *words: str) -> None:
-        """Run a command by hand, as that user."""
+    def person(self, *words: str) -> str:
+        """Run a command by hand, as that user, and return what it printed."""
         self._environment()
         line = f"set -a; . {self.directory}/environment; cd {self.directory} && exec {BIN}/mrk {shlex.join(words)}"
         ran = self._shell(line)
         assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
 
     def cron(self) -> Channels:
         """Run the line of mrk.cron as cron does, but with this machine's paths."""

@@ -101,12 +101,15 @@ def hooks_that_fail(host: Cron) -> None:
     said = hook.read_text()
     hook.write_text("#!/no/such/python\n")
     cannot_run = host.cron()
+    reported = host.person("report", "last")
     hook.write_text("#!/bin/sh\nexit 7\n")
     fails = host.cron()
     hook.write_text(said)
     well = host.cron()
 
     cannot_run.agree()
+    assert f"run.after {hook}: it cannot be run: " in reported
+    assert "exit code 3" in reported
     assert cannot_run.code == 3
     assert f"run.after {hook} told nobody how this ended: it cannot be run: " in cannot_run.mail
     assert (fails.code, fails.metrics["mrk_last_exit_code"]) == (3, 3)

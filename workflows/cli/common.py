@@ -262,7 +262,9 @@ def finish(called: Invocation, reports: Sequence[Report], *, news: bool = False)
     """Show how the runs ended, or only what is news, and return the exit code that covers them all."""
     untold = unattended.untold(called.settings)
     code = Exit.worst([Exit(exit_code(reports)), *([Exit.FAILED] if untold else [])])
-    called.tell("command.ended", "", exit_code=int(code), **({"untold": untold} if untold else {}))
+    for problem in untold:
+        called.tell("command.untold", "", message=problem)
+    called.tell("command.ended", "", exit_code=int(code))
     kept = called.journal.seal(called.engine.clock.now()) if called.journal else None
     code = Exit.worst([code, Exit.FAILED if kept and kept.problem else Exit.OK])
     about = {"run": kept.path.stem, "journal": evidence.document(kept)} if kept else {}

@@ -134,5 +134,5 @@ def _measure(settings: Settings, reports: Sequence[Report], code: Exit) -> str:
 
 def _outcome(setting: str, path: Path, problem: str) -> dict[str, str | None]:
     if problem:
-        complain(f"{setting} {path} told nobody how this ended: {problem}", "fix that, then: mrk config check")
+        complain(f"{setting} {path} told nobody how this ended: {problem}")
     return {"path": str(path), "problem": problem or None}
