@@ -98,7 +98,8 @@ def _of_run(run: RunSettings) -> Iterator[str]:
 def _of_places(settings: Settings) -> Iterator[str]:
     """Judge where a run writes: it must be able to, and nothing but the store writes into the store."""
     run = settings.run
-    lock = run.lock or default_path(settings.file or Path("config.yaml"), run.journal)
+    arns = [key.arn for key in settings.keys.values()]
+    lock = run.lock or default_path(settings.file or Path("config.yaml"), arns, run.journal)
     for setting, folder in {"run.journal": run.journal, "run.lock": lock.parent}.items():
         if problem := unmakable(folder) or _not_ours(folder, setting):
             yield f"{setting} {folder}: {problem}"
