@@ -56,12 +56,14 @@ def new_run_id(now: datetime) -> str:
 
 
 @contextmanager
-def engine(settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None) -> Iterator[Engine]:
+def engine(
+    settings: Settings, run_id: str, listener: Listener, clock: Clock | None = None, kms: KmsFactory | None = None
+) -> Iterator[Engine]:
     """Make the parts, and let the worker threads go when they are not wanted any more."""
     lanes = Lanes.of_threads(settings.run.workers)
     try:
         clock = clock or clock_of(settings)
-        kms = kms_factory(settings, run_id, listener, clock)
+        kms = kms or kms_factory(settings, run_id, listener, clock)
         yield assemble(settings, kms, listener, clock, lanes)
     finally:
         lanes.shutdown()
@@ -100,6 +102,13 @@ def clock_of(settings: Settings) -> SystemClock:
 def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Clock) -> KmsFactory:
     """Make the factory of KMS clients."""
     return KmsFactory(_options(settings, run_id), clock.now, listener)
+
+
+def with_credentials(settings: Settings, run_id: str, listener: Listener) -> KmsFactory:
+    """Make the factory of KMS clients, once there are credentials; raises KmsError where waiting gives none."""
+    kms = kms_factory(settings, run_id, listener, SystemClock())
+    kms.check_credentials(region_of(next(iter(settings.keys.values())).arn))
+    return kms
 
 
 def _options(settings: Settings, run_id: str = "") -> KmsOptions:

@@ -10,6 +10,7 @@ MrkError                     exit 1   a defect of ours, if raised as such
 └── BlockedError             exit 4   a command would do harm
 """
 
+import errno
 from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 
@@ -119,3 +120,28 @@ class KmsError(MrkError):
         self.region = region
         self.code = code
         self.request_id = request_id
+
+
+_OS_HINTS = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n), or lower run.workers; then run again",
+    errno.ENFILE: "this machine has too many files open: see which program holds them; then run again",
+    errno.ENOMEM: "this machine lacks memory; then run again",
+    errno.ENOSPC: "make room on that disk; then run again",
+    errno.EDQUOT: "make room on that disk; then run again",
+    errno.EAGAIN: "this user has too many processes (ulimit -u); then run again",
+}
+
+
+def of_system(error: OSError) -> tuple[str, str]:
+    """Say what the operating system refused, with the file that it is about, and what to do next."""
+    said = error.strerror or str(error) or type(error).__name__
+    files = " and ".join(str(file) for file in (error.filename, error.filename2) if file is not None)
+    hint = _OS_HINTS.get(error.errno or 0, "")
+    if files:
+        return (
+            f"{files} cannot be used: {said}",
+            hint or f"see that it is there, and that this user may use it: {files}",
+        )
+    if error.errno == errno.ENOENT:
+        return "the working directory is not there any more", "go to another, and run again"
+    return f"the operating system refused: {said}", hint or "see what this machine lacks, then run again"

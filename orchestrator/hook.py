@@ -52,6 +52,12 @@ class Hook:
             return "it was not begun: the run was interrupted"
         if problem := self.problem():
             return problem
+        try:
+            return self._run(report)
+        except OSError as error:
+            return f"it cannot be run: {error.strerror}"
+
+    def _run(self, report: Mapping[str, Any]) -> str:
         with _told_on_stderr() as output:
             try:
                 check_hook(self._program)
@@ -66,8 +72,6 @@ class Hook:
                 )
             except UsageError as error:
                 return f"{error.message}; {error.hint}"
-            except OSError as error:
-                return f"it cannot be run: {error.strerror}"
             return self._ended(self._process, to_json(report).encode() + b"\n")
 
     def problem(self) -> str:
@@ -102,7 +106,7 @@ class Hook:
 
     def _kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # of another user's by now
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 

@@ -7,6 +7,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from orchestrator.ports import Event, Listener
+from orchestrator.terminal import ANSWERED, ASKED
 from orchestrator.written import clean, document
 
 
@@ -36,7 +37,7 @@ def _level(event: Event) -> str:
     """Say how loud an event is: a run that did not end well is a warning, a defect an error."""
     if event.kind == "run.ended":
         return {"blocked": "warning", "failed": "warning", "error": "error"}.get(str(event.data["status"]), "info")
-    return "debug" if event.kind in {"look", "call"} else "info"
+    return "debug" if event.kind in {"look", "call", ASKED, ANSWERED} else "info"
 
 
 def _plain(event: Event) -> dict[str, object]:

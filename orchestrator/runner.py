@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from orchestrator import memory
 from orchestrator.decide import decide, judge
-from orchestrator.errors import MrkError
+from orchestrator.errors import MrkError, of_system
 from orchestrator.happenings import about, came, goal, summary, waits
 from orchestrator.lanes import Lanes
 from orchestrator.looks import FRESH, SKEWED, wrong_clock
@@ -71,6 +71,15 @@ class _Done:
     progress: Progress
     fold: Callable[[], None]
     error: BaseException | None = None
+
+
+def _how(error: BaseException) -> tuple[Status, str]:
+    """Say how a key ends by an error; what the operating system refuses is no defect of ours."""
+    if isinstance(error, MrkError):
+        return "failed", error.message
+    if isinstance(error, OSError):
+        return "failed", "; ".join(of_system(error))
+    return "error", f"a defect in mrk: {type(error).__name__}: {error}"
 
 
 class _Stop:
@@ -146,11 +155,8 @@ class Runner:
     def _fold(self, done: _Done) -> None:
         if id(done.progress) in self._reports:
             return
-        if isinstance(done.error, MrkError):
-            self._end(done.progress, "failed", done.error.message)
-            return
         if done.error is not None:
-            self._end(done.progress, "error", f"a defect in mrk: {type(done.error).__name__}: {done.error}")
+            self._end(done.progress, *_how(done.error))
             return
         done.fold()
         self._wake_at(done.progress, self._clock.now())
@@ -184,7 +190,7 @@ class Runner:
         try:
             self._turn(progress, now)
         except Exception as error:  # noqa: BLE001 - told as what it is; the other keys go on
-            self._end(progress, "error", f"a defect in mrk: {type(error).__name__}: {error}")
+            self._end(progress, *_how(error))
 
     def _turn(self, progress: Progress, now: datetime) -> None:
         """Take one turn of one key: look at what is unknown, else decide and do what was decided."""

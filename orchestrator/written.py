@@ -47,21 +47,44 @@ def to_json(value: Any, plain: Callable[[Any], str] = str, **layout: Any) -> str
 
 
 class Guarded:
-    """A stream to which only clean text comes through; `styled` is for text that is harmless, and coloured, already."""
+    """A stream to which only clean text comes through; `styled` is for text that is harmless, and coloured, already.
+
+    Writing never fails: whatever is under way goes on without it, and `lost` tells afterwards why text did not arrive.
+    """
 
     def __init__(self, stream: TextIO, cleaning: Callable[[str], str] = clean_lines) -> None:
         self._stream = stream
         self._cleaning = cleaning
+        self.lost: OSError | None = None
+        self.used = False
 
     @property
     def styled(self) -> TextIO:
         """The same stream, without secrets, for text with a terminal's own codes in it."""
-        return cast("TextIO", Guarded(self._stream, redacted))
+        return cast("TextIO", _Styled(self))
 
     def write(self, text: str) -> int:
         """Write a text, cleaned; tells the length of what it was given."""
-        self._stream.write(self._cleaning(text))
+        return self.put(text, self._cleaning)
+
+    def put(self, text: str, cleaning: Callable[[str], str]) -> int:
+        """Write a text as `cleaning` leaves it."""
+        self.used = self.used or bool(text)
+        with self._noted():
+            self._stream.write(cleaning(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Let the text go to where it is written."""
+        with self._noted():
+            self._stream.flush()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.lost = self.lost or error
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write lines as one text."""
@@ -71,12 +94,27 @@ class Guarded:
         return getattr(self._stream, name)
 
 
+class _Styled:
+    """A guarded stream, for text that is coloured already."""
+
+    def __init__(self, guarded: Guarded) -> None:
+        self._guarded = guarded
+
+    def write(self, text: str) -> int:
+        """Write a text without secrets."""
+        return self._guarded.put(text, redacted)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._guarded, name)
+
+
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Let nothing but what is clean reach stdout and stderr."""
+def guarded() -> Iterator[Guarded]:
+    """Let nothing but what is clean reach stdout and stderr; gives stdout, which knows what was lost."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast("TextIO", Guarded(stream)) for stream in before)
+    stdout, stderr = (Guarded(stream) for stream in before)
+    sys.stdout, sys.stderr = cast("TextIO", stdout), cast("TextIO", stderr)
     try:
-        yield
+        yield stdout
     finally:
         sys.stdout, sys.stderr = before

@@ -40,17 +40,21 @@ def watched(client: Any) -> Any:
 
 def _judge(request_signer: Any, signing_name: str, region_name: str, operation_name: str, **_: Any) -> None:
     used = request_signer.get_auth_instance(signing_name, region_name).credentials
-    if used is None:
-        return
+    if used is not None:
+        check_sendable(used, operation_name, region_name)
+
+
+def check_sendable(used: Any, operation: str = "", region: str = "") -> None:
+    """Have credentials left out of all that is written; raises KmsError where no request can be sent with them."""
     redacted.learn(secret for secret in (used.secret_key, used.token) if secret)
+    sent = f"{operation} was not sent" if operation else "nothing was sent"
     for part, name in _PARTS.items():
         if not _SENDABLE.fullmatch(getattr(used, part) or ""):
             raise KmsError(
-                f"{operation_name} was not sent: the {name} that the environment, the profile or the role gives holds"
-                f" {UNSENDABLE}",
+                f"{sent}: the {name} that the environment, the profile or the role gives holds {UNSENDABLE}",
                 UNSENDABLE_HINT,
                 trouble=Trouble.PERMANENT,
-                operation=operation_name,
-                region=region_name,
+                operation=operation,
+                region=region,
                 code="UnusableCredentials",
             )

@@ -1,16 +1,19 @@
 """One client of KMS per Region, made once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 
+from orchestrator.errors import KmsError, Trouble
 from orchestrator.kms.calls import Client, Kms
 from orchestrator.kms.endpoints import EndpointClass, endpoint_class, where
 from orchestrator.kms.roles import Role
 from orchestrator.kms.sessions import Clients, KmsOptions
 from orchestrator.model import Region
 from orchestrator.ports import Event, Listener
+from orchestrator.terminal import ANSWERED, ASKED
 
 
 class KmsFactory:
@@ -42,6 +45,19 @@ class KmsFactory:
         with self._lock:
             return self._session(region).client(service, region)
 
+    def check_credentials(self, region: Region) -> None:
+        """Find credentials before anything is begun: what no waiting mends is one failure of all Regions and keys.
+
+        Raises KmsError. A Region in which STS does not answer is no such failure: others may be asked (I10).
+        """
+        with self._lock:
+            clients = self._session(region)
+        try:
+            clients.check_credentials()
+        except KmsError as error:
+            if error.trouble is not Trouble.TRANSIENT:
+                raise
+
     def _of(self, region: Region) -> tuple[Kms, EndpointClass, str]:
         with self._lock:
             if region not in self._made:
@@ -51,13 +67,22 @@ class KmsFactory:
             return self._made[region]
 
     def _session(self, region: Region) -> Clients:
-        clients = self._clients or Clients(self._options)
+        clients = self._clients or Clients(self._options, self._asking)
         if self._options.role_arn and self._options.credentials is None:
             sts = Region(clients.sts_region(region))
             self._role = self._role or clients.assume(self._options.role_arn, self._tell)
             self._role.reached_in(sts)
         self._clients = clients
         return clients
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Have listeners on a terminal keep still while a question may stand there."""
+        self._listener(Event(self._now(), ASKED))
+        try:
+            yield
+        finally:
+            self._listener(Event(self._now(), ANSWERED))
 
     def _tell(self, region: Region, message: str) -> None:
         self._listener(Event(self._now(), "sts", "", region, {"message": message}))

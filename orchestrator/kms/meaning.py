@@ -1,22 +1,11 @@
 """What a failed call means: the one place where an error code of AWS is judged."""
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ProxyConnectionError,
-    TokenRetrievalError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
+from botocore.exceptions import ClientError
 
 from orchestrator.errors import KmsError, Trouble
 from orchestrator.model import KeyArn
-from orchestrator.replies import UNSENDABLE_HINT, refusal, told, unsendable
+from orchestrator.replies import refusal
+from orchestrator.unreached import unreached
 
 _TRANSIENT = frozenset(
     {
@@ -87,31 +76,15 @@ def _trouble(code: str, status: int, *, new: bool) -> Trouble:
 
 
 def unanswered(error: Exception, operation: str, arn: KeyArn | str) -> KmsError:
-    """Judge a call that got no readable answer: it may have had its effect."""
-    unreadable = not isinstance(error, BotoCoreError)
-    passing = unreadable or isinstance(error, BotoConnectionError | HTTPClientError)
-    passing = passing and not isinstance(error, ProxyConnectionError) and not unsendable(error)
-    hint = ""
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):
-        hint = "give credentials as for the aws command: a profile, AWS_... variables, or a role"
-    elif unsendable(error):
-        hint = UNSENDABLE_HINT
-    unsent = unsendable(error) or isinstance(
-        error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError | ParamValidationError
-    )
-    came = "was not sent" if unsent else "got no answer"
+    """Judge a call that got no readable answer: it may have had its effect, unless it was not sent."""
+    why = unreached(error)
+    said = why.said or "the answer is not one of KMS"
     return KmsError(
-        f"{operation} on {arn} {came}: {_plain(error)}",
-        hint,
-        trouble=Trouble.TRANSIENT if passing else Trouble.PERMANENT,
+        f"{operation} on {arn} {'got no answer' if why.sent else 'was not sent'}: {said}",
+        why.hint,
+        trouble=Trouble.TRANSIENT if why.passing else Trouble.PERMANENT,
         operation=operation,
         region=arn.region if isinstance(arn, KeyArn) else "",
         code=type(error).__name__,
-        unanswered=_plain(error),
+        unanswered=said,
     )
-
-
-def _plain(error: Exception) -> str:
-    """Say what happened without quoting a body that could not be parsed."""
-    known = isinstance(error, BotoCoreError | HTTPClientError)
-    return told(error) if known else "the answer is not one of KMS"

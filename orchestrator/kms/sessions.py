@@ -4,8 +4,9 @@ SDK retries are off (I4): the SDK would send a rotation twice. It also takes Lim
 key's rotations for life, for throttling.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import version
@@ -14,16 +15,25 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    Credentials,
+    DeferredRefreshableCredentials,
+    create_credential_resolver,
+)
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
 from orchestrator.errors import KmsError, Trouble, UsageError
+from orchestrator.kms.bundles import check_bundle
 from orchestrator.kms.calls import Client
 from orchestrator.kms.credentials import watched
 from orchestrator.kms.endpoints import ASKED, judge, judge_proxy, region_named, where
+from orchestrator.kms.given import Asking, Given, ask_for_code, bounded
 from orchestrator.kms.meaning import meaning, unanswered
+from orchestrator.kms.programs import Program
 from orchestrator.kms.roles import Role
+from orchestrator.kms.ungiven import Sought, ungiven
 from orchestrator.model import Region
 from orchestrator.sending import check_timely
 
@@ -44,6 +54,7 @@ class KmsOptions:
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
+    process_timeout: float = 60.0
     connections: int = 16
 
 
@@ -53,10 +64,10 @@ class Clients:
     Credentials come from where the aws command takes them, unless some were given. Raises UsageError.
     """
 
-    def __init__(self, options: KmsOptions) -> None:
+    def __init__(self, options: KmsOptions, asking: Asking = nullcontext) -> None:
         self._options = options
         with _told("AWS session"):
-            self._session = _Session(options)
+            self._session = _Session(options, asking)
             self._boto3 = boto3.Session(botocore_session=self._session)
             self._session.register_component("data_loader", _loader(self._session.get_config_variable("data_path")))
             if options.credentials is not None:
@@ -78,13 +89,14 @@ class Clients:
 
     def assume(self, role_arn: str, tell: Callable[[Region, str], None]) -> Role:
         """Work in a role from now on, assumed anew whenever its credentials are about to expire."""
-        with _told("credentials"):
-            source = self._session.get_credentials()
-            if source is None:
-                raise NoCredentialsError
-            role = Role(partial(self._assumed, source, role_arn), tell)
-            self._session.work_with(DeferredRefreshableCredentials(role, "assume-role"))
+        role = Role(partial(self._assumed, self._session.get_credentials(), role_arn), tell)
+        assumed = DeferredRefreshableCredentials(role, "assume-role")
+        self._session.work_with(lambda: assumed)
         return role
+
+    def check_credentials(self) -> None:
+        """Find credentials now, rather than with the first request; raises KmsError."""
+        self._session.get_credentials().get_frozen_credentials()
 
     def _assumed(self, source: Credentials, role_arn: str, region: Region) -> Mapping[str, str]:
         """Ask STS in one Region; raises KmsError that names the role, not the call to KMS that happened to need it."""
@@ -116,13 +128,33 @@ class Clients:
 class _Session(botocore.session.Session):
     """botocore's session, by which it fetches credentials, too: every client that it makes follows our rules."""
 
-    def __init__(self, options: KmsOptions) -> None:
+    def __init__(self, options: KmsOptions, asking: Asking) -> None:
         super().__init__(profile=options.profile)
         self.set_default_client_config(_config(options))
+        self._asking = asking
+        self._longest = options.process_timeout
+        self._sound_bundle = False
+
+    def get_credentials(self) -> Any:
+        """Return what finds credentials when they are first needed: a client can be made without any."""
+        if self._credentials is None:
+            self.work_with(self._load_credentials)
+        return self._credentials
+
+    def _load_credentials(self) -> Credentials | None:
+        """Look for credentials where botocore does, in its order; anew each time, as it remembers what it visited."""
+        run = partial(Program, longest=self._longest, asking=self._asking)
+        region = getattr(self, "_last_client_region_used", None)
+        resolver = create_credential_resolver(self, region_name=region)
+        bounded(resolver, run, partial(ask_for_code, self._asking))
+        found: Credentials | None = resolver.load_credentials()
+        return found
 
     def create_client(self, *names: Any, **given: Any) -> Client:
         """Make a client that sends nothing to where it must not, whatever it is for."""
         client: Client = super().create_client(*names, **given)
+        if client.meta.endpoint_url.startswith("https:"):
+            self._check_bundle()
         if client.meta.endpoint_url.startswith("http:"):
             # No proxy is asked to carry what goes in clear: it would take that off this machine (P12).
             direct = Config(proxies={})
@@ -134,9 +166,27 @@ class _Session(botocore.session.Session):
             client.meta.events.register("before-send", _refuse_late)
         return client
 
-    def work_with(self, credentials: Credentials) -> None:
-        """Use credentials that renew themselves, for which botocore has no public way."""
-        self._credentials = credentials
+    def work_with(self, load: Callable[[], Credentials | None]) -> None:
+        """Use credentials that are found when they are needed, for which botocore has no public way."""
+        self._credentials = Given(load, self._judge_credentials)
+
+    def _judge_credentials(self, error: Exception) -> KmsError:
+        profile = self.get_config_variable("profile") or "default"
+        files = " or ".join(str(self.get_config_variable(name)) for name in ("config_file", "credentials_file"))
+        with suppress(BotoCoreError):  # a file that cannot be read
+            lines = self.full_config["profiles"].get(profile, {})
+            return ungiven(error, Sought(profile, lines, files, os.environ))
+        return ungiven(error, Sought(profile, {}, files, os.environ))
+
+    def _check_bundle(self) -> None:
+        """Refuse a CA bundle that is of no use, once; raises UsageError."""
+        if self._sound_bundle:
+            return
+        own = self.get_config_variable("ca_bundle")
+        setting = "AWS_CA_BUNDLE" if os.environ.get("AWS_CA_BUNDLE") else "ca_bundle of the profile"
+        if path := own or os.environ.get("REQUESTS_CA_BUNDLE"):
+            check_bundle(path, setting if own else "REQUESTS_CA_BUNDLE")
+        self._sound_bundle = True
 
     def judge(self, service: str, region: str, url: str) -> None:
         """Refuse a URL, by what the settings, the environment and the profile choose; raises UsageError."""

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from orchestrator.model import STORE
 from orchestrator.ports import Event
+from orchestrator.terminal import ANSWERED, ASKED
 from orchestrator.written import clean
 
 _SPARE = 6
@@ -37,7 +38,11 @@ class LiveLine:
         self.shown = ""
 
     def __call__(self, event: Event) -> None:
-        """Take in one event; only what moves a key along changes the line."""
+        """Take in one event; only what moves a key along changes the line, and a question takes it away."""
+        if event.kind == ASKED:
+            self._status.stop()
+        elif event.kind == ANSWERED and self._keys:
+            self._status.start()
         if event.kind in {"run.asked", "run.pinned"}:
             begun = self._keys.setdefault(event.key, _Key())
             begun.members = int(event.data.get("members", begun.members))

@@ -138,7 +138,7 @@ def test_of_whoever_assumes_a_role_it_is_as_well(waiting: Machine) -> None:
     waiting.more["aws"] = {"endpoint_url": waiting.endpoint_url, "role_arn": ROLE}
     waiting.write_config()
 
-    refused(waiting, Exit.FAILED, f"AssumeRole on {ROLE} was not sent", "that no HTTP header may hold")
+    refused(waiting, Exit.FAILED, "nothing was sent: the session token", "that no HTTP header may hold")
 
 
 @pytest.mark.parametrize(

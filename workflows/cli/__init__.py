@@ -5,10 +5,10 @@ import sys
 from contextlib import suppress
 from functools import partial
 
-from orchestrator.errors import Exit, MrkError
+from orchestrator.errors import Exit
 from orchestrator.secret_sources import learn_surroundings
 from orchestrator.written import guarded
-from workflows.cli.complaints import complain, defect, refuse
+from workflows.cli.complaints import judged, lost, refuse
 from workflows.cli.signals import listen_from_the_start
 from workflows.cli.streams import open_streams
 
@@ -16,7 +16,6 @@ __all__ = ["main"]
 
 _SIGNALLED = 130
 _INTERRUPTED = ("interrupted", "run again: a run resumes where it stands")
-_SEE_THE_JOURNAL = "what was done stands in the journal: mrk report last"
 
 
 def main() -> None:
@@ -27,11 +26,6 @@ def main() -> None:
     offer_no_core_dump()
     open_streams()
     code = invoke(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError:
-        code = code or Exit.FAILED
-        complain("the result could not be written to stdout", _SEE_THE_JOURNAL)
     with suppress(OSError):
         sys.stderr.flush()
     # Nothing is left to be done: a call that does not come back must not hold up the end, and taking the interpreter
@@ -42,8 +36,10 @@ def main() -> None:
 def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     learn_surroundings(os.environ, arguments)
-    with guarded():
-        return _invoke(arguments)
+    with guarded() as stdout:
+        code = _invoke(arguments)
+        stdout.flush()
+        return lost(code, stdout.lost)
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -55,25 +51,17 @@ def _invoke(arguments: list[str]) -> int:
     refused = partial(refuse, as_json="--json" in arguments)
     try:
         code = app(args=arguments, prog_name="mrk", standalone_mode=False)
-    except MrkError as error:
-        return refused(error.exit_code, error.lines, error.hint)
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):
-            sys.stderr.write(message + "\n")
-            return Exit.USAGE
+            return refused(Exit.USAGE, message, f"{_command(arguments)} --help")
         context = getattr(error, "ctx", None)
         command = context.command_path if context else _command(arguments)
         return refused(Exit.USAGE, message, f"{command} --help")
     except (KeyboardInterrupt, typer.Abort):
         return refused(Exit.INTERRUPTED, *_INTERRUPTED)
-    except BrokenPipeError:
-        return Exit.OK
-    except OSError as error:
-        complain(f"the result could not be written: {error.strerror}", _SEE_THE_JOURNAL)
-        return Exit.FAILED
-    except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours, told without a traceback
-        return refused(Exit.INTERNAL, defect(error), "please report it, with the journal of the run")
+    except Exception as error:  # noqa: BLE001 - the last resort: told without a traceback
+        return refused(*judged(error))
     if code == _SIGNALLED:
         return refused(Exit.INTERRUPTED, *_INTERRUPTED)
     return int(code or Exit.OK)

@@ -26,6 +26,7 @@ from orchestrator.report import changed, documents, tables, telling
 from orchestrator.report.live import LiveLine
 from orchestrator.report.narrate import narrator
 from orchestrator.settings import KeySettings, Settings, load
+from orchestrator.terminal import Hushed
 from workflows.cli import evidence, unattended
 from workflows.cli.options import LEVELS, Options
 from workflows.cli.results import exit_code, write, write_json
@@ -180,10 +181,13 @@ def opened(
     refusals = unattended.refusals_told(settings, run_id) if changing else nullcontext()
     with refusals:
         check(settings, options, names or [])
+        listeners, live = _listeners(options, changing=changing)
+        listener = fan_out(listeners)
+        # Before the lock is held: a program, or a person, may have to be asked for them.
+        kms = compose.with_credentials(settings, run_id, listener)
         with _kept(settings, run_id, options, changing=changing, asks=asks) as journal:
-            listeners, live = _listeners(options, changing=changing)
             listeners += [journal] if journal else []
-            with engine(settings, run_id, fan_out(listeners)) as made:
+            with engine(settings, run_id, listener, kms=kms) as made:
                 region = Region(options.region) if options.region else None
                 alone = partial(unattended.alone, settings) if changing and asks else nullcontext
                 yield Invocation(settings, made, options.as_json, region, journal=journal, live=live, alone=alone)
@@ -219,10 +223,11 @@ def _listeners(options: Options, *, changing: bool) -> tuple[list[Listener], Lis
         return [], _nobody
     if sys.stderr.isatty() and options.log_level == "info":
         console = screen(sys.stderr)
-        live = LiveLine(console)
-        narration = [narrator(console.print, brief=sys.stdout.isatty())] if changing else []
+        live = Hushed(LiveLine(console))
+        narration = [Hushed(narrator(console.print, brief=sys.stdout.isatty()))] if changing else []
         return [*narration, live], fan_out([live])
-    return ([watcher(options.log_level)] if changing or options.log_level == "debug" else []), _nobody
+    logging = changing or options.log_level == "debug"
+    return ([Hushed(watcher(options.log_level))] if logging else []), _nobody
 
 
 def _nobody(_event: Event) -> None:

@@ -1,9 +1,11 @@
 """What goes wrong, on stderr. Imports nothing that takes time: it is needed before everything else."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from orchestrator.errors import Exit, MrkError, of_system
 from orchestrator.written import clean, to_json
 
 _LONGEST = 8_000
@@ -31,6 +33,25 @@ def defect(error: Exception) -> str:
     return f"a defect in mrk: {type(error).__name__}: {error}"
 
 
+def judged(error: Exception) -> tuple[Exit, list[str], str]:
+    """Tell the exit code of an error that ends a command, what it says, and what to do next; all channels tell that."""
+    if isinstance(error, MrkError):
+        return error.exit_code, error.lines, error.hint
+    if isinstance(error, OSError):
+        message, hint = of_system(error)
+        return Exit.FAILED, [message], hint
+    return Exit.INTERNAL, [defect(error)], "please report it, with the journal of the run"
+
+
+def lost(code: int, error: OSError | None) -> int:
+    """Tell that stdout did not take the result, and return the exit code; a reader that wants no more is no failure."""
+    if error is None or error.errno == errno.EPIPE:
+        return code
+    done = f"the command itself ended with exit code {int(code)}; what a run did stands in its journal: mrk report last"
+    complain(f"the result could not be written to stdout: {error.strerror}", done)
+    return code or Exit.FAILED
+
+
 def refusal(code: int, message: str, hint: str = "") -> dict[str, object]:
     """Tell scripts of a command that was refused: the document that every command prints, with an error and no key."""
     return {"exit_code": int(code), "keys": [], "error": {"message": _short(message), "hint": _short(hint)}}
@@ -39,8 +60,7 @@ def refusal(code: int, message: str, hint: str = "") -> dict[str, object]:
 def refuse(code: int, message: str | Sequence[str], hint: str, *, as_json: bool) -> int:
     """Tell why a command went no further, and return its exit code."""
     complain(message, hint)
-    if as_json:
+    if as_json and not getattr(sys.stdout, "used", False):  # one document, whatever fails after it
         said = message if isinstance(message, str) else "; ".join(message)
-        with suppress(OSError):
-            sys.stdout.write(to_json(refusal(code, said, hint), indent=2) + "\n")
+        sys.stdout.write(to_json(refusal(code, said, hint), indent=2) + "\n")
     return int(code)

@@ -13,6 +13,7 @@ from orchestrator.ports import Event
 from orchestrator.progress import Job, Report
 from orchestrator.settings import Settings
 from orchestrator.task_token import TOKEN
+from orchestrator.terminal import watched
 from workflows import jobs
 from workflows.cli import plan, unattended
 from workflows.cli.common import Invocation, check, each, finish, opened, settings_of, watcher
@@ -61,7 +62,7 @@ def _todo(called: Invocation, names: Sequence[str] | None) -> list[Job]:
 def _begun(settings: Settings, options: Options) -> bool:
     """Wait up to `run.start_delay` where nobody watches; nothing is held or looked at meanwhile."""
     longest = settings.run.start_delay
-    if not longest or unattended.watched():
+    if not longest or watched():
         return True
     clock = SystemClock()
     delay = unattended.Delay(longest, clock, random.random)

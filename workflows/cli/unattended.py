@@ -12,20 +12,16 @@ from queue import SimpleQueue
 from typing import Any
 
 from orchestrator.clock import SystemClock
-from orchestrator.errors import Exit, MrkError
+from orchestrator.errors import Exit
 from orchestrator.hook import Hook
 from orchestrator.places import unwritable
 from orchestrator.ports import Clock
 from orchestrator.progress import Report
 from orchestrator.secret_sources import command_line
 from orchestrator.settings import Settings
-from workflows.cli.complaints import complain, defect, refusal
+from orchestrator.terminal import watched
+from workflows.cli.complaints import complain, judged, refusal
 from workflows.cli.signals import stopping
-
-
-def watched() -> bool:
-    """Whether somebody sits at a terminal."""
-    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 class Delay:
@@ -53,17 +49,15 @@ def refusals_told(settings: Settings, run_id: str) -> Iterator[None]:
     """Where nobody watches, tell the hook and the metrics of a command that goes no further."""
     try:
         yield
-    except MrkError as error:
-        _told_refused(settings, run_id, error.exit_code, error.message, error.hint)
-        raise
     except Exception as error:
-        _told_refused(settings, run_id, Exit.INTERNAL, defect(error), "")
+        code, lines, hint = judged(error)
+        if not watched() and run_id not in _told:
+            tell(settings, {"run": run_id, **refusal(code, "; ".join(lines), hint)}, (), code)
         raise
 
 
-def _told_refused(settings: Settings, run_id: str, code: Exit, message: str, hint: str) -> None:
-    if not watched():
-        tell(settings, {"run": run_id, **refusal(code, message, hint)}, (), code)
+_told: set[str] = set()
+"""The runs that hook and metrics were told of: what fails after that does not tell it anew, and otherwise."""
 
 
 @contextmanager
@@ -100,6 +94,7 @@ def untold(settings: Settings) -> list[str]:
 def tell(settings: Settings, document: Mapping[str, Any], reports: Sequence[Report], code: Exit) -> Told:
     """Write the metrics, and tell the hook: where one of them tells nobody, nothing ends with 0 (I13)."""
     run = settings.run
+    _told.update(filter(None, [str(document.get("run", ""))]))
     outcomes: dict[str, Any] = {}
     if run.metrics is not None:
         problem = _measure(settings, reports, code)

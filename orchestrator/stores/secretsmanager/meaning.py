@@ -1,20 +1,12 @@
 """What a failed call to Secrets Manager means: the one place where its error codes are judged."""
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    ProxyConnectionError,
-    TokenRetrievalError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
 from orchestrator.errors import EntryError, KmsError, MrkError, StoreError, Trouble
-from orchestrator.replies import UNSENDABLE_HINT, refusal, told, unsendable
+from orchestrator.replies import refusal
+from orchestrator.unreached import NO_CREDENTIALS, unreached
 
 # botocore's parser meets an answer that is none of the service's with the errors of plain Python.
 NO_ANSWER = (BotoCoreError, HTTPClientError, ResponseParserError, ValueError, AttributeError, TypeError, KeyError)
@@ -75,19 +67,16 @@ def deletion(secret: str, region: str) -> EntryError:
 
 
 def unanswered(error: Exception, operation: str, secret: str, region: str) -> KmsError:
-    """Judge a call that got no readable answer: it may have had its effect."""
-    unreadable = not isinstance(error, BotoCoreError)
-    passing = unreadable or isinstance(error, BotoConnectionError | HTTPClientError)
-    passing = passing and not isinstance(error, ProxyConnectionError) and not unsendable(error)
-    hint = "check the network, and endpoints in the environment; then run again" if passing else ""
-    if isinstance(error, NoCredentialsError | TokenRetrievalError):
-        hint = "give credentials as for the aws command: a profile, AWS_... variables, or a role"
-    elif unsendable(error):
-        hint = UNSENDABLE_HINT
+    """Judge a call that got no readable answer: it may have had its effect, unless it was not sent."""
+    why = unreached(error)
+    # What the SDK says of a parameter, or of a body, quotes it.
+    quotes = not isinstance(error, BotoConnectionError | HTTPClientError | NO_CREDENTIALS)
+    said = f"the answer cannot be read ({type(error).__name__})" if quotes else why.said
+    hint = "check the network, and endpoints in the environment; then run again" if why.passing else ""
     return KmsError(
-        f"secretsmanager:{operation} on {secret} in {region} got no answer: {_plain(error)}",
-        hint,
-        trouble=Trouble.TRANSIENT if passing else Trouble.PERMANENT,
+        f"secretsmanager:{operation} on {secret} in {region} {'got no answer' if why.sent else 'was not sent'}: {said}",
+        why.hint or hint,
+        trouble=Trouble.TRANSIENT if why.passing else Trouble.PERMANENT,
         operation=operation,
         region=region,
         code=type(error).__name__,
@@ -116,9 +105,3 @@ def _decryption(region: str) -> str:
         f"see that the KMS key of this secret in {region} is enabled and not being deleted, and that its policy lets"
         " this role decrypt through Secrets Manager"
     )
-
-
-def _plain(error: Exception) -> str:
-    """Say what happened without quoting a body, or a parameter."""
-    known = isinstance(error, BotoConnectionError | HTTPClientError | NoCredentialsError | TokenRetrievalError)
-    return told(error) if known else f"the answer cannot be read ({type(error).__name__})"
