@@ -124,24 +124,29 @@ class KmsError(MrkError):
 
 _OS_HINTS = {
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower run.workers; then run again",
-    errno.ENFILE: "this machine has too many files open: see which program holds them; then run again",
-    errno.ENOMEM: "this machine lacks memory; then run again",
+    errno.ENFILE: "see which program holds so many files open; then run again",
+    errno.ENOMEM: "give it more memory, then run again",
     errno.ENOSPC: "make room on that disk; then run again",
     errno.EDQUOT: "make room on that disk; then run again",
-    errno.EAGAIN: "this user has too many processes (ulimit -u); then run again",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u, or the pod's), or lower run.workers; then run again",
 }
 
 
-def of_system(error: OSError) -> tuple[str, str]:
-    """Say what the operating system refused, with the file that it is about, and what to do next."""
+def of_system(error: BaseException) -> tuple[str, str] | None:
+    """Say what the operating system refused, with the file that it is about, and what to do next; None for a defect."""
+    if isinstance(error, MemoryError):
+        return "this machine lacks memory", _OS_HINTS[errno.ENOMEM]
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "the operating system starts no further thread", _OS_HINTS[errno.EAGAIN]
+    return _of_os(error) if isinstance(error, OSError) else None
+
+
+def _of_os(error: OSError) -> tuple[str, str]:
     said = error.strerror or str(error) or type(error).__name__
     files = " and ".join(str(file) for file in (error.filename, error.filename2) if file is not None)
     hint = _OS_HINTS.get(error.errno or 0, "")
     if files:
-        return (
-            f"{files} cannot be used: {said}",
-            hint or f"see that it is there, and that this user may use it: {files}",
-        )
+        return f"{files} cannot be used: {said}", hint or "see that it is there, and that this user may use it"
     if error.errno == errno.ENOENT:
         return "the working directory is not there any more", "go to another, and run again"
     return f"the operating system refused: {said}", hint or "see what this machine lacks, then run again"

@@ -77,8 +77,8 @@ def _how(error: BaseException) -> tuple[Status, str]:
     """Say how a key ends by an error; what the operating system refuses is no defect of ours."""
     if isinstance(error, MrkError):
         return "failed", error.message
-    if isinstance(error, OSError):
-        return "failed", "; ".join(of_system(error))
+    if refused := of_system(error):
+        return "failed", "; ".join(refused)
     return "error", f"a defect in mrk: {type(error).__name__}: {error}"
 
 

@@ -109,12 +109,11 @@ class _Styled:
 
 
 @contextmanager
-def guarded() -> Iterator[Guarded]:
-    """Let nothing but what is clean reach stdout and stderr; gives stdout, which knows what was lost."""
+def guarded() -> Iterator[None]:
+    """Let nothing but what is clean reach stdout and stderr."""
     before = sys.stdout, sys.stderr
-    stdout, stderr = (Guarded(stream) for stream in before)
-    sys.stdout, sys.stderr = cast("TextIO", stdout), cast("TextIO", stderr)
+    sys.stdout, sys.stderr = (cast("TextIO", Guarded(stream)) for stream in before)
     try:
-        yield stdout
+        yield
     finally:
         sys.stdout, sys.stderr = before

@@ -253,18 +253,27 @@ def test_what_is_due_is_rotated_and_what_is_not_is_left_alone(world: World) -> N
     assert world.runner().run([job])[0].status == "idle"
 
 
-def test_a_defect_that_one_key_brings_to_light_stops_that_key_alone(world: World) -> None:
-    """I10: exit 1 for it, and the other one is rotated."""
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (TypeError("cannot compare"), "error", "a defect in mrk: TypeError: cannot compare"),
+        (OSError(5, "I/O error", "/x"), "failed", "/x cannot be used: I/O error; see that it is there, and"),
+    ],
+)
+def test_what_one_key_brings_to_light_stops_that_key_alone(
+    world: World, error: Exception, status: str, said: str
+) -> None:
+    """I10: exit 1 for a defect, 3 for what the system refused, and the other key is rotated."""
 
     def broken(_: View) -> Goal:
-        raise TypeError("cannot compare")
+        raise error
 
     bad, good = world.make_key(), world.make_key()
 
     failed, finished = world.runner().run([replace(world.job(bad), pin=broken), world.job(good)])
 
-    assert (failed.status, finished.status) == ("error", "finished")
-    assert failed.message == "a defect in mrk: TypeError: cannot compare"
+    assert (failed.status, finished.status) == (status, "finished")
+    assert failed.message.startswith(said)
     assert (world.true(bad).rotations, world.true(good).rotations) == (0, 1)
 
 

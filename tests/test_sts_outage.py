@@ -102,3 +102,21 @@ def test_a_role_that_may_not_be_assumed_is_asked_for_in_no_other_region(assuming
 
     assert [call.region for call in world.calls("AssumeRole")] == [REGIONS[0]]
     assert told(world) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_sts_that_fails_for_now_ends_no_command_before_it_begins(assuming: World, fault: str) -> None:
+    """Others are asked: what ends a command at the start is what no waiting mends."""
+    assuming.simulator.faults.add(region=REGIONS[0], operation="AssumeRole", **FAULTS[fault])
+
+    assuming.kms().check_credentials(list(map(Region, REGIONS)))
+
+    assert [call.region for call in assuming.calls("AssumeRole") if call.result == "ok"][-1] == REGIONS[1]
+
+
+def test_an_sts_that_fails_everywhere_for_now_ends_none_either(assuming: World) -> None:
+    assuming.simulator.faults.add(operation="AssumeRole", error="InternalFailure", status=500)
+
+    assuming.kms().check_credentials(list(map(Region, REGIONS)))
+
+    assert {call.region for call in assuming.calls("AssumeRole")} == {*REGIONS}

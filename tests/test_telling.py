@@ -1,5 +1,6 @@
 """What is told of a key beside its tables: why there is work, where config and KMS differ, what Regions share."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -11,6 +12,7 @@ from rich.console import Console
 from orchestrator.kms.meaning import unanswered
 from orchestrator.model import (
     Block,
+    Idle,
     KeyArn,
     KeyState,
     LookFailure,
@@ -25,6 +27,7 @@ from orchestrator.model import (
     View,
     Wait,
 )
+from orchestrator.progress import Job, Report
 from orchestrator.report import tables, telling
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
@@ -141,6 +144,28 @@ def test_a_plan_that_could_not_see_a_region_says_which_and_why() -> None:
 
     assert block.message == "eu-west-1 cannot be looked at: DescribeKey got no answer"
     assert (block.region, block.person, bool(block.way_out)) == (THERE, False, True)
+
+
+def a_report(name: str, number: int, regions: Sequence[Region], said: str, seen: View | None = None) -> Report:
+    arn = replace(ARN, key_id=f"mrk-{number:032x}")
+    blocks = tuple(
+        Block(Reason.ACCESS, f"DescribeKey on {arn.within(region)} failed: {said}", "mend it", region, person=False)
+        for region in regions
+    )
+    job = Job(name, arn, Policy(), (), lambda _: Idle(""))
+    return Report(job, "failed", "located", "", blocks, seen or View(arn, NOW))
+
+
+def test_what_kept_many_keys_from_being_seen_is_told_once_and_names_each() -> None:
+    """What a key of which something was seen ended by is told by itself."""
+    alike = [a_report(f"key-{number}", number, [HERE, THERE][: 1 + number % 2], "expired") for number in range(4)]
+    other, seen = a_report("other", 7, [HERE], "denied"), a_report("seen", 8, [HERE], "expired", view())
+
+    told = [(first.job.name, names) for first, names in telling.together([*alike, other, seen])]
+
+    assert told == [("key-0", ["key-1", "key-2", "key-3"]), ("other", []), ("seen", [])]
+    assert telling.same_of(["a", "b"]) == ["the same of 2 more keys: a, b"]
+    assert telling.same_of([]) == []
 
 
 def test_a_call_without_credentials_was_not_sent() -> None:

@@ -1,6 +1,6 @@
 """One client of KMS per Region, made once."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -45,13 +45,15 @@ class KmsFactory:
         with self._lock:
             return self._session(region).client(service, region)
 
-    def check_credentials(self, region: Region) -> None:
+    def check_credentials(self, regions: Sequence[Region]) -> None:
         """Find credentials before anything is begun: what no waiting mends is one failure of all Regions and keys.
 
-        Raises KmsError. A Region in which STS does not answer is no such failure: others may be asked (I10).
+        Raises KmsError. That STS does not answer is no such failure: a role is asked for in each Region in turn (I10).
         """
         with self._lock:
-            clients = self._session(region)
+            clients = self._session(regions[0])
+            for other in regions[1:] if self._options.role_arn else ():
+                self._session(other)
         try:
             clients.check_credentials()
         except KmsError as error:

@@ -9,7 +9,11 @@ from orchestrator.unreached import unreached
 
 _TRANSIENT = frozenset(
     {
+        "IDPCommunicationError",
+        "RequestLimitExceeded",
+        "Throttling",
         "ThrottlingException",
+        "TooManyRequestsException",
         "KMSInternalException",
         "DependencyTimeoutException",
         "KeyUnavailableException",
@@ -25,6 +29,7 @@ _STALE = frozenset({"ExpiredImportTokenException", "InvalidImportTokenException"
 _LOOK_AGAIN = frozenset({"KMSInvalidStateException", "ConflictException", "DisabledException"})
 _HINTS = {
     "AccessDeniedException": "grant this action on this key in this Region, then run again",
+    "ExpiredToken": "the credentials expired: renew them and run again; the run resumes where it stands",
     "ExpiredTokenException": "the credentials expired: renew them and run again; the run resumes where it stands",
     "InvalidClientTokenId": "check which credentials are used: aws sts get-caller-identity",
     "InvalidSignatureException": "check the secret access key, and the clock of this machine",

@@ -36,7 +36,7 @@ class Role:
             try:
                 found = self._fetch(region)
             except KmsError as error:
-                if error.trouble is not Trouble.TRANSIENT and error.code not in _ITS_OWN:
+                if error.trouble is not Trouble.TRANSIENT and not (error.unanswered or error.code in _ITS_OWN):
                     raise
                 failures[region] = error
             else:

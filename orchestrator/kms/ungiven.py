@@ -101,7 +101,7 @@ def _why(error: Exception, sought: Sought) -> tuple[str, str]:
     login = f"log in, then run again: aws sso login --profile {sought.profile}"
     if isinstance(error, SSOError | TokenRetrievalError):
         return (
-            f"the session of IAM Identity Center (SSO) of the profile {sought.profile} has ended: {_said(error)}",
+            f"the profile {sought.profile} has no session of IAM Identity Center (SSO): {_said(error)}",
             login,
         )
     if isinstance(error, LoginError):

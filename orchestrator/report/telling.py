@@ -23,6 +23,7 @@ from orchestrator.model import (
     View,
     short,
 )
+from orchestrator.progress import Report
 
 _HOURS = timedelta(days=2)
 """Under this, what is left is told in hours."""
@@ -135,6 +136,30 @@ def alike(found: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
         still = (message.replace(where, "*"), way.replace(where, "*")) if where else (message, way)
         groups.setdefault(still, []).append(one)
     return [(message + _and_in([where for where, _, _ in more]), way) for (_, message, way), *more in groups.values()]
+
+
+def together(reports: Sequence[Report]) -> list[tuple[Report, list[str]]]:
+    """Tell once what kept several keys from being seen at all: the first of them, and the names of the others."""
+    groups: dict[object, list[Report]] = {}
+    for number, report in enumerate(reports):
+        groups.setdefault(_kept_by(report) or number, []).append(report)
+    return [(first, [other.job.name for other in others]) for first, *others in groups.values()]
+
+
+def same_of(others: Sequence[str]) -> list[str]:
+    """Name the keys of which the same is to be told, where there are any."""
+    return [f"the same of {goals.counted(len(others), 'more key')}: {', '.join(others)}"] if others else []
+
+
+def _kept_by(report: Report) -> object:
+    """Say what keeps a key from being seen, but not which key, or which Region, it is; nothing where it was seen."""
+    view = report.view
+    if view is None or view.regions:
+        return None
+    found = [(block.region or "", block.message) for block in report.blocks]
+    found = found or [(failure.target, failure.message) for failure in view.failures.values()]
+    said = {message.replace(report.job.key.key_id, "*").replace(where or "*", "*") for where, message in found}
+    return (report.status, frozenset(said)) if said else None
 
 
 def _and_in(regions: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from orchestrator.errors import Exit
 from orchestrator.secret_sources import learn_surroundings
 from orchestrator.written import guarded
-from workflows.cli.complaints import judged, lost, refuse
+from workflows.cli.complaints import complain_of_loss, judged, lost, refuse
 from workflows.cli.signals import listen_from_the_start
 from workflows.cli.streams import open_streams
 
@@ -36,10 +36,12 @@ def main() -> None:
 def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     learn_surroundings(os.environ, arguments)
-    with guarded() as stdout:
+    with guarded():
         code = _invoke(arguments)
-        stdout.flush()
-        return lost(code, stdout.lost)
+        if not lost():
+            return code
+        complain_of_loss()
+        return code or Exit.FAILED
 
 
 def _invoke(arguments: list[str]) -> int:

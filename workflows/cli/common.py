@@ -28,8 +28,9 @@ from orchestrator.report.narrate import narrator
 from orchestrator.settings import KeySettings, Settings, load
 from orchestrator.terminal import Hushed
 from workflows.cli import evidence, unattended
+from workflows.cli.complaints import lost
 from workflows.cli.options import LEVELS, Options
-from workflows.cli.results import exit_code, write, write_json
+from workflows.cli.results import begin_json, end_json, exit_code, write, write_json
 from workflows.cli.screen import screen
 from workflows.cli.signals import stopping
 from workflows.cli.tellable import tellable
@@ -274,19 +275,29 @@ def finish(called: Invocation, reports: Sequence[Report], *, news: bool = False)
     code = Exit.worst([code, Exit.FAILED if kept and kept.problem else Exit.OK])
     about = {"run": kept.path.stem, "journal": evidence.document(kept)} if kept else {}
     document = documents.envelope(code, [documents.report(report) for report in reports], **about)
-    told = unattended.tell(called.settings, document, reports, code)
     if called.as_json:
-        write_json({**document, "exit_code": int(told.code), **told.outcomes})
-        return told.code
-    shown = [report for report in reports if not news or _is_news(report)]
-    for report in shown:
+        begin_json({name: value for name, value in document.items() if name != "exit_code"})
+    else:
+        _show(reports, kept, news=news)
+    # Hook and metrics hear the exit code that the process ends with: a result that nobody gets is a failure.
+    code = Exit.worst([code, Exit.FAILED if lost() else Exit.OK])
+    told = unattended.tell(called.settings, {**document, "exit_code": int(code)}, reports, code)
+    if called.as_json:
+        end_json({"exit_code": int(told.code), **told.outcomes})
+    return told.code
+
+
+def _show(reports: Sequence[Report], kept: evidence.Kept | None, *, news: bool = False) -> None:
+    """Show how keys ended, and where what is news stands; what kept several from being seen is told once."""
+    shown = [one for one in reports if not news or _is_news(one)]
+    for report, others in telling.together(shown):
         if report.status == "finished" and report.view is not None:
             write(tables.status(report.job.name, report.view, report.job.policy), tables.ending(report))
         else:
             write(tables.ended(report))
+        write(*telling.same_of(others))
     if news and shown and kept:
         write(evidence.line(kept))
-    return told.code
 
 
 def _is_news(report: Report) -> bool:
@@ -300,8 +311,8 @@ def show_endings(called: Invocation, reports: Sequence[Report]) -> int:
     if called.as_json:
         write_json(documents.envelope(code, [documents.report(report) for report in reports]))
     else:
-        for report in reports:
-            write(tables.ended(report))
+        for report, others in telling.together(reports):
+            write(tables.ended(report), *telling.same_of(others))
     return code
 
 

@@ -37,19 +37,24 @@ def judged(error: Exception) -> tuple[Exit, list[str], str]:
     """Tell the exit code of an error that ends a command, what it says, and what to do next; all channels tell that."""
     if isinstance(error, MrkError):
         return error.exit_code, error.lines, error.hint
-    if isinstance(error, OSError):
-        message, hint = of_system(error)
-        return Exit.FAILED, [message], hint
+    if refused := of_system(error):
+        return Exit.FAILED, [refused[0]], refused[1]
     return Exit.INTERNAL, [defect(error)], "please report it, with the journal of the run"
 
 
-def lost(code: int, error: OSError | None) -> int:
-    """Tell that stdout did not take the result, and return the exit code; a reader that wants no more is no failure."""
-    if error is None or error.errno == errno.EPIPE:
-        return code
-    done = f"the command itself ended with exit code {int(code)}; what a run did stands in its journal: mrk report last"
-    complain(f"the result could not be written to stdout: {error.strerror}", done)
-    return code or Exit.FAILED
+def lost() -> bool:
+    """Whether stdout did not take a result; a reader that wants no more of it is no failure."""
+    sys.stdout.flush()
+    error = getattr(sys.stdout, "lost", None)
+    return error is not None and error.errno != errno.EPIPE
+
+
+def complain_of_loss() -> None:
+    """Tell that stdout did not take a result."""
+    said = getattr(sys.stdout, "lost", OSError()).strerror
+    complain(
+        f"the result could not be written to stdout: {said}", "what a run did stands in its journal: mrk report last"
+    )
 
 
 def refusal(code: int, message: str, hint: str = "") -> dict[str, object]:

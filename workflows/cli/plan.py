@@ -56,8 +56,9 @@ def show(called: Invocation, todo: Sequence[Job], *, work_to_do: bool = False, s
     elif called.as_json:
         write_json(documents.envelope(code, [documents.plan(report, found, algorithm) for report, found in planned]))
     else:
-        for report, found in planned:
-            write(tables.plan(report, found, algorithm))
+        plans = {report.job.name: found for report, found in planned}
+        for report, others in telling.together([report for report, _ in planned]):
+            write(tables.plan(report, plans[report.job.name], algorithm), *telling.same_of(others))
     return code
 
 

@@ -1,7 +1,7 @@
 """Results on stdout, and the one question on a terminal."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 
 import typer
@@ -53,6 +53,17 @@ def write_text(text: str) -> None:
 def write_json(document: object) -> None:
     """Print one JSON document to stdout."""
     sys.stdout.write(to_json(document, indent=2) + "\n")
+
+
+def begin_json(document: Mapping[str, object]) -> None:
+    """Print one JSON document, to which members are still to come: whether stdout takes it shows before that."""
+    sys.stdout.write(to_json(document, indent=2).removesuffix("\n}"))
+
+
+def end_json(more: Mapping[str, object]) -> None:
+    """Print the rest of it."""
+    members = to_json(more, indent=2).removeprefix("{").removesuffix("}").rstrip("\n")
+    sys.stdout.write(f"{',' if members else ''}{members}\n}}\n")
 
 
 def confirmed(question: str) -> bool:

@@ -4,7 +4,7 @@ from rich.console import RenderableType
 
 from orchestrator.errors import Exit
 from orchestrator.progress import Report
-from orchestrator.report import documents, tables
+from orchestrator.report import documents, tables, telling
 from workflows import jobs
 from workflows.cli.common import each, looking, opened
 from workflows.cli.options import NamesArgument, Options, with_options
@@ -22,8 +22,8 @@ def command(names: NamesArgument = None, *, options: Options) -> int:
     if options.as_json:
         write_json(documents.envelope(code, [documents.status(report) for report in reports]))
     else:
-        for report in reports:
-            write(_shown(report), "")
+        for report, others in telling.together(reports):
+            write(_shown(report), *telling.same_of(others), "")
     return code
 
 

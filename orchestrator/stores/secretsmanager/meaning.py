@@ -1,6 +1,6 @@
 """What a failed call to Secrets Manager means: the one place where its error codes are judged."""
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, InvalidProxiesConfigError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
@@ -70,7 +70,7 @@ def unanswered(error: Exception, operation: str, secret: str, region: str) -> Km
     """Judge a call that got no readable answer: it may have had its effect, unless it was not sent."""
     why = unreached(error)
     # What the SDK says of a parameter, or of a body, quotes it.
-    quotes = not isinstance(error, BotoConnectionError | HTTPClientError | NO_CREDENTIALS)
+    quotes = not isinstance(error, BotoConnectionError | HTTPClientError | InvalidProxiesConfigError | NO_CREDENTIALS)
     said = f"the answer cannot be read ({type(error).__name__})" if quotes else why.said
     hint = "check the network, and endpoints in the environment; then run again" if why.passing else ""
     return KmsError(
