@@ -1,6 +1,8 @@
 """Credentials that waiting cannot give end a run at once, once for all Regions and keys, and by their own name."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -208,6 +210,30 @@ def test_every_command_that_looks_ends_alike(bare: Machine, command: tuple[str, 
     document = bare.json("mrk", *command, "--json", code=Exit.FAILED)
 
     assert "get-creds ended with exit code 1" in document["error"]["message"]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that was ended, and that nobody has asked about, has no command line."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_does_not_wait_for_a_program_ends_both(bare: Machine, number: signal.Signals) -> None:
+    told = bare.directory / "begun"
+    os.mkfifo(told)
+    process(f"#!/bin/sh\necho $$ > {told}\nexec sleep 600\n")(bare)
+
+    run = bare.start("mrk", "run", "--json")
+    program = int(told.read_text())
+    run.send_signal(number)
+    out, err = run.communicate(timeout=SHORT)
+
+    assert (run.returncode, json.loads(out)["exit_code"]) == (Exit.INTERRUPTED, Exit.INTERRUPTED)
+    assert "mrk: interrupted" in err
+    assert not runs(program)
 
 
 def test_a_program_that_hangs_is_ended_and_named_once_for_all_who_wait(

@@ -27,7 +27,7 @@ class Stoppable(Protocol):
 
 
 def listen_from_the_start() -> None:
-    """Let a signal end mrk as the contract says also while it is still being loaded."""
+    """Let a signal end mrk as the contract says also while it is being loaded, or looks for credentials."""
     for number in _heard():
         signal.signal(number, _interrupt)
 
