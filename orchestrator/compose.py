@@ -106,7 +106,7 @@ def kms_factory(settings: Settings, run_id: str, listener: Listener, clock: Cloc
 
 def with_credentials(settings: Settings, run_id: str, listener: Listener) -> KmsFactory:
     """Make the factory of KMS clients, once there are credentials; raises KmsError where waiting gives none."""
-    kms = kms_factory(settings, run_id, listener, SystemClock())
+    kms = kms_factory(settings, run_id, listener, clock_of(settings))
     named = [region for key in settings.keys.values() for region in (region_of(key.arn), *map(Region, key.regions))]
     kms.check_credentials(list(dict.fromkeys(named)))
     return kms
