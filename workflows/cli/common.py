@@ -17,7 +17,7 @@ from orchestrator.compose import Engine, engine, new_run_id
 from orchestrator.config_paths import at_home
 from orchestrator.decide import name_of_stage
 from orchestrator.errors import DeclinedError, Exit, KmsError, UsageError
-from orchestrator.journal import Journal
+from orchestrator.journal import Journal, Kept
 from orchestrator.kms import check_regions
 from orchestrator.model import Block, Idle, KeyArn, KeyIdentity, Policy, Reason, Region, is_alias
 from orchestrator.ports import Event, Listener
@@ -287,7 +287,7 @@ def finish(called: Invocation, reports: Sequence[Report], *, news: bool = False)
     return told.code
 
 
-def _show(reports: Sequence[Report], kept: evidence.Kept | None, *, news: bool = False) -> None:
+def _show(reports: Sequence[Report], kept: Kept | None, *, news: bool = False) -> None:
     """Show how keys ended, and where what is news stands; what kept several from being seen is told once."""
     shown = [one for one in reports if not news or _is_news(one)]
     for report, others in telling.together(shown):
