@@ -4,7 +4,8 @@ MrkError                     exit 1   a defect of ours, if raised as such
 ├── UsageError               exit 2   the command line, a setting or a file of the user's is wrong
 ├── KmsError                 exit 3   one call to KMS, or to another AWS service, failed
 ├── StoreError               exit 4   the store refuses: a person must look
-│   └── EntryError           exit 4   one entry cannot be read, or is not what its name says
+│   ├── EntryError           exit 4   one entry cannot be read, or is not what its name says
+│   └── NotPrivateError      exit 4   something in it is not this user's alone
 ├── HeldError                exit 3   another run holds the lock
 ├── DeclinedError            exit 5   somebody was asked, and said no
 └── BlockedError             exit 4   a command would do harm
@@ -64,6 +65,10 @@ class StoreError(MrkError):
 
 class EntryError(StoreError):
     """One entry cannot be read, or is not what its name says."""
+
+
+class NotPrivateError(StoreError):
+    """Something in the store is not this user's alone: nothing was looked at, and nothing is known to be lacking."""
 
 
 class HeldError(MrkError):

@@ -4,6 +4,7 @@ Locks only save work (I7); that two runs converge is the store's doing. The oper
 process holds none. What the file says is for people: who held it last.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -17,10 +18,12 @@ from filelock import lock_descriptor
 
 from orchestrator.config_paths import real_path
 from orchestrator.errors import HeldError, UsageError
+from orchestrator.mounts import named
 from orchestrator.trusted import handed_over, is_own_file, own_folder
 from orchestrator.written import to_json
 
 _LONGEST_NOTE = 4096
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def default_path(config: Path, keys: Iterable[str], journal: Path) -> Path:
@@ -65,7 +68,16 @@ def _taken(descriptor: int, path: Path) -> bool:
     try:
         return lock_descriptor(descriptor, blocking=False)
     except OSError as error:
-        raise _unusable(path, error) from error
+        if error.errno is None or error.errno not in _NO_LOCKS:
+            raise _unusable(path, error) from error
+        raise _no_locks(path, error.errno) from error
+
+
+def _no_locks(path: Path, code: int) -> UsageError:
+    """Say what the file system of a lock cannot do."""
+    cannot = f"cannot lock a file (flock: {os.strerror(code)}, {errno.errorcode[code]})"
+    message = f"the lock file {path} cannot be used: {named(path.parent)} {cannot}: two runs could not be told apart"
+    return UsageError(message, "set run.lock to a file on this machine's own disk that this user may write")
 
 
 def _sign(descriptor: int, path: Path, command: str, now: datetime) -> None:

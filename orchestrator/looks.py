@@ -48,6 +48,8 @@ def not_seen(view: View, target: str) -> Step:
     if failure.transient:
         message = f"{target} cannot be looked at: {failure.message}"
         return Wait(Reason.ACCESS, message, region, timedelta(minutes=5), look=(target,))
+    if failure.person:
+        return Block(Reason.STORE_UNREADABLE, failure.message, failure.hint)
     return Block(Reason.ACCESS, failure.message, failure.hint or "mend the cause and run again", region, person=False)
 
 

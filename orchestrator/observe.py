@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestrator.errors import KmsError, StoreError, Trouble, UsageError
+from orchestrator.errors import KmsError, NotPrivateError, StoreError, Trouble, UsageError
 from orchestrator.model import ADOPTED, STORE, EntryName, KeyArn, LookFailure, MaterialId, Region, RegionView, StoreView
 from orchestrator.ports import KmsClients, KmsPort, MaterialStore
 from orchestrator.reach import Reach
@@ -129,7 +129,8 @@ class Observe:
             at, withdrawn, problem = self._withdrawn(names[-1], names[-2:])
             off, unclear = self._switched_off(key)
         except StoreError as error:
-            return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint)
+            person = isinstance(error, NotPrivateError)
+            return LookFailure(STORE, seen_at, error.message, transient=False, hint=error.hint, person=person)
         except KmsError as error:
             return LookFailure(STORE, seen_at, error.message, error.trouble is Trouble.TRANSIENT, error.hint)
         return StoreView(seen_at, entries, at, problem, withdrawn, off, unclear, frozenset(materials))

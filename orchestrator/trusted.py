@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestrator.errors import UsageError
+from orchestrator.mounts import is_sealed
 
 _MOST_LINKS = 40
 _HANDED_OVER = tuple(map(Path, ("/dev/fd", "/proc/self/fd")))
@@ -83,9 +84,10 @@ def _writers(step: Path, found: os.stat_result) -> str:
     if owner := owner_problem(str(step), found, owners()):
         return owner
     mode = stat.S_IMODE(found.st_mode)
-    # In a directory with the sticky bit, such as /tmp, nobody moves or removes what is another's.
+    # In a directory with the sticky bit, such as /tmp, nobody moves or removes what is another's. On a mount that is
+    # read-only, as Kubernetes mounts a ConfigMap of mode 0777, nobody but who mounted it does.
     kept = stat.S_ISLNK(found.st_mode) or (stat.S_ISDIR(found.st_mode) and mode & stat.S_ISVTX)
-    if kept or not mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if kept or not mode & (stat.S_IWGRP | stat.S_IWOTH) or is_sealed(step):
         return ""
     if not mode & stat.S_IWOTH and _nobody_else(step, found.st_gid):
         return ""
@@ -107,16 +109,27 @@ def _nobody_else(step: Path, group: int) -> bool:
 
     Where there is an access list, the group's rights are the most that anybody on it has.
     """
+    return not has_access_list(step) and others_in(group) == frozenset()
+
+
+def has_access_list(file: Path | int) -> bool:
+    """Whether a file has an access list; no where the system has none, or does not tell."""
     with suppress(OSError, AttributeError):
-        if "system.posix_acl_access" in os.listxattr(step):
-            return False
-    try:
-        named = set(grp.getgrgid(group).gr_mem)
-    except KeyError:
-        return False
+        return "system.posix_acl_access" in os.listxattr(file)
+    return False
+
+
+def others_in(group: int) -> frozenset[str] | None:
+    """Name who is in a group beside root and this user; None where this machine does not know the group."""
+    if group == 0:
+        return frozenset()
     users = pwd.getpwall()
     ours = {user.pw_name for user in users if user.pw_uid in owners()}
-    return group == 0 or named | {user.pw_name for user in users if user.pw_gid == group} <= ours
+    others = {user.pw_name for user in users if user.pw_gid == group} - ours
+    try:
+        return frozenset(others | set(grp.getgrgid(group).gr_mem) - ours)
+    except KeyError:
+        return frozenset(others) or None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.errors import Exit
 from orchestrator.metrics import METRICS
 from orchestrator.settings import RunSettings
-from orchestrator.stores.identity import handed_over
+from orchestrator.stores.handed import handed_over
 from workflows.cli.unattended import Delay
 from worlds import ManualClock
 

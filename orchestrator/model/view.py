@@ -124,7 +124,7 @@ class RegionView:
 
 @dataclass(frozen=True, slots=True)
 class LookFailure:
-    """A Region, or the store, that could not be looked at."""
+    """A Region, or the store, that could not be looked at; `person` tells that looking again will not mend it."""
 
     target: str
     at: datetime
@@ -132,6 +132,7 @@ class LookFailure:
     transient: bool
     hint: str = ""
     not_found: bool = False
+    person: bool = False
 
 
 @dataclass(frozen=True, slots=True)

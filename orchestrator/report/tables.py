@@ -95,8 +95,11 @@ def _ids(view: View) -> Iterable[MaterialId]:
 
 def _held(view: View, material: MaterialId) -> str:
     entry = view.store.holding(material) if view.store else None
-    if view.store is None or entry is None:
-        return "not seen" if view.store is None else "LACKING"
+    if view.store is None:
+        return "not looked at"
+    if entry is None:
+        unclear = any("link" in one.damage for one in view.store.entries if one.linked is None)
+        return "not known, see below" if unclear else "LACKING"
     if entry.receipt is None:
         return "UNREADABLE, see below"
     return ", ".join(["held", *(["probe"] if entry.probe else []), *(["proven"] if entry.proven else [])])

@@ -42,9 +42,14 @@ class FileShelf:
         write_stamp(self.files, self._place, self._recipients, self._now())
         self.check()
 
-    def check(self) -> None:
-        """Raise StoreError where the store is not there, or is stamped for another place or recipients (P12)."""
+    def check(self, *keys: KeyIdentity) -> None:
+        """Raise StoreError where the store is not there, or is stamped for another place or recipients (P12).
+
+        And where a directory of these keys is not private: of what is in it nothing is known, and nothing is lacking.
+        """
         check_stamp(self.files, self._place, self._recipients, self._now)
+        for key in dict.fromkeys(keys):
+            self.files.check_way(path_of(self.files.root, EntryName(key, None)))
 
     def where(self, slot: Slot) -> str:
         """Name the file of a slot."""

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 
 from orchestrator.errors import UsageError
 
-from .guard import check_file, os_errors, read_all
+from .guard import os_errors, read_all
+from .handed import check_handed, no_right
 from .recipients import NEW_IDENTITY, is_secret
 
 _OWN = "store.identity"
@@ -95,20 +96,12 @@ def _identity_file(path: Path, setting: str) -> bytes:
         except FileNotFoundError:
             way = _LOST_IDENTITY if setting == _OWN else _ANOTHER
             raise UsageError(f"there is no identity file {path} ({setting})", way) from None
+        except PermissionError:
+            raise no_right(path) from None
     try:
-        found = os.fstat(handle)
-        if stat.S_ISDIR(found.st_mode):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
             raise UsageError(f"{setting} {path} is a directory, not a file", "name the identity's own file")
-        if not handed_over(found):
-            check_file(path, found, (os.geteuid(), 0))
+        check_handed(path, handle)
         return read_all(handle, path)
     finally:
         os.close(handle)
-
-
-def handed_over(found: os.stat_result) -> bool:
-    """Whether this may be a credential from systemd: root's, with an access list that lets its service read, too.
-
-    The mode shows such a list as a right of the group's, which here is root's.
-    """
-    return found.st_mode == stat.S_IFREG | 0o440 and found.st_uid == found.st_gid == 0

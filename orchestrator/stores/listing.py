@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.model import EntryName, KeyIdentity
 
-from .guard import os_errors
+from .guard import check_folder, os_errors
 from .layout import folder_of, key_of, name_of
 
 _DEPTH_OF_A_KEY = 3
@@ -23,11 +23,15 @@ def entry_names(root: Path, key: KeyIdentity | None) -> tuple[EntryName, ...]:
 
 def _names_in(root: Path, folder: Path) -> list[EntryName]:
     key = key_of(folder.relative_to(root).parts)
-    if key is None or not folder.is_dir():
+    if key is None or not os.path.lexists(folder):
         return []
     with os_errors("list", folder), os.scandir(folder) as found:
         names = [name_of(key, item.name) for item in found]
-    return [name for name in names if name is not None]
+    ours = [name for name in names if name is not None]
+    if ours:  # Else it is no directory of a store, and may be open to all.
+        steps = folder.relative_to(root).parts
+        all(check_folder(root.joinpath(*steps[:depth]), root) for depth in range(len(steps) + 1))
+    return ours
 
 
 def _below(folder: Path, depth: int) -> list[Path]:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from .disk import cannot_sync, no_links, no_sync
 from .guard import FILE_MODE, FOLDER_MODE, check_folder, open_private, os_errors, read_all
 
 STEPS = ("folder", "created", "written", "synced", "linked", "durable", "cleaned")
@@ -37,22 +38,27 @@ class PublishedFiles:
         self._sync = sync
         # (device, inode, ctime) of what this process has already made durable; published files never change.
         self._durable: set[tuple[int, int, int]] = set()
+        # What a file system said that cannot make names durable: what is there is read, and nothing is added.
+        self._unable: OSError | None = None
 
     def make_root(self) -> None:
         """Make the root directory, and the directories above it that are missing, durably."""
         missing = [folder for folder in (self.root, *self.root.parents) if not os.path.lexists(folder)]
         for folder in reversed(missing):
             self._make_folder(folder)
-        check_folder(self.root)
+        check_folder(self.root, self.root)
+        with os_errors("make durable", self.root):
+            self._sync_folder(self.root)
 
     def publish(self, path: Path, content: bytes) -> bool:
         """Publish a file durably; returns False, changing nothing, where a file of this name is there already.
 
         Raises StoreError where the file system refuses.
         """
+        self._require_able(path.parent)
         for folder in self._folders(path)[1:]:
             self._make_folder(folder)
-            check_folder(folder)
+            check_folder(folder, self.root)
         temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
         with os_errors("publish", path):
             try:
@@ -71,9 +77,9 @@ class PublishedFiles:
 
         Raises StoreError where the file, or a directory above it, is not private, or cannot be read.
         """
-        if not all(check_folder(folder) for folder in self._folders(path)):
+        if not self.check_way(path):
             return None
-        handle = open_private(path)
+        handle = open_private(path, self.root)
         if handle is None:
             return None
         try:
@@ -81,6 +87,10 @@ class PublishedFiles:
             return read_all(handle, path)
         finally:
             os.close(handle)
+
+    def check_way(self, path: Path) -> bool:
+        """Tell whether every directory that leads to a path is there; raises StoreError where one is not private."""
+        return all(check_folder(folder, self.root) for folder in self._folders(path))
 
     def _folders(self, path: Path) -> list[Path]:
         below = path.parent.relative_to(self.root).parts
@@ -93,6 +103,7 @@ class PublishedFiles:
             except FileExistsError:
                 return
             self._sync_folder(folder.parent)
+            self._require_able(folder)
             self._step("folder")
 
     def _write(self, temporary: Path, content: bytes) -> float:
@@ -114,8 +125,13 @@ class PublishedFiles:
             os.link(temporary, path, follow_symlinks=False)
         except FileExistsError:
             return False
+        except OSError as error:
+            if lacking := no_links(path.parent, error):
+                raise lacking from error
+            raise
         self._step("linked")
         self._sync_folder(path.parent)
+        self._require_able(path.parent)
         self._step("durable")
         return True
 
@@ -126,7 +142,7 @@ class PublishedFiles:
         if known in self._durable:
             return
         with os_errors("make durable", path):
-            self._sync(handle)
+            self._sync_if_able(handle)
             for folder in reversed(self._folders(path)):
                 self._sync_folder(folder)
         self._durable.add(known)
@@ -134,15 +150,29 @@ class PublishedFiles:
     def _sync_folder(self, folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._sync(handle)
+            self._sync_if_able(handle)
         finally:
             os.close(handle)
+
+    def _sync_if_able(self, handle: int) -> None:
+        """Make something durable, or note that this file system never can: whoever only looks needs it not."""
+        try:
+            self._sync(handle)
+        except OSError as error:
+            if not cannot_sync(error):
+                raise
+            self._unable = error
+
+    def _require_able(self, folder: Path) -> None:
+        if self._unable is not None:
+            raise no_sync(folder, self._unable) from self._unable
 
 
 def _forget_cached(handle: int) -> None:
     """Drop the written pages from the cache, where the system can, so that the read-back comes from the disk."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sweep(folder: Path, older_than: float) -> None:

@@ -43,8 +43,11 @@ class Shelf(Protocol):
     advice: str
     """How somebody gets back what is missing or damaged."""
 
-    def check(self) -> None:
-        """Raise StoreError where the store is not there, or is stamped for something else (P12)."""
+    def check(self, *keys: KeyIdentity) -> None:
+        """Raise StoreError where the store is not there, or is stamped for something else (P12).
+
+        And where what it has of these keys cannot be looked at, as it is open to others, or closed to this user.
+        """
 
     def where(self, slot: Slot) -> str:
         """Name the place of a slot, for people; raises EntryError where the entry's name could lead elsewhere."""

@@ -92,7 +92,7 @@ class Store:
 
         Raises UsageError where the file does not hold exactly 32 bytes.
         """
-        self._shelf.check()
+        self._shelf.check(key)
         wanted = commitment(read_source(source), key)
         names, desk = self._shelf.names(key), self._vault.desk()
         desk.bring(Slot(name) for name in names)
@@ -294,9 +294,10 @@ class Store:
             raise self._missing(Slot(name))
 
     def _check_for(self, *names: EntryName) -> None:
-        self._shelf.check()
         for name in names:
             self._shelf.where(Slot(name))
+        self._shelf.check(*(name.key for name in names))
+        for name in names:
             if name.key.partition != self._place.partition:
                 raise StoreError(
                     f"key {name.key} is in partition {name.key.partition}; this store is stamped for {self._place}",

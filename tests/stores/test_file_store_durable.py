@@ -10,7 +10,8 @@ from store_kit import FIRST, NOW, FileStand
 
 from orchestrator.errors import StoreError
 from orchestrator.model import Receipt
-from orchestrator.stores.durable import Mount, check_durable, kind_at, parse
+from orchestrator.mounts import Mount, kind_at, parse
+from orchestrator.stores.durable import check_durable
 
 LINE = "36 35 98:0 / {point} rw,noatime master:1 - {kind} /dev/root rw,errors=continue"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import NotPrivateError, StoreError
 from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId
 from orchestrator.ports import MaterialStore
 
@@ -37,6 +37,9 @@ def findings(
     """
     wrong = [Finding(entry.name, what) for entry in entries for what in of_entry(entry)]
     for key in dict.fromkeys((*keys, *(entry.name.key for entry in entries))):
+        if closed := _closed(store, key):
+            wrong.append(Finding(EntryName(key, None), closed))
+            continue
         of_key = [entry for entry in entries if entry.name.key == key]
         if not of_key:
             wrong.append(Finding(EntryName(key, None), _NONE.format(name=keys[key])))
@@ -54,6 +57,17 @@ def of_entry(entry: Entry) -> Iterator[str]:
         yield f"a link names {entry.claimed}, and does not fit these bytes: {_WHOSE}"
     for kind, damage in entry.damage.items():
         yield f"the mark {kind}: {damage}"
+
+
+def _closed(store: MaterialStore, key: KeyIdentity) -> str:
+    """Say why nothing of a key was looked at; nothing where it was."""
+    try:
+        store.switched_off(key)
+    except NotPrivateError as error:
+        return f"not looked at: {error.message}; to mend it: {error.hint}"
+    except StoreError:
+        pass  # told beside what else is wrong with the key
+    return ""
 
 
 def _lost(entries: Sequence[Entry], name: str) -> Iterator[Finding]:

@@ -68,7 +68,7 @@ class SecretShelf:
         """Tell whether there is a store; raises StoreError where it is for another place (P12)."""
         return bool(self._stamps.found())
 
-    def check(self) -> None:
+    def check(self, *_keys: KeyIdentity) -> None:
         """Raise StoreError where there is no store, it is for another place (P12), or protected by other settings."""
         if not self.stamped():
             raise StoreError(
