@@ -22,7 +22,7 @@ def read_regular(path: Path, longest: int) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("it is not a regular file")
-        return _read(handle, longest, PATIENCE)
+        return read_handle(handle, longest)
     finally:
         os.close(handle)
 
@@ -34,12 +34,13 @@ def read_bounded(path: Path, longest: int, patience: float = PATIENCE) -> bytes:
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        return _read(handle, longest, patience)
+        return read_handle(handle, longest, patience)
     finally:
         os.close(handle)
 
 
-def _read(handle: int, longest: int, patience: float) -> bytes:
+def read_handle(handle: int, longest: int, patience: float = PATIENCE) -> bytes:
+    """Read what is open, to its end; raises as read_bounded does."""
     until, content = time.monotonic() + patience, bytearray()
     ready = select.poll()
     ready.register(handle, select.POLLIN)

@@ -13,7 +13,7 @@ from orchestrator.model import Entry, EntryName, KeyIdentity, MaterialId, Proof,
 from orchestrator.ports import WrappingAlgorithm
 from orchestrator.wrapping import wrap, wrapping_key
 
-from .adoption import read_source
+from .adoption import read_source, shown
 from .commitment import commitment, fits
 from .entry import Opened, missing
 from .judging import Noted, best
@@ -52,6 +52,8 @@ class Store:
         self._looks = Looks(vault, shelf, clock_now, keep)
         # The commitments to all that was wrapped: of one of them KMS tells the id.
         self._wrapped: dict[EntryName, set[str]] = {}
+        # What was brought to be adopted: a pipe is read once, and of a file the same bytes count to the end.
+        self._brought: dict[Path, KeyMaterial] = {}
 
     def __repr__(self) -> str:
         return f"Store({self._vault!r}, {self._place})"
@@ -71,17 +73,17 @@ class Store:
         return Receipt(name, self._now())
 
     def adopt(self, name: EntryName, source: Path) -> Receipt:
-        """Publish the 32 bytes of a file under `name`; EntryError where an entry with other bytes is there.
+        """Publish the 32 bytes of a file or pipe under `name`; EntryError where an entry with other bytes is there.
 
         Raises UsageError where the file does not hold exactly 32 bytes.
         """
         self._check_for(name)
-        material = read_source(source)
+        material = self._source(source)
         if self._is_free(name):
             self._put(name, material)
         if not self._vault.open(name).matches(material):
             raise EntryError(
-                f"the entry {name} is there already, and holds other key material than {source}",
+                f"the entry {name} is there already, and holds other key material than {shown(source)}",
                 "nothing was changed; check which material the file is, and under which name it belongs",
             )
         self._looks.made(name, commitment(material, name.key))
@@ -93,7 +95,7 @@ class Store:
         Raises UsageError where the file does not hold exactly 32 bytes.
         """
         self._shelf.check(key)
-        wanted = commitment(read_source(source), key)
+        wanted = commitment(self._source(source), key)
         names, desk = self._shelf.names(key), self._vault.desk()
         desk.bring(Slot(name) for name in names)
         opened = desk.opened(names)
@@ -226,6 +228,11 @@ class Store:
         name = EntryName(key, None)
         self._check_for(name)
         return _off(_whole(self._marks().switches(name)))
+
+    def _source(self, source: Path) -> KeyMaterial:
+        if source not in self._brought:
+            self._brought[source] = read_source(source)
+        return self._brought[source]
 
     def _put(self, name: EntryName, material: KeyMaterial) -> None:
         with self._looks.changing(name):

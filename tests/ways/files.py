@@ -59,7 +59,9 @@ for _encoding in ("hex", "base64", "newline"):
         state=text_file(_encoding),
         command="adopt payments material.txt",
         code=2,
-        ways={"make the raw bytes": ({"hex": "xxd", "base64": "base64", "newline": "head"}[_encoding],)},
+        ways={
+            "make the raw bytes": ("(umask 077; " + {"hex": "xxd", "base64": "base64", "newline": "head"}[_encoding],)
+        },
         again="adopt payments key-material.bin",
     )
 
