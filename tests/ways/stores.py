@@ -361,8 +361,14 @@ REFUSED: dict[str, Way] = {
         state=open_to_all("store", mode=0o755),
         ways={"close it": ("chmod 700",)},
     ),
+    "a directory of the store that is open to all": Way(
+        site="orchestrator.looks.not_seen",
+        reason=Reason.STORE_UNREADABLE,
+        state=open_to_all("store", "aws", mode=0o755),
+        ways={"close it": ("chmod 700",)},
+    ),
     "an identity that is open to all": Way(
-        site="orchestrator.stores.guard._check_mode",
+        site="orchestrator.stores.handed.check_handed",
         state=open_to_all("identity.txt", mode=0o644),
         ways={"close it": ("chmod 600",)},
     ),
