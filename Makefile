@@ -10,26 +10,49 @@ CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/holding.py,or
 # their time, so that more of them than there are cores run at once.
 CORE_TESTS := tests/core tests/test_wrapping.py
 
-.PHONY: help install demo lambda test prove mutation bench lint lock clean
+# What stands in the mark of an environment that is whole: where it was made, for none can be moved. Nothing, where its Python
+# is gone, too old or without pip. Any other environment is made anew, whatever a failed try left in it.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+WHOLE := $(shell $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null && cat $(VENV)/.run 2>/dev/null)
+ifneq ($(WHOLE),$(CURDIR))
+.PHONY: $(VENV)/.run
+endif
+
+.PHONY: help install demo wheel lambda test prove mutation bench lint lock clean
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(VENV)/.run: requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test '$(VENV)' = .venv || test ! -e $(VENV) || test -f $(VENV)/pyvenv.cfg || { echo "$(VENV) is there, and is no environment" \
+	    "of Python: name another directory, or remove it" >&2; exit 1; }
+	@rm -f $@; test '$(WHOLE)' = '$(CURDIR)' || rm -rf $(VENV)
+	@test -d $(VENV) || $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "mrk needs Python 3.11 or newer, and" \
+	    "$(PYTHON) is not that ($$($(PYTHON) -V 2>&1 | head -n 1)). Install one (Debian: apt-get install python3 python3-venv)," \
+	    "and name it: make install PYTHON=python3.11" >&2; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) could not make an environment in" \
+	    "$(VENV), for the reason above; it mostly lacks its part venv. Install that (Debian: apt-get install python3-venv)," \
+	    "then type again: make install" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
-	touch $@
+	@printf '%s' '$(CURDIR)' > $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@rm -f $@ $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip check
-	touch $@
+	@printf '%s' '$(CURDIR)' > $(VENV)/.run
+	@touch $@
 
 install: $(VENV)/.run  ## mrk and its simulator in .venv
 
 demo: $(VENV)/.run     ## a rotation over five Regions, proven, with no AWS account
 	$(BIN)/mrk demo
+
+wheel: $(VENV)/.run    ## mrk as one file, to install elsewhere: in dist/, with a lock that pins it and all that it needs by hash
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	echo "./$$(basename dist/*.whl) $$($(BIN)/python -m pip hash dist/*.whl | tail -n 1)" | cat - requirements.lock > dist/mrk.lock
 
 lambda: $(VENV)/.run   ## the Lambda function of workflows/step_functions, in build/lambda
 	rm -rf build/lambda
@@ -47,7 +70,7 @@ prove: $(VENV)/.mutation  ## every proof in full, and mutation; writes docs/reli
 	$(BIN)/python bench/prove.py
 
 $(VENV)/.mutation: requirements-mutation.lock $(VENV)/.dev
-	$(PYTHON) -m venv $(VENV)/mutation
+	$(PYTHON) -m venv --clear $(VENV)/mutation
 	$(VENV)/mutation/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements-mutation.lock
 	touch $@
 
