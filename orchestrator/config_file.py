@@ -53,7 +53,7 @@ def _text(path: Path) -> str:
         check_obeyed(path, "the config")
         return read_bounded(path, LONGEST_FILE).decode()
     except FileNotFoundError:
-        missing = f"write one ({EXAMPLE}), or name another with -c or MRK_CONFIG"
+        missing = "write one: mrk config example > config.yaml; or name another with -c or MRK_CONFIG"
         raise UsageError(f"there is no config file {path}", missing) from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not YAML: it is not UTF-8 text", EXAMPLE) from None

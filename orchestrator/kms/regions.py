@@ -15,7 +15,9 @@ def check_regions(partition: str, regions: Iterable[str]) -> None:
         if region not in known:
             close = difflib.get_close_matches(region, sorted(known))
             meant = f"did you mean {' or '.join(close)}? " if close else ""
-            hint = f"{meant}A Region that is newer than this botocore: pip install --upgrade boto3"
+            hint = (
+                f"{meant}A Region that is newer than this botocore: take a newer mrk, or in a clone: make lock install"
+            )
             raise UsageError(f"{region} is no Region of the partition {partition}", hint)
 
 

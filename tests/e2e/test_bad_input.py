@@ -114,7 +114,7 @@ USAGE: dict[str, tuple[Change, int, list[str], str]] = {
         lambda m, _: (m.directory / "config.yaml").unlink(),
         2,
         ["there is no config file"],
-        f"write one ({EXPLAINED}), or name another with -c or MRK_CONFIG",
+        "write one: mrk config example > config.yaml; or name another with -c or MRK_CONFIG",
     ),
     "empty config": (config(""), 2, ["config.yaml is empty"], EXPLAINED),
     "a list": (config("[1]"), 2, ["holds a list, not settings"], EXPLAINED),

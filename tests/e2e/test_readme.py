@@ -26,14 +26,19 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
+def readme_script() -> str:
+    """Join every block, in order, into one script that stops at the first error."""
+    blocks = {found["name"]: textwrap.dedent("   " + found["script"]) for found in BLOCK.finditer(README)}
+    assert list(blocks) == ["simulator", "key", "config", "adopt", "plan", "rotate", "status"]
+    script = "\n".join(re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in blocks.values())
+    return f"set -euo pipefail\ntrap 'kill %1' EXIT\n{script.replace('4599', free_port())}\n"
+
+
 @pytest.mark.e2e
 @pytest.mark.timeout(180)
 def test_the_rotation_by_hand_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     """Every block, in order, in one shell that stops at the first error."""
-    blocks = {found["name"]: textwrap.dedent("   " + found["script"]) for found in BLOCK.finditer(README)}
-    assert list(blocks) == ["simulator", "key", "config", "adopt", "plan", "rotate", "status"]
-    script = "\n".join(re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in blocks.values())
-    script = f"set -euo pipefail\ntrap 'kill %1' EXIT\n{script.replace('4599', free_port())}\n"
+    script = readme_script()
     surroundings = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": str(tmp_path),

@@ -1,4 +1,6 @@
-"""mrk config: check the config file, or print its schema."""
+"""mrk config: begin a config file, check it, or print its schema."""
+
+from importlib.resources import files
 
 import typer
 
@@ -8,9 +10,11 @@ from orchestrator.errors import Exit, UsageError
 from orchestrator.report import documents
 from workflows.cli.common import read_settings
 from workflows.cli.options import ConfigOption, JsonOption
-from workflows.cli.results import write, write_json
+from workflows.cli.results import write, write_json, write_text
 
-app = typer.Typer(help="The config file: check it, or print its schema.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The config file: begin one, check it, or print its schema.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("check")
@@ -29,6 +33,13 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> int:
     else:
         write(*(f"warning: {one}" for one in unwise))
         write(f"sound: {goals.counted(len(settings.keys), 'key')}, store {settings.store.uri}")
+    return Exit.OK
+
+
+@app.command("example")
+def print_example() -> int:
+    """Print an example of a config file, in which every setting is explained."""
+    write_text(files("workflows.cli").joinpath("config.example.yaml").read_text("ascii"))
     return Exit.OK
 
 

@@ -13,6 +13,8 @@ from orchestrator.report.narrate import narrator
 from workflows.cli.results import exit_code, write
 from workflows.cli.screen import screen
 
+WITHOUT_SIMULATOR = "in a clone of mrk, type: make install; it brings the simulator"
+
 
 def command(
     *,
@@ -22,7 +24,7 @@ def command(
     try:
         from workflows.demo import show  # noqa: PLC0415 - the simulator is an extra that may not be installed
     except ImportError as error:
-        raise UsageError("the simulator is not installed", "pip install 'mrk-orchestrator[simulator]'") from error
+        raise UsageError("the simulator is not installed", WITHOUT_SIMULATOR) from error
     watched = sys.stderr.isatty()
     say = screen(sys.stderr).print
     with TemporaryDirectory(prefix="mrk-demo-") as directory:

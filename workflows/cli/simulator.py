@@ -7,6 +7,7 @@ import typer
 
 from orchestrator.config_paths import at_home
 from orchestrator.errors import Exit, UsageError
+from workflows.cli.demo import WITHOUT_SIMULATOR
 
 
 def command(
@@ -44,5 +45,5 @@ def _server() -> "type":
     try:
         from orchestrator.simulator import run  # noqa: PLC0415 - an extra that may not be installed
     except ImportError as error:
-        raise UsageError("the simulator is not installed", "pip install 'mrk-orchestrator[simulator]'") from error
+        raise UsageError("the simulator is not installed", WITHOUT_SIMULATOR) from error
     return run  # type: ignore[return-value]
