@@ -1,8 +1,8 @@
 """`mrk` in processes that are forked from this one, which has imported everything: a start costs next to nothing.
 
-Reads one JSON object a line: `arguments`, `cwd`, `environment`, the files `out` and `err`, for a process that is to die
-or to tell `mortal` (see crash/dying.py), and for one of another user `user`: its uid, gid and groups. Prints the number
-of each process as it begins, and again, with its exit code, when it has ended.
+Reads one JSON object a line: `arguments`, `cwd`, `environment`, the files `out` and `err`, and for a process that is to
+die or to tell `mortal` (see crash/dying.py). Prints the number of each process as it begins, and again, with its exit
+code, when it has ended.
 """
 
 import json
@@ -29,10 +29,6 @@ def become(asked: dict[str, Any]) -> NoReturn:
         os.dup2(opened, number)
         os.close(opened)
     code = 1
-    if user := asked.get("user"):
-        os.setgroups(user["groups"])
-        os.setresgid(*[user["gid"]] * 3)
-        os.setresuid(*[user["uid"]] * 3)
     try:
         if asked.get("mortal"):
             make_mortal(**asked["mortal"])

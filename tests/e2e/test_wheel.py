@@ -23,7 +23,7 @@ SHOWN = sorted(
     if path.is_file() and path.suffix in {"", ".md", ".py", ".toml", ".yaml", ".service", ".timer", ".cron", ".in"}
 )
 FROM_AN_INDEX = re.compile(
-    r"(?:pip3?|pipx|uv|uvx|poetry)\b[^\n`\"]*?\s(?:install|add|run|tool)\b[^\n`\"]*?[\s'\"]mrk\b"
+    r"(?:pip3?|pipx|uv|uvx|poetry)\b[^\n`\"]*?\s(?:install|add|run|tool)\b[^\n`\"]*?[\s'\"]mrk\b(?!\.lock)"
 )
 UNPINNED = re.compile(r"pip3? install (?!-)[^\s`]+|pip3? install --upgrade")
 

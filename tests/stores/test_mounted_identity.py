@@ -3,22 +3,21 @@
 Files of other users, and processes of theirs, need root.
 """
 
-import ctypes
 import os
 import pwd
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyrage
 import pytest
 
-from orchestrator.errors import MrkError
+from orchestrator import compose
+from orchestrator.settings import load
 from orchestrator.stores.identity import identities
+from pods import POD, User, mounted, said_by
 
-POD, NOBODYS = 1000, 54321
+NOBODYS = 54321
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may be another user")
 
 
@@ -31,70 +30,11 @@ def mount() -> Iterator[Path]:
         yield path
 
 
-def mounted(mount: Path, mode: int, owner: int, group: int) -> Path:
-    """Mount a secret as kubelet does: a link to a link to a directory with a time, in one that is open to all."""
-    folder = mount / "..2026_05_04_03_02_01.123456789"
-    folder.mkdir(mode=0o755)
-    file = folder / "identity.txt"
-    file.write_text(f"{pyrage.x25519.Identity.generate()}\n")
-    os.chown(file, owner, group)
-    file.chmod(mode)
-    (mount / "..data").symlink_to(folder.name)
-    link = mount / "identity.txt"
-    link.symlink_to("..data/identity.txt")
-    os.chown(mount, 0, group)
-    mount.chmod(0o3777)
-    return link
+def secret(mount: Path, mode: int, owner: int, group: int) -> Path:
+    """Mount an identity."""
+    mounted(mount, {"identity.txt": f"{pyrage.x25519.Identity.generate()}\n"}, mode, owner, group)
+    return mount / "identity.txt"
 
-
-@dataclass(frozen=True)
-class User:
-    """Who runs: a user, his group, and the groups that `fsGroup` or `supplementalGroups` add."""
-
-    uid: int = POD
-    gid: int = POD
-    groups: tuple[int, ...] = (POD,)
-
-
-def read_as(user: User, path: Path, sealed: Path | None = None) -> str:
-    """Read an identity in a process of somebody's, and return what is said: nothing where it is read.
-
-    `sealed` is a directory that is mounted read-only for that process.
-    """
-    ours, theirs = os.pipe()
-    if (child := os.fork()) == 0:
-        try:
-            if sealed:
-                seal(sealed)
-            os.setgroups(user.groups)
-            os.setresgid(user.gid, user.gid, user.gid)
-            os.setresuid(user.uid, user.uid, user.uid)
-            identities(path)
-            said = ""
-        except MrkError as error:
-            said = f"{error.message} -> {error.hint}"
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the test is to show it
-            said = repr(error)
-        os.write(theirs, said.encode())
-        os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as told:
-        said = told.read()
-    os.waitpid(child, 0)
-    return said
-
-
-def seal(folder: Path) -> None:
-    """Mount a directory over itself, read-only, for this process alone."""
-    if ctypes.CDLL(None).unshare(_NEW_MOUNTS):
-        raise OSError("no mounts of its own")
-    bound = (["mount", "--bind", folder, folder], ["mount", "-o", "remount,bind,ro", folder])
-    for command in (["mount", "--make-rprivate", "/"], *bound):
-        subprocess.run(command, check=True)
-
-
-_NEW_MOUNTS = 0x20000
-"""CLONE_NEWNS."""
 
 SOUND: dict[str, tuple[int, int, int, User]] = {
     "in a pod, by fsGroup": (0o440, 0, POD, User()),
@@ -110,7 +50,9 @@ SOUND: dict[str, tuple[int, int, int, User]] = {
 
 @pytest.mark.parametrize(("mode", "owner", "group", "user"), SOUND.values(), ids=SOUND)
 def test_what_nobody_else_may_read_is_read(mount: Path, mode: int, owner: int, group: int, user: User) -> None:
-    assert read_as(user, mounted(mount, mode, owner, group)) == ""
+    path = secret(mount, mode, owner, group)
+
+    assert said_by(user, lambda: identities(path)) == ""
 
 
 IN_A_POD = f"in a pod set `defaultMode: 0400` for the secret's volume and `fsGroup: {POD}` in `securityContext`"
@@ -132,9 +74,9 @@ def test_what_others_may_read_or_this_process_may_not_is_refused_with_what_sets_
     mount: Path, mode: int, owner: int, group: int, user: User, said: str
 ) -> None:
     """The impossible is not asked for: only root changes what is root's."""
-    path = mounted(mount, mode, owner, group)
+    path = secret(mount, mode, owner, group)
 
-    told = read_as(user, path)
+    told = said_by(user, lambda: identities(path))
 
     assert said in told
     assert str(path) in told
@@ -149,9 +91,9 @@ def test_what_others_may_read_or_this_process_may_not_is_refused_with_what_sets_
 def test_a_group_with_other_members_is_named(mount: Path) -> None:
     """On a machine that is no pod, a group is often of several: they could read it, too."""
     group, member = _group_of_others()
-    path = mounted(mount, 0o440, 0, group)
+    path = secret(mount, 0o440, 0, group)
 
-    told = read_as(User(gid=group, groups=(group,)), path)
+    told = said_by(User(gid=group, groups=(group,)), lambda: identities(path))
 
     assert f"group {group} may read it, and so may " in told
     assert member in told
@@ -165,11 +107,38 @@ def _group_of_others() -> tuple[int, str]:
 def test_on_a_read_only_mount_nobody_is_told_to_change_a_mode(mount: Path, name: str) -> None:
     """As every secret of a pod is mounted."""
     mode, owner, group, user, said = REFUSED[name]
-    path = mounted(mount, mode, owner, group)
+    path = secret(mount, mode, owner, group)
 
-    told = read_as(user, path, sealed=mount)
+    told = said_by(user, lambda: identities(path), mount)
 
     assert said in told
     assert f"where it is mounted, set that right: {IN_A_POD}" in told
     assert "chmod" not in told
     assert "chown" not in told
+
+
+CONFIG = """
+store: {{uri: "file:{store}", recipients: [{own}, {recovery}], identity: {secret}/identity.txt, volatile: allow}}
+keys: {{payments: {{arn: "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"}}}}
+run: {{after: {config}/notify}}
+"""
+
+
+@pytest.mark.parametrize("above", [0o1777, 0o777])
+def test_a_pod_whose_config_hook_and_identity_are_mounted_is_sound(mount: Path, above: int) -> None:
+    """A ConfigMap lies in a directory that everybody could write to, were it not mounted read-only."""
+    own, recovery = (pyrage.x25519.Identity.generate() for _ in range(2))
+    config, secret_ = mount / "config", mount / "secret"
+    named = {"own": own.to_public(), "recovery": recovery.to_public(), "config": config, "secret": secret_}
+    text = CONFIG.format(store=mount / "data" / "store", **named)
+    for folder in (config, secret_):
+        folder.mkdir()
+    mounted(config, {"config.yaml": text, "notify": "#!/bin/sh\n"}, 0o755, 0, POD, above)
+    mounted(secret_, {"identity.txt": f"{own}\n"}, 0o440, 0, POD)
+
+    def checked() -> None:
+        compose.check(load(config / "config.yaml", {}))
+
+    assert said_by(User(), checked, config, secret_) == ""
+    if above == 0o777:
+        assert f"{config} has mode 0777: others than its owner could change it" in said_by(User(), checked)

@@ -60,11 +60,14 @@ def filled(stand: Stand, command: str) -> list[str]:
 
 def printed(advice: str) -> list[str]:
     """Find the commands in an advice, each as far as a person would type it."""
-    found = []
+    found, done = [], 0
     for begin in _BEGINS.finditer(advice):
         rest = advice[begin.start() :]
+        if begin.start() < done:
+            continue
         if rest.startswith("("):
             found.append(rest[: rest.rindex(")") + 1])
+            done = begin.start() + len(found[-1])
             continue
         end = _ENDS.search(rest)
         found.append(rest[: end.start() if end else None].strip())
