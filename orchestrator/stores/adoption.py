@@ -12,7 +12,7 @@ from orchestrator.bounded import TooLongError, read_bounded, read_handle
 from orchestrator.errors import UsageError
 
 from .material import LENGTH, KeyMaterial
-from .shapes import advice
+from .shapes import ANYTHING, advice
 
 STDIN = Path("/dev/stdin")
 _LIMIT = 4096
@@ -37,7 +37,7 @@ def _examine(source: Path) -> KeyMaterial | tuple[str, str]:
     """Return the material, or the length and an advice, so that the frame that raises never held the content."""
     content = _read(source)
     if content is None:
-        return f"more than {_LIMIT}", _NAME
+        return f"more than {_LIMIT}", ANYTHING
     if len(content) == LENGTH:
         return KeyMaterial(content)
     return str(len(content)), advice(content, partial(_turned, source))

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from orchestrator.model import EntryName, KeyIdentity
 
-from .guard import os_errors
+from .guard import check_beside, os_errors
 from .layout import path_of
-from .listing import entry_names
+from .listing import entry_names, files_of
 from .marks import ahead
 from .place import Place
 from .publish import PublishedFiles
@@ -45,11 +45,13 @@ class FileShelf:
     def check(self, *keys: KeyIdentity) -> None:
         """Raise StoreError where the store is not there, or is stamped for another place or recipients (P12).
 
-        And where a directory of these keys is not private: of what is in it nothing is known, and nothing is lacking.
+        And where a directory of these keys, or several files in it, are not private: of those nothing is known, and so
+        nothing is lacking.
         """
         check_stamp(self.files, self._place, self._recipients, self._now)
         for key in dict.fromkeys(keys):
-            self.files.check_way(path_of(self.files.root, EntryName(key, None)))
+            if self.files.check_way(path_of(self.files.root, EntryName(key, None))):
+                check_beside(files_of(self.files.root, key), self.files.root)
 
     def where(self, slot: Slot) -> str:
         """Name the file of a slot."""

@@ -4,7 +4,7 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -84,6 +84,29 @@ def check_folder(path: Path, root: Path | None = None) -> bool:
     _check_owner(path, found, (os.geteuid(),), root)
     _check_mode(path, found, FOLDER_MODE, root)
     return True
+
+
+def check_beside(files: Iterable[Path], root: Path) -> None:
+    """Raise NotPrivateError where several of these files are not private: that is told once, and not of each.
+
+    A single one is told of the entry that it belongs to, and holds up no other.
+    """
+    wrong = [error for path in files if (error := _not_private(path, root))]
+    if len(wrong) > 1:
+        first, *more = wrong
+        beside = "one more file beside it is" if len(more) == 1 else f"{len(more)} more files beside it are"
+        raise NotPrivateError(f"{first.message}; {beside} not private, either", first.hint)
+
+
+def _not_private(path: Path, root: Path) -> NotPrivateError | None:
+    try:
+        if (handle := open_private(path, root)) is not None:
+            os.close(handle)
+    except NotPrivateError as error:
+        return error
+    except StoreError:
+        pass  # told when it is read
+    return None
 
 
 def open_private(path: Path, root: Path | None = None) -> int | None:

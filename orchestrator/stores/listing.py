@@ -21,6 +21,13 @@ def entry_names(root: Path, key: KeyIdentity | None) -> tuple[EntryName, ...]:
     return tuple(sorted(names, key=lambda name: (name.key, name.replaces or "", name.attempt)))
 
 
+def files_of(root: Path, key: KeyIdentity) -> list[Path]:
+    """List the files of a key, in the order of their names."""
+    folder = folder_of(root, key)
+    with os_errors("list", folder), os.scandir(folder) as found:
+        return sorted(Path(item.path) for item in found if name_of(key, item.name) is not None)
+
+
 def _names_in(root: Path, folder: Path) -> list[EntryName]:
     key = key_of(folder.relative_to(root).parts)
     if key is None or not os.path.lexists(folder):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from .material import LENGTH
 
+ANYTHING = f"name the file with the {LENGTH} raw bytes, without any armour around them"
 _AES = {16: "AES-128", 24: "AES-192"}
 _RSA = (256, 384, 512)
 _WRAPPED_KEY = LENGTH + 8
@@ -119,7 +120,7 @@ def _by_length(content: bytes, _command: Callable[[str], str]) -> str:
 
 
 def _anything(_content: bytes, _command: Callable[[str], str]) -> str:
-    return f"name the file with the {LENGTH} raw bytes, without any armour around them"
+    return ANYTHING
 
 
 def _base64(text: bytes) -> bytes | None:

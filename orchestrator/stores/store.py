@@ -117,7 +117,9 @@ class Store:
     def entries(self, key: KeyIdentity | None = None) -> tuple[Entry, ...]:
         """List what is there, for people; decisions use `look`. What is not of a store is passed over."""
         self._shelf.check()
-        found = self._looks.at(self._shelf.names(key))
+        names = self._shelf.names(key)
+        self._shelf.check(*(name.key for name in names))
+        found = self._looks.at(names)
         return tuple(entry for entry in found if entry is not None)
 
     def wrap(self, name: EntryName, public_key: bytes, algorithm: WrappingAlgorithm) -> bytes:

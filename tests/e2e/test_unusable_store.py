@@ -51,6 +51,21 @@ def all_but_the_root(machine: Machine) -> str:
     return said.replace(str(store(machine)), str(store(machine, 1)))
 
 
+def its_files(machine: Machine) -> str:
+    """As a backup of single files brings them back."""
+    first, *_ = files = sorted(store(machine, 3).iterdir())
+    for path in files:
+        path.chmod(0o644)
+    return f"{first} has mode 0644, wanted 0600"
+
+
+def two_of_its_files(machine: Machine) -> str:
+    first, second = (next(store(machine, 3).glob(f"*.{kind}")) for kind in ("age", "link.json"))
+    first.chmod(0o640)
+    second.chmod(0o604)
+    return f"{first} has mode 0640, wanted 0600: others than its owner could use it; one more file beside it is not"
+
+
 def given_away(machine: Machine) -> str:
     os.chown(store(machine, 2), STRANGER, -1)
     return f"{store(machine, 2)} belongs to user id {STRANGER}, and this program runs as user id {os.geteuid()}"
@@ -69,6 +84,8 @@ SPOILED: dict[str, tuple[Callable[[Machine], str], str]] = {
     "a key may be listed by all": (opened(3, 0o711), "chmod 700 "),
     "everything is open to all": (copied_without_modes, "chmod -R go= "),
     "everything in it is open to all": (all_but_the_root, "chmod -R go= "),
+    "every file of a key is open to all": (its_files, "chmod -R go= "),
+    "two files of a key are open": (two_of_its_files, "chmod -R go= "),
     "a directory is another user's": (given_away, "chown "),
     "everything is another user's": (all_given_away, "chown -R "),
 }

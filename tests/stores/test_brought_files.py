@@ -120,7 +120,7 @@ OTHERS: dict[str, tuple[bytes, str]] = {
     "a word": (b"password\n", "name the file with the 32 raw bytes"),
     "31 bytes": (os.urandom(31), "name the file with the 32 raw bytes"),
     "64 bytes": (b"\x01" * 64, "name the file with the 32 raw bytes"),
-    "much": (os.urandom(5000), "name a file with the 32 bytes"),
+    "much": (os.urandom(5000), "name the file with the 32 raw bytes"),
 }
 
 

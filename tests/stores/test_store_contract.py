@@ -318,7 +318,7 @@ def test_a_file_of_another_length_is_not_adopted_and_what_it_looks_like_is_told(
 
 
 def test_a_file_that_cannot_be_read_is_not_adopted(store: MaterialStore, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="there is no file"):
         store.adopt(FIRST, tmp_path / "missing")
 
 

@@ -21,9 +21,9 @@ def _source(file: Path) -> Path:
     """Tell where the bytes are read; raises UsageError where nothing can be."""
     if file == Path("-") and sys.stdin is None:
         raise UsageError("the standard input is closed", "name the file with the 32 bytes of key material")
-    source = STDIN if file == Path("-") else file.absolute()
+    source = STDIN if file == Path("-") else file
     check_source(source)
-    return source
+    return source.absolute()
 
 
 @with_options
