@@ -83,6 +83,12 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         lambda: looks.seen_everywhere(a_view(failures=[cannot_see(STORE, transient=False, hint="mount it")]), REGIONS),
         [Block(Reason.ACCESS, "no answer from store", "mount it", None, person=False)],
     ),
+    "the store is not private, which no other look mends": (
+        lambda: looks.seen_everywhere(
+            a_view(failures=[replace(cannot_see(STORE, transient=False, hint="chmod"), person=True)]), REGIONS
+        ),
+        [Block(Reason.STORE_UNREADABLE, "no answer from store", "chmod", None)],
+    ),
     "the key is not there": (
         lambda: looks.seen_everywhere(
             a_view(a_key(eu=None), failures=[cannot_see(EU, transient=False, not_found=True, hint="look")]), REGIONS
