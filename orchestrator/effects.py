@@ -119,7 +119,8 @@ def _proven(view: View, action: MarkProven) -> View:
     for region in action.regions:
         known = proofs.get(region)
         proofs[region] = known if known is not None and known.covers(action.proof) else action.proof
-    return _marked(view, action.entry, proofs=proofs)
+    until = {"valid_to": action.valid_to} if action.valid_to else {}
+    return _marked(view, action.entry, proofs=proofs, **until)
 
 
 def _switched(view: View, action: NoteSwitch) -> View:

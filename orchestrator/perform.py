@@ -112,7 +112,8 @@ class Perform:
                 self._store.reinstate(action.entry, action.at)
             case MarkProven():
                 how = {"regions": list(action.regions), "proof": str(action.proof)}
-                evidence = {"material_id": action.material_id, **how}
+                until = {"valid_to": action.valid_to} if action.valid_to else {}
+                evidence = {"material_id": action.material_id, **how, **until}
                 self._store.mark_proven(action.entry, evidence)
                 return Outcome(Result.DONE, material_id=action.material_id)
         return Outcome(Result.DONE)

@@ -23,7 +23,6 @@ def schema() -> dict[str, Any]:
     for part in (found, *parts.values()):
         for setting in part.get("properties", {}).values():
             _without_nothing(setting)
-    parts["KeyPolicySettings"]["properties"]["expires"]["default"] = "never"
     for name, setting in parts["KeySettings"]["properties"].items():
         default = parts["KeyPolicySettings"]["properties"].get(name, {})
         setting.setdefault("description", f"{default.get('description')}; unset: as under `defaults`")

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -24,14 +25,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from orchestrator.checks import LIFETIME_ROTATIONS
 from orchestrator.config_errors import Given, MisfitError, Where, complaint
 from orchestrator.config_paths import FilePath, StorePlace, folder_of, rooted
 from orchestrator.config_variables import read_variables, refuse_deep_variables
-from orchestrator.durations import PATTERN, Duration, render
+from orchestrator.durations import PATTERN, Duration, parse, render
 from orchestrator.errors import UsageError
 from orchestrator.misplaced import refuse_secrets
-from orchestrator.model import KeyArn, MissingOld, Policy, Proof, Region, Repair, Replicate, is_alias
+from orchestrator.model import NEVER, KeyArn, MissingOld, Policy, Proof, Region, Repair, Replicate, is_alias
+from orchestrator.spending import LIFETIME_ROTATIONS
 
 _LONGEST_EXPIRY = timedelta(days=364)
 _SHORTEST_EXPIRY = timedelta(days=1)
@@ -46,11 +47,12 @@ _NO_SETTINGS = ("MRK_CONFIG", "MRK_DEPLOYED", "MRK_TASK_TOKEN")
 
 
 def _never(value: Any) -> Any:
-    return None if value == "never" else value
+    """Read `never` by itself, so that what is neither that nor a duration gets one complaint."""
+    return value if value is None or value == NEVER else parse(value)
 
 
-def _expiry(value: timedelta | None) -> timedelta | None:
-    if value is not None and not _SHORTEST_EXPIRY <= value <= _LONGEST_EXPIRY:
+def _expiry(value: timedelta | Literal["never"] | None) -> timedelta | Literal["never"] | None:
+    if isinstance(value, timedelta) and not _SHORTEST_EXPIRY <= value <= _LONGEST_EXPIRY:
         raise ValueError("KMS allows `never`, or 1d to 364d")
     return value
 
@@ -118,7 +120,7 @@ RegionName = Annotated[
     str, AfterValidator(_region), WithJsonSchema({"type": "string", "pattern": f"^{_REGION.pattern}$"})
 ]
 Expiry = Annotated[
-    Duration | None,
+    Annotated[timedelta, PlainSerializer(render)] | Literal["never"] | None,
     BeforeValidator(_never),
     AfterValidator(_expiry),
     WithJsonSchema({"anyOf": [{"const": "never"}, {"type": "string", "pattern": PATTERN}]}),
@@ -158,7 +160,8 @@ class KeyPolicySettings(_Strict):
     )
     reserve: Reserve = Field(default=2, description="So many of the 25 rotations are left to a person on a terminal")
     expires: Expiry = Field(
-        default=None, description="Expiry of imported material: never, or 1d to 364d and renewed in time"
+        default=None,
+        description="How long imports last: never, or 1d to 364d and renewed in time; unset: as the key's do",
     )
     renew_before: Days = Field(
         default=timedelta(days=30), description="How long before material expires it is imported again"
@@ -306,8 +309,8 @@ class Settings(BaseSettings):
 
         `attended` tells that a person confirms the rotation on a terminal.
         """
-        given = {name: getattr(key, name) for name in KeyPolicySettings.model_fields if name in key.model_fields_set}
-        own = {name: value for name, value in given.items() if value is not None or name == "expires"}
+        given = {name: getattr(key, name) for name in KeyPolicySettings.model_fields}
+        own = {name: value for name, value in given.items() if value is not None}
         merged = self.defaults.model_copy(update=own)
         return Policy(
             regions=frozenset(Region(region) for region in key.regions),
@@ -337,7 +340,7 @@ def _judge(settings: Settings) -> None:
         if every < least:
             given = f"rotate_every ({render(every)}) is shorter than min_interval ({render(least)})"
             raise MisfitError(f"keys.{name}: {given}", *_places(name, key, "rotate_every", "min_interval"))
-        if policy.expires is not None:
+        if isinstance(policy.expires, timedelta):
             # Nothing is to expire within the safety window: no rotation would be possible then.
             _longer(name, key, ("expires", policy.expires), ("renew_before", policy.renew_before))
             _longer(name, key, ("renew_before", policy.renew_before), ("safety_window", policy.safety_window))

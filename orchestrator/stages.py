@@ -6,7 +6,7 @@ A workflow is a list of these; `decide` stops at the first one that misses somet
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from orchestrator import checks
+from orchestrator import checks, lasting
 from orchestrator.checks import ROTATION
 from orchestrator.holding import refused
 from orchestrator.importable import in_good_time, switches
@@ -114,10 +114,11 @@ def _linked_after_rotation(view: View, primary: RegionView, entry: Entry | None,
 def proof_of(primary: RegionView, entry: Entry, row: MaterialRow, view: View, run: Run) -> ImportMaterial:
     """Import with the row's own id and expiry: accepted only if the bytes are this row's.
 
-    Where the row has lost its bytes, or KMS would refuse its expiry as past, the goal's expiry stands in.
+    Where the row has lost its bytes, or KMS would refuse its expiry as past, what lasting tells stands in.
     """
-    there = row.usable(view.at)
-    valid_to = row.valid_to if there else run.goal.valid_to
+    there, region = row.usable(view.at), primary.region
+    known = lasting.of_known(view, run.goal, region, row.material_id)
+    valid_to = row.valid_to if there else known if row.permanent else lasting.of_new(view, run.goal, region)
     asked = Purpose.IDENTIFY if there else Purpose.RESTORE
     purpose = asked if row.permanent else Purpose.ROTATE
     return ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, row.material_id, valid_to, purpose)
@@ -134,16 +135,17 @@ def _pending_is_ours(view: View, run: Run, entry: Entry, pending: MaterialRow) -
         return closed
     if entry.linked is None:
         return [Act(proof_of(primary, entry, pending, view, run))]
-    if expired(pending, view, run):
-        return [Act(ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, entry.linked, goal.valid_to))]
+    if expired(pending, view, run, primary.region):
+        until = lasting.of_new(view, goal, primary.region)
+        return [Act(ImportMaterial(primary.arn, entry.name, ImportType.EXISTING, entry.linked, until))]
     return []
 
 
-def expired(row: MaterialRow, view: View, run: Run) -> bool:
+def expired(row: MaterialRow, view: View, run: Run, region: Region) -> bool:
     """Whether pending material would expire too soon, and the goal gives it longer."""
-    goal = run.goal
+    goal, until = run.goal, lasting.of_new(view, run.goal, region)
     soon = not row.usable(view.at) or checks.expires_within(row, view.at, goal.policy.safety_window)
-    return soon and (goal.valid_to is None or row.valid_to is None or goal.valid_to > row.valid_to)
+    return soon and (until is None or row.valid_to is None or until > row.valid_to)
 
 
 def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
@@ -161,7 +163,8 @@ def _new_import(view: View, run: Run, entry: Entry) -> Sequence[Step]:
         return cooling
     if not (entry.ours or goal.policy.may_take):
         return _made_elsewhere(entry, goal)
-    new = ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, goal.valid_to)
+    until = lasting.of_new(view, goal, primary.region)
+    new = ImportMaterial(primary.arn, entry.name, ImportType.NEW, None, until)
     failure = run.memory.failed.get(name_of(new))
     return _not_new(goal) if failure and failure.refusals else [Act(new)]
 
@@ -246,14 +249,15 @@ def _missing_in(view: View, run: Run, region: Region, material: MaterialId) -> S
     if seen is None:
         return [not_seen(view, region)]
     row = seen.row(material)
-    if row is not None and row.usable(view.at) and not expired(row, view, run):
+    if row is not None and row.usable(view.at) and not expired(row, view, run, region):
         return []
     if closed := in_good_time(seen, view, run):
         return closed
     if row is None:
         message = f"{region} does not list the new material yet"
         return [Wait(Reason.SLOT, message, region, LAG, look=(region,))]
-    return [Act(ImportMaterial(seen.arn, run.goal.entry, ImportType.EXISTING, material, run.goal.valid_to))]
+    until = lasting.of_new(view, run.goal, region)
+    return [Act(ImportMaterial(seen.arn, run.goal.entry, ImportType.EXISTING, material, until))]
 
 
 def ready(view: View, run: Run) -> Sequence[Step]:

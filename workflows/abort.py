@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from orchestrator import checks
+from orchestrator import checks, kinds, lasting
 from orchestrator.checks import ROTATION, SKEW
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.holding import holds, store_behind
@@ -63,7 +63,7 @@ def located(view: View, run: Run) -> Sequence[Step]:
     if primary.region != goal.primary:
         message = f"the primary key moved from {goal.primary} to {primary.region} during the run"
         return [Block(Reason.TOPOLOGY, message, "run again: the next run follows it", person=False)]
-    return [*switches(view), *checks.right_kind(view)]
+    return [*switches(view), *kinds.right_kind(view)]
 
 
 def rescued(view: View, run: Run) -> Sequence[Step]:
@@ -197,7 +197,7 @@ def whatever_is_begun(view: View, policy: Policy, material: MaterialId | None, *
     primary, store = view.primary, view.store
     if primary is None or store is None:
         return [not_seen(view, unseen(view))]
-    if wrong := checks.right_kind(view):
+    if wrong := kinds.right_kind(view):
         return wrong
     pending = view.pending.material_id if view.pending else None
     named = full_id(view, material) if material else None
@@ -254,7 +254,8 @@ def _on_its_way(view: View, entry: Entry) -> bool:
 def _goal(view: View, policy: Policy, name: EntryName, named: MaterialId | None = None) -> Goal:
     primary = view.primary.region if view.primary else view.key.region
     deadline = view.at + policy.deadline
-    return Goal(view.key, name, primary, view.members, None, deadline, policy, aborting=True, named=named)
+    valid_to = lasting.pinned(view, policy)
+    return Goal(view.key, name, primary, view.members, valid_to, deadline, policy, aborting=True, named=named)
 
 
 _TOO_SHORT = Block(

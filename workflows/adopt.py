@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator import checks
+from orchestrator import kinds, lasting
 from orchestrator.goals import Pinned, full_id, unseen
 from orchestrator.holding import holds, predecessor, refused
 from orchestrator.importable import importable, off_since, switches
@@ -75,7 +75,7 @@ def sound(view: View, run: Run) -> Sequence[Step]:
     """Know the store and the key, as the run began with them; what is odd elsewhere stops no adoption."""
     if view.store is None or not view.regions:
         return [not_seen(view, STORE if view.store is None else run.goal.primary)]
-    return [*switches(view), *checks.right_kind(view)]
+    return [*switches(view), *kinds.right_kind(view)]
 
 
 def accepted(view: View, run: Run) -> Sequence[Step]:
@@ -93,6 +93,8 @@ def accepted(view: View, run: Run) -> Sequence[Step]:
     off = off_since(view, run.goal.policy, view.primary.region)
     if closed := importable(view.primary, healing=True, off=off):
         return closed
+    if row.permanent and (ended := lasting.over(view, run.goal, view.primary, row.material_id)):
+        return ended
     purpose = Purpose.IDENTIFY if row.usable(view.at) else Purpose.RESTORE
     return [Act(replace(proof_of(view.primary, entry, row, view, run), purpose=purpose))]
 
@@ -135,6 +137,8 @@ def pinned(view: View, policy: Policy, material: MaterialId | None, same_as: Ent
     primary, store = view.primary, view.store
     if primary is None or store is None:
         return seen_everywhere(view, [primary.region if primary else Region(unseen(view))])
+    if wrong := kinds.right_kind(view):
+        return wrong
     if not primary.rows:
         way = "import its first key material, then adopt that"
         return [Block(Reason.NEVER_IMPORTED, f"{view.key} has no imported key material", way, primary.region)]
@@ -178,7 +182,7 @@ def _none_of_them(view: View, rows: Sequence[MaterialRow]) -> Block:
 
 def _goal(view: View, policy: Policy, name: EntryName) -> Goal:
     primary = view.primary.region if view.primary else view.key.region
-    valid_to = None if policy.expires is None else (view.at + policy.expires).replace(microsecond=0)
+    valid_to = lasting.pinned(view, policy)
     return Goal(view.key, name, primary, view.members, valid_to, view.at + policy.deadline, policy)
 
 

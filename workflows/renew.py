@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator import checks, settling
-from orchestrator.durations import render
+from orchestrator.durations import spoken
 from orchestrator.goals import Pinned, as_it_stands
 from orchestrator.importable import switches
 from orchestrator.looks import seen_everywhere
@@ -16,9 +16,14 @@ from workflows.repair import blocked, import_again, odd, possible, wanted_in, wh
 
 
 def expiring_in(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
-    """Import every permanent material of one Region again that expires within `renew_before`."""
-    rows = [row for row in seen.permanent if row.usable(view.at) and checks.outlived(row, view.at, run.goal)]
-    return [step for row in rows for step in import_again(view, run, seen, row.material_id, Purpose.RENEW)]
+    """Import every permanent material of one Region again that expires within `renew_before`, as the config says."""
+    policy, usable = run.goal.policy, [row for row in seen.permanent if row.usable(view.at)]
+    rows = [row for row in usable if checks.outlived(row, view.at, run.goal)]
+    ending = [row for row in usable if checks.expires_within(row, view.at, policy.renew_before)]
+    return [
+        *(step for row in rows for step in import_again(view, run, seen, row.material_id, Purpose.RENEW)),
+        *(checks.expires_soon(row, seen.region, policy) for row in ending if policy.expires is None),
+    ]
 
 
 def expiring(view: View, run: Run) -> list[Step]:
@@ -44,7 +49,7 @@ def whatever_expires(view: View, policy: Policy) -> Pinned:
     if expiring(view, Run(pinned)) or switches(view):
         return replace(pinned, renewing=True)
     unseen = seen_everywhere(view, [region for region in view.members if policy.lists(region)])
-    idle = Idle(f"nothing expires within {render(policy.renew_before)} that the config gives longer")
+    idle = Idle(f"nothing expires within {spoken(policy.renew_before)} that the config gives longer")
     return [*_expired(view, policy), *unseen, *checks.listed(view, policy)] or idle
 
 

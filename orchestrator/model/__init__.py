@@ -26,6 +26,7 @@ from .codec import from_json, to_json
 from .ids import ADOPTED, EntryName, KeyArn, KeyIdentity, MaterialId, Region, is_alias, material_id_of, region_of, short
 from .proof import Proof
 from .run import (
+    NEVER,
     Act,
     Block,
     Failed,
@@ -58,6 +59,7 @@ from .view import (
 
 __all__ = [
     "ADOPTED",
+    "NEVER",
     "STORE",
     "Act",
     "Action",

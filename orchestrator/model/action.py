@@ -183,12 +183,16 @@ class ProveRegion:
 
 @dataclass(frozen=True, slots=True)
 class MarkProven:
-    """Mark the entry as proven in the store: the rotation is finished. `proof` says how that was seen."""
+    """Mark the entry as proven in the store: the rotation is finished. `proof` says how that was seen.
+
+    `valid_to` is when it first expires: KMS forgets that with the bytes.
+    """
 
     entry: EntryName
     material_id: MaterialId
     regions: tuple[Region, ...]
     proof: Proof = Proof.IDS_ONLY
+    valid_to: datetime | None = None
     kind: Literal["mark-proven"] = "mark-proven"
 
     @property

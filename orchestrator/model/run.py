@@ -91,6 +91,10 @@ Step = Act | Wait | Block
 _BELIEVED = 2
 
 
+NEVER: Literal["never"] = "never"
+"""That imported key material never expires, as `expires` says it."""
+
+
 class MissingOld(StrEnum):
     """What to do where the store lacks a material that the key needs for ever (P7)."""
 
@@ -116,6 +120,8 @@ class Replicate(StrEnum):
 class Policy:
     """What the owner wants for one key. `regions` empty means: whatever members KMS names.
 
+    `expires` None means: as the key's material does now.
+
     `may_enable` names the Regions that a person allows this run to import into though the key was Disabled there, which
     enables it; `may_take` allows it new key material of which nobody knows who made it.
     `attended` tells that a person confirms this run's rotations on a terminal: only then may one spend the `reserve`.
@@ -125,7 +131,7 @@ class Policy:
     rotate_every: timedelta = timedelta(days=365)
     min_interval: timedelta = timedelta(days=1)
     reserve: int = 2
-    expires: timedelta | None = None
+    expires: timedelta | Literal["never"] | None = None
     renew_before: timedelta = timedelta(days=30)
     safety_window: timedelta = timedelta(days=7)
     proof: Proof = Proof.IDS_ONLY

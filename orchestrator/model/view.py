@@ -149,7 +149,8 @@ class Entry:
 
     Without a receipt the bytes could not be read back: `problem` says why, and `mend` what to do. `linked` is the id
     that KMS gave them. `claimed` is the id that a link names which does not fit the bytes, or tells nothing of them:
-    only KMS can say whose they are. `proofs` tells how thoroughly each Region was proven. `damage` tells, by the kind
+    only KMS can say whose they are. `proofs` tells how thoroughly each Region was proven, and `valid_to`
+    when the material was to expire then. `damage` tells, by the kind
     of mark, which cannot be read, and how to mend it: that holds up only what needs it. `ours` tells that whoever made
     the bytes is known. `noted_at` is the latest time that is noted of it.
     """
@@ -161,6 +162,7 @@ class Entry:
     linked: MaterialId | None = None
     claimed: MaterialId | None = None
     proofs: Mapping[Region, Proof] = field(default_factory=dict)
+    valid_to: datetime | None = None
     probe: bool = False
     discarded_at: datetime | None = None
     damage: Mapping[str, str] = field(default_factory=dict)

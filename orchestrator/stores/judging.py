@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from orchestrator.errors import StoreError
 from orchestrator.model import Entry, EntryName, MaterialId, Proof, Receipt, Region
@@ -12,6 +13,7 @@ from .layout import Kind
 from .marks import GivenUp, Marks, Turns
 
 _TOLD = 3
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,24 @@ class Noted:
     links: Turns[MaterialId]
     probes: Turns[bytes] = field(repr=False)
     proofs: Turns[Mapping[Region, Proof]]
+    expiries: Turns[datetime | None]
     given_up: GivenUp
 
     @classmethod
     def of(cls, name: EntryName, marks: Marks) -> "Noted":
         """Read the marks of one entry."""
         marks.bring(name)
-        return cls(marks.links(name), marks.probes(name), marks.proofs(name), marks.given_up(name))
+        proofs, expiries = marks.proofs(name), marks.expiries(name)
+        return cls(marks.links(name), marks.probes(name), proofs, expiries, marks.given_up(name))
 
     @property
     def damage(self) -> Mapping[str, str]:
         """Tell, by the kind of mark, what cannot be read."""
-        found = {Kind.LINK: self.links.damage, Kind.PROBE: self.probes.damage, Kind.PROVEN: self.proofs.damage}
+        found = {
+            Kind.LINK: self.links.damage,
+            Kind.PROBE: self.probes.damage,
+            Kind.PROVEN: (*self.proofs.damage, *self.expiries.damage),
+        }
         found |= {kind: (error,) for kind, error in self.given_up.damage.items()}
         return {kind.label: _all_told(errors) for kind, errors in found.items() if errors}
 
@@ -72,6 +80,7 @@ def judged(name: EntryName, found: Opened | StoreError, noted: Noted, at: dateti
         linked=linked,
         claimed=None if linked else _newest(mark.value for mark in noted.links.marks),
         proofs=best(noted.proofs.fitting(found.commitment)),
+        valid_to=_newest(until for until in noted.expiries.fitting(found.commitment) if until),
         probe=bool(noted.probes.fitting(found.commitment)),
         discarded_at=given_up,
         damage=noted.damage,
@@ -103,5 +112,5 @@ def _all_told(errors: Iterable[StoreError]) -> str:
     return "; ".join([*lines[:_TOLD], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _newest(ids: Iterable[MaterialId]) -> MaterialId | None:
-    return next(iter(reversed(list(ids))), None)
+def _newest(noted: Iterable[_T]) -> _T | None:
+    return next(iter(reversed(list(noted))), None)

@@ -105,6 +105,10 @@ class Marks:
         """Read where, and how thoroughly, the entry was proven."""
         return self._turns(name, Kind.PROVEN, lambda mark: proofs_of(dict(mark["evidence"])))
 
+    def expiries(self, name: EntryName) -> Turns[datetime | None]:
+        """Read until when the material was valid when it was proven."""
+        return self._turns(name, Kind.PROVEN, lambda mark: _until(dict(mark["evidence"]).get("valid_to")))
+
     def withdrawals(self, name: EntryName) -> Turns[MaterialId]:
         """Read which pending material was about to be deleted, and when; a mark from before names none."""
         return self._turns(name, Kind.WITHDRAWN, lambda mark: _withdrawn(mark.get("key_material_id")))
@@ -265,6 +269,10 @@ def _region(value: object) -> Region:
 
 def _withdrawn(value: object) -> MaterialId:
     return MaterialId("") if value is None else material_id_of(_text(value))
+
+
+def _until(value: object) -> datetime | None:
+    return None if value is None else _time(_text(value))
 
 
 def _time(text: str) -> datetime:

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.decide import decide
 from orchestrator.model import (
+    NEVER,
     STORE,
     Action,
     AdoptMaterial,
@@ -51,7 +52,7 @@ NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 US, EU, AP = Region("us-east-1"), Region("eu-west-1"), Region("ap-southeast-2")
 REGIONS = (US, EU, AP)
 KEY = KeyArn("aws", US, "111122223333", "mrk-1234abcd12ab34cd56ef1234567890ab")
-POLICY = Policy()
+POLICY = Policy(expires=NEVER)
 
 
 def material(letter: str) -> MaterialId:

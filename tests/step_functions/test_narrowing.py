@@ -44,7 +44,7 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
     "rotate_every": ({}, ["90d", "91d", "365d"], ["89d", "7d", "89d23h59m"]),
     "min_interval": ({}, ["7d", "8d", "90d"], ["1d", "6d23h"]),
     "reserve": ({}, [5, 6, 25], [0, 2, 4]),
-    "expires": ({}, ["60d"], ["never", "61d", "59d", None]),
+    "expires": ({}, ["60d", None], ["never", "61d", "59d"]),
     "renew_before": ({}, ["20d", "30d"], ["19d", "11d"]),
     "safety_window": ({}, ["10d", "15d"], ["9d", "1d"]),
     "proof": ({}, ["ids-only", "full"], ["off"]),

@@ -254,18 +254,6 @@ STATES: dict[str, Way] = {
         command="verify payments",
         ways={"its owner wants it back": ("mrk repair",)},
     ),
-    "key material that ends within the safety window": Way(
-        site="orchestrator.checks.material_usable",
-        reason=Reason.EXPIRES_SOON,
-        region=REPLICA,
-        state=expiring,
-        command="rotate payments --yes",
-        rotations=1,
-        ways={
-            "renew it": ("mrk renew",),
-            "renew it, to expire again": (key(expires="90d", renew_before="30d"), "mrk renew"),
-        },
-    ),
     "a member that its Region does not know": Way(
         site="orchestrator.looks.not_seen",
         reason=Reason.REGION_LACKING,

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -40,7 +41,7 @@ _SCP_NOTES = (
 _NOTES: Mapping[str, Sequence[str]] = {
     "Import": (
         "KMS has no condition for the kind of import: whoever may import may send NEW and EXISTING key material alike",
-        "key material that expires otherwise than `expires` says (older material, at adopt) needs both Imports",
+        "key material that expires otherwise than `expires` says, or though that is not set, needs both Imports",
     ),
     "OnPrimary": ("which key is the primary follows a promotion, and so does what is allowed on the primary only",),
     "ReplicateCreate": (
@@ -147,7 +148,9 @@ def _subject(settings: Settings, name: str, key: KeySettings) -> Subject:
         raise UsageError(f"key {name} is given by an alias, which no policy can name", hint)
     wanted = settings.policy(key)
     auto = wanted.replicate is Replicate.AUTO
-    return Subject(name, KeyArn.parse(key.arn), wanted.regions, wanted.expires is not None, wanted.proof, auto)
+    return Subject(
+        name, KeyArn.parse(key.arn), wanted.regions, isinstance(wanted.expires, timedelta), wanted.proof, auto
+    )
 
 
 def _alike(policies: Mapping[str, object], principal: str) -> None:

@@ -195,7 +195,7 @@ def asked(given: Mapping[str, Any], bound: Bound) -> Asked:
 def brought(name: str, key: KeySettings, bound: Bound) -> KeySettings:
     """Return a key that an input brings, as it may be treated; raises UsageError where it asks for more than that."""
     given = {one: getattr(key, one) for one in key.model_fields_set}
-    own = {one: value for one, value in given.items() if value is not None or one == "expires"}
+    own = {one: value for one, value in given.items() if value is not None}
     if wrong := list(_beyond(own, SETTINGS, bound)):
         raise UsageError(f"the key {name} in the input: {'; '.join(wrong)}", _HINT)
     return key.model_copy(update={"replicate": Replicate.ASK})
@@ -217,9 +217,9 @@ def word(text: Any) -> str:
 
 def importable(name: str, policy: Policy, deployed: Deployed) -> None:
     """Refuse a key whose material the function's role may not import; raises UsageError."""
-    wanted = "never" if policy.expires is None else "always"
+    wanted = "always" if isinstance(policy.expires, timedelta) else "never"
     if deployed.expires not in {wanted, "both"}:
-        said = "never" if policy.expires is None else render(policy.expires)
+        said = _written(policy.expires)
         message = f"the key {name} has expires: {said}, and the stack was deployed with Expires: {deployed.expires}"
         raise UsageError(message, "deploy the stack with Expires: both, or let the two agree")
 
@@ -233,5 +233,5 @@ def approvable(workflow: str, deployed: Deployed, approval: str) -> None:
 
 def _written(value: Any) -> str:
     if value is None:
-        return "never"
+        return "unset"
     return render(value) if isinstance(value, timedelta) else str(value)
