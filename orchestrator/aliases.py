@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from orchestrator.durations import spoken
 from orchestrator.errors import KmsError, Trouble
 from orchestrator.kms import KmsFactory
 from orchestrator.lanes import Lanes
@@ -57,5 +58,5 @@ def _told(answer: Future[KeyArn]) -> KeyArn | KmsError:
 
 
 def _silent(region: Region, alias: str, longest: float) -> KmsError:
-    message = f"DescribeKey on {alias} got no answer: none came within {longest:.0f} s"
+    message = f"DescribeKey on {alias} got no answer: none came within {spoken(timedelta(seconds=longest))}"
     return KmsError(message, BY_ARN, trouble=Trouble.TRANSIENT, operation="DescribeKey", region=region)

@@ -6,9 +6,21 @@ KMS would accept every one of these rotations, and the user would regret it (I3)
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
-from orchestrator.holding import cannot_give, holds, refused, store_behind
+from orchestrator.durations import render
+from orchestrator.holding import (
+    cannot_give,
+    foreign_current,
+    holds,
+    in_doubt,
+    predecessor,
+    refused,
+    store_behind,
+)
 from orchestrator.importable import DELETING, enabled, off_since, switched_off
+from orchestrator.kinds import right_kind
+from orchestrator.lasting import SAY, ran_out, unset
 from orchestrator.looks import LAG, last_look, not_seen, seen_everywhere
 from orchestrator.model import (
     STORE,
@@ -30,9 +42,7 @@ from orchestrator.model import (
     Wait,
     short,
 )
-
-LIFETIME_ROTATIONS = 25
-"""On-demand rotations of one key, for life; not adjustable. AWS KMS resource quotas."""
+from orchestrator.spending import budget, reserved
 
 ROTATION = timedelta(minutes=15)
 """How long an accepted rotation may take to show; 20 to 460 s were measured."""
@@ -58,31 +68,29 @@ def clean(view: View, run: Run) -> list[Step]:
     """The key is as it should be in every Region, and the store holds what it needs: also where nothing is due (P5)."""
     goal = run.goal
     return unseen(view, run) or [
-        *enabled(view, run),
+        *usable_everywhere(view, run),
         *one_current(view, goal),
         *pending_is_ours(view, run),
-        *materials_usable(view, goal.policy),
         *store_holds(view, run),
     ]
+
+
+def usable_everywhere(view: View, run: Run) -> list[Step]:
+    """Every member is Enabled and has all its key material; what a Region lacks is told once, by its name."""
+    lacking = materials_usable(view, run.goal.policy)
+    told = {step.region for step in lacking if isinstance(step, Block)}
+    states = [step for step in enabled(view, run) if not (_missing(step) and step.region in told)]
+    return [*states, *lacking]
+
+
+def _missing(step: Step) -> TypeGuard[Block]:
+    return isinstance(step, Block) and step.reason in {Reason.MATERIAL_MISSING, Reason.SWITCHED_OFF}
 
 
 def before_rotate(view: View, run: Run) -> Sequence[Step]:
     """Every check again on a fresh view, and that the pending material is in every Region."""
     stale = last_look(view, frozenset({*run.goal.members, STORE}), "a last look before the rotation")
     return stale or [*before_deposit(view, run), *pending_everywhere(view, run.goal)]
-
-
-def right_kind(view: View) -> list[Step]:
-    """Only symmetric keys with imported key material can be rotated with new material."""
-    for seen in view.regions.values():
-        if seen.origin != "EXTERNAL":
-            call = f"aws kms rotate-key-on-demand --region {seen.region} --key-id {seen.arn.key_id}"
-            way = f"take it out of the config, as KMS makes its key material itself; to rotate it: {call}"
-            return [Block(Reason.NOT_EXTERNAL, f"{seen.arn} has Origin {seen.origin}, not EXTERNAL", way, seen.region)]
-        if seen.key_spec != "SYMMETRIC_DEFAULT":
-            way = "KMS rotates symmetric keys only; make a new key and move its users"
-            return [Block(Reason.NOT_SYMMETRIC, f"{seen.arn} is {seen.key_spec}, not symmetric", way, seen.region)]
-    return []
 
 
 def undated(view: View) -> list[Step]:
@@ -103,7 +111,7 @@ def unusable(view: View, policy: Policy) -> list[Step]:
         for region, seen in sorted(view.regions.items())
         if policy.lists(region)
         for step in _usable_in(view, policy, seen)
-        if isinstance(step, Block) and step.reason in {Reason.MATERIAL_MISSING, Reason.SWITCHED_OFF}
+        if _missing(step)
     ]
 
 
@@ -260,27 +268,35 @@ def _usable_in(view: View, policy: Policy, seen: RegionView) -> list[Step]:
     """Judge what one Region needs; what its owner had switched off before it was lost, only he may want back."""
     found: list[Step] = []
     for material in view.permanent_ids():
-        found += material_usable(seen, material, view.at, policy.safety_window)
+        found += material_usable(seen, material, view.at, policy)
     off = off_since(view, policy, seen.region)
     missing = any(isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING for step in found)
     return [switched_off(seen, off)] if off and missing and seen.key_state is KeyState.PENDING_IMPORT else found
 
 
-def material_usable(seen: RegionView, material: MaterialId, at: datetime, window: timedelta) -> list[Step]:
+def material_usable(seen: RegionView, material: MaterialId, at: datetime, policy: Policy) -> list[Step]:
     """Judge one permanent material in one Region: IMPORTED with a past ValidTo means missing (P10)."""
     row, region = seen.row(material), seen.region
     if row is None:
         message = f"{region} does not list key material {short(material)} yet"
         return [Wait(Reason.INCONSISTENT, message, region, LAG, look=(region,))]
     if not row.usable(at):
+        if row.imported and row.valid_to and unset(policy, [row]):
+            return [ran_out(region, material, row.valid_to)]
         since = f" since {row.valid_to:%Y-%m-%d %H:%M} UTC" if row.imported and row.valid_to else ""
         message = f"{region} cannot be used{since}: key material {short(material)} is missing there"
         return [Block(Reason.MATERIAL_MISSING, message, f"import it again in {region} first: mrk repair NAME", region)]
-    if expires_within(row, at, window):
-        message = f"key material {short(material)} expires in {region} on {row.valid_to:%Y-%m-%d}"
-        way = f"import it again with a later ValidTo: mrk renew NAME, with `expires` longer than {window.days}d"
-        return [Block(Reason.EXPIRES_SOON, message, way, region)]
-    return []
+    return [expires_soon(row, region, policy)] if expires_within(row, at, policy.safety_window) else []
+
+
+def expires_soon(row: MaterialRow, region: Region, policy: Policy) -> Block:
+    """Say that key material expires soon, and how it lasts longer."""
+    message = f"key material {short(row.material_id)} expires in {region} on {row.valid_to:%Y-%m-%d}"
+    longer = f"mrk renew NAME, with `expires` longer than {render(policy.safety_window)}"
+    way = f"import it again with a later ValidTo: {longer}"
+    if policy.expires is None:
+        message, way = f"{message}, and nothing renews it: `expires` is not set", f"{SAY}; then: mrk renew NAME"
+    return Block(Reason.EXPIRES_SOON, message, way, region)
 
 
 def expires_within(row: MaterialRow, at: datetime, window: timedelta) -> bool:
@@ -289,7 +305,9 @@ def expires_within(row: MaterialRow, at: datetime, window: timedelta) -> bool:
 
 
 def outlived(row: MaterialRow, at: datetime, goal: Goal) -> bool:
-    """Whether a material expires within `renew_before`, and the goal gives it longer."""
+    """Whether a material expires within `renew_before`, and the config gives it longer."""
+    if goal.policy.expires is None:
+        return False
     longer = goal.valid_to is None or row.valid_to is None or goal.valid_to > row.valid_to
     return longer and expires_within(row, at, goal.policy.renew_before)
 
@@ -300,33 +318,10 @@ def not_renewed(view: View, seen: RegionView, goal: Goal) -> str:
     return ", ".join(short(row.material_id) for row in held if outlived(row, seen.seen_at, goal))
 
 
-def rotations_used(view: View) -> int:
-    """Count the on-demand rotations that KMS lists; no API tells what is left."""
-    return max((sum(row.on_demand for row in seen.rows) for seen in view.regions.values()), default=0)
-
-
-def budget(view: View) -> list[Step]:
-    """One of 25 rotations for life must be left."""
-    if rotations_used(view) < LIFETIME_ROTATIONS:
-        return []
-    message = f"all {LIFETIME_ROTATIONS} on-demand rotations of this key are used up, for life"
-    return [Block(Reason.BUDGET_SPENT, message, "make a new key and move its users")]
-
-
-def reserved(view: View, policy: Policy) -> list[Step]:
-    """The last rotations are spent by a person only, who was told so."""
-    left = LIFETIME_ROTATIONS - rotations_used(view)
-    if policy.attended or not 0 < left <= policy.reserve:
-        return []
-    message = f"{left} of {LIFETIME_ROTATIONS} rotations left: nothing unattended spends the last {policy.reserve}"
-    way = "rotate it yourself, on a terminal and without --yes: mrk rotate NAME; or lower `reserve`"
-    return [Block(Reason.RESERVED, message, way)]
-
-
 def expiry_long_enough(view: View, goal: Goal) -> list[Step]:
     """The new material must itself outlive the safety window."""
-    if goal.valid_to is None or goal.valid_to > view.at + goal.policy.safety_window:
-        return []
+    if goal.policy.expires is None or goal.valid_to is None or goal.valid_to > view.at + goal.policy.safety_window:
+        return []  # where `expires` is not set, it lasts as CURRENT does, which is judged by itself
     message = f"the new key material would expire on {goal.valid_to:%Y-%m-%d}, within the safety window"
     return [Block(Reason.EXPIRES_SOON, message, "raise `expires`, or lower `safety_window`")]
 
@@ -347,6 +342,8 @@ def _held(view: View, run: Run, material: MaterialId) -> list[Step]:
         return [Block(Reason.DISCARDED, message, "take that back, as KMS rotated it in: mrk abort NAME")]
     lacking = cannot_give(view, run, material, "the key needs")
     is_current = view.current is not None and view.current.material_id == material
+    if is_current and view.current and _made_by_another(view, run, lacking, view.current):
+        return [foreign_current(view, view.current)]
     elsewhere = "; or bring its entry from the store that made it (docs/store.md)"
     allowing = elsewhere if is_current else "; or set `missing_old: allow`, and keep your own copy safe"
     return [
@@ -355,6 +352,13 @@ def _held(view: View, run: Run, material: MaterialId) -> list[Step]:
         else step
         for step in lacking
     ]
+
+
+def _made_by_another(view: View, run: Run, lacking: Sequence[Step], current: MaterialRow) -> bool:
+    """Whether CURRENT was rotated in, and nothing here can be it; the first material is only not adopted yet."""
+    unknown = any(isinstance(step, Block) and step.reason is Reason.STORE_LACKS for step in lacking)
+    rotated = predecessor(view, current.material_id) is not None
+    return unknown and rotated and not in_doubt(view, run, current.material_id)
 
 
 def pending_everywhere(view: View, goal: Goal) -> list[Step]:

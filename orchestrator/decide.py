@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from orchestrator.checks import unusable
+from orchestrator.durations import spoken
 from orchestrator.looks import or_look, wrong_clock
 from orchestrator.memory import wait_name
 from orchestrator.model import (
@@ -113,14 +114,14 @@ def _given_up(action: Action, run: Run) -> Block:
 def _lost_patience(wait: Wait) -> Block:
     if wait.over is not None:
         return wait.over
-    message = f"waited {wait.at_most.total_seconds():.0f} s in vain: {wait.message}"
+    message = f"waited {spoken(wait.at_most)} in vain: {wait.message}"
     return Block(wait.reason, message, "run again: the run resumes where it stands", wait.region, person=False)
 
 
 def _too_late(stage: str, waits: Iterable[Wait], run: Run) -> Block:
     reasons = "; ".join(wait.message for wait in waits)
-    patience = run.goal.policy.deadline.total_seconds()
-    message = f"the deadline of {patience:.0f} s passed in stage {stage}" + (f": {reasons}" if reasons else "")
+    patience = spoken(run.goal.policy.deadline)
+    message = f"the deadline of {patience} passed in stage {stage}" + (f": {reasons}" if reasons else "")
     return Block(Reason.TOO_LATE, message, "run again: the run resumes where it stands", person=False)
 
 
@@ -129,7 +130,14 @@ def _ended(stage: str, blocks: tuple[Block, ...], waits: tuple[Wait, ...]) -> Tu
     return Turn(stage, status, waits=waits, blocks=worst_first(blocks))
 
 
-_WORST = (Reason.MATERIAL_MISSING, Reason.SWITCHED_OFF, Reason.KEY_STATE, Reason.DISABLED, Reason.EXPIRES_SOON)
+_WORST = (
+    Reason.MATERIAL_MISSING,
+    Reason.SWITCHED_OFF,
+    Reason.KEY_STATE,
+    Reason.DISABLED,
+    Reason.EXPIRES_SOON,
+    Reason.FOREIGN_CURRENT,
+)
 
 
 def worst_first(blocks: Iterable[Block]) -> tuple[Block, ...]:

@@ -41,6 +41,20 @@ def render(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+_SPOKEN = {86_400_000: "day", 3_600_000: "h", 60_000: "min", 1000: "s", 1: "ms"}
+
+
+def spoken(value: timedelta) -> str:
+    """Tell a length of time as a person says it, to two units: 30 min, 1 h 30 min, 90 days."""
+    rest = value // timedelta(milliseconds=1)
+    parts = []
+    for size, unit in _SPOKEN.items():
+        number, rest = divmod(rest, size)
+        many = "s" if unit == "day" and number != 1 else ""
+        parts += [f"{number} {unit}{many}"] if number else []
+    return " ".join(parts[:2]) or "0 s"
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse),

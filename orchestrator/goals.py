@@ -7,9 +7,10 @@ it pinned (I4, P4).
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from orchestrator import checks
-from orchestrator.durations import render
+from orchestrator import checks, kinds, spending
+from orchestrator.durations import spoken
 from orchestrator.holding import predecessor
+from orchestrator.lasting import pinned
 from orchestrator.looks import not_seen
 from orchestrator.model import (
     ADOPTED,
@@ -104,7 +105,7 @@ def _located(view: View, policy: Policy) -> EntryName | Sequence[Step]:
     """Name the entry that the next, or the unfinished, rotation is about."""
     if view.primary is None or view.store is None:
         return [*checks.unusable(view, policy), not_seen(view, unseen(view))]
-    if wrong := [*checks.right_kind(view), *checks.listed(view, policy), *checks.undated(view)]:
+    if wrong := [*kinds.right_kind(view), *checks.listed(view, policy), *checks.undated(view)]:
         return [*checks.unusable(view, policy), *wrong]
     if view.current is None:
         return [_never_imported(view)]
@@ -181,7 +182,7 @@ def _recently(view: View, policy: Policy) -> list[Step]:
     newest = last_rotation(view)
     if newest is None or view.at - newest >= policy.min_interval or view.current is None:
         return []
-    least = render(policy.min_interval)
+    least = spoken(policy.min_interval)
     message = f"this key was rotated at {newest:%Y-%m-%d %H:%M} UTC, less than {least} ago (`min_interval`)"
     way = f"if you want another one: mrk rotate NAME --replaces {view.current.material_id}"
     return [Block(Reason.RECENTLY_ROTATED, message, way)]
@@ -198,9 +199,8 @@ def _already(view: View, policy: Policy, replaces: MaterialId, found: EntryName)
 
 def _goal(view: View, policy: Policy, name: EntryName) -> Goal:
     primary = view.primary.region if view.primary else next(iter(view.regions.values())).primary
-    valid_to = None if policy.expires is None else (view.at + policy.expires).replace(microsecond=0)
     deadline = view.at + policy.deadline
-    return Goal(view.key, name, primary, view.members, valid_to, deadline, policy)
+    return Goal(view.key, name, primary, view.members, pinned(view, policy), deadline, policy)
 
 
 def last_rotation(view: View) -> datetime | None:
@@ -253,9 +253,9 @@ def due_sentence(view: View, policy: Policy) -> str:
     """Say when the key is due, why, and for how long its rotations will last."""
     last, every = last_rotation(view), policy.rotate_every
     since = f"rotated {last:%Y-%m-%d}" if last else "never rotated"
-    left = checks.LIFETIME_ROTATIONS - checks.rotations_used(view)
+    left = spending.LIFETIME_ROTATIONS - spending.rotations_used(view)
     until = due_at(view, policy) + every * max(left - 1, 0)
-    lasting = f"{counted(left, 'rotation')} left: until {until:%B %Y} at {counted(every.days, 'day')}"
+    lasting = f"{counted(left, 'rotation')} left: until {until:%B %Y} at {spoken(every)}"
     budget = lasting if left else "no rotations left"
     return f"{since}, {_when_due(view, policy)}; {budget}"
 
@@ -272,7 +272,7 @@ def as_it_stands(view: View, policy: Policy) -> Pinned:
     """
     if view.store is None or not view.regions:
         return [not_seen(view, view.key.region if view.store else STORE)]
-    if wrong := checks.right_kind(view):
+    if wrong := kinds.right_kind(view):
         return wrong
     current = view.current
     if current is None:

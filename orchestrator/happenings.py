@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from orchestrator.model import Action, Goal, LookFailure, Outcome, RegionView, StoreView, Turn, short
+from orchestrator.model import (
+    Action,
+    Goal,
+    ImportMaterial,
+    LookFailure,
+    Outcome,
+    RegionView,
+    StoreView,
+    Turn,
+    View,
+    short,
+)
 
 
 def waits(turn: Turn) -> list[dict[str, str | int]]:
@@ -21,6 +32,8 @@ def waits(turn: Turn) -> list[dict[str, str | int]]:
 def about(action: Action) -> dict[str, Any]:
     """Tell of an action in the journal: ids only."""
     told = {name: str(getattr(action, name, "")) for name in ("import_type", "purpose")}
+    if isinstance(action, ImportMaterial):
+        told["valid_to"] = action.valid_to.isoformat() if action.valid_to else "never expires"
     return {"material_id": getattr(action, "material_id", None), **{name: one for name, one in told.items() if one}}
 
 
@@ -41,9 +54,18 @@ def summary(found: RegionView | StoreView | LookFailure) -> dict[str, Any]:
     }
 
 
-def goal(pinned: Goal) -> dict[str, Any]:
-    """Say what a run is to come to."""
-    return {"replaces": pinned.replaces, "entry": str(pinned.entry), "members": len(pinned.members)}
+def goal(pinned: Goal, view: View) -> dict[str, Any]:
+    """Say what a run is to come to: `replaces` only where that is CURRENT, so that it may be replaced by this run."""
+    replaces = pinned.replaces if rotates(pinned, view) else None
+    aim = {"aborting": pinned.aborting, "renewing": pinned.renewing}
+    told = {name: one for name, one in aim.items() if one}
+    return {"replaces": replaces, "entry": str(pinned.entry), "members": len(pinned.members), **told}
+
+
+def rotates(pinned: Goal, view: View) -> bool:
+    """Whether a goal is to replace what is CURRENT."""
+    current = view.current
+    return not pinned.aborting and current is not None and current.material_id == pinned.replaces
 
 
 def came(outcome: Outcome) -> dict[str, Any]:

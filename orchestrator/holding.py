@@ -5,6 +5,7 @@ Held means: the bytes opened in this look, and are those of the material that KM
 
 from collections.abc import Iterable, Sequence
 
+from orchestrator import lasting
 from orchestrator.looks import not_seen
 from orchestrator.model import (
     STORE,
@@ -62,7 +63,10 @@ def import_of(view: View, run: Run, seen: RegionView, material: MaterialId, purp
     entry = held or next(iter(may_hold(view, run, seen.arn, material)), None)
     if entry is None:
         return cannot_give(view, run, material, f"{seen.region} needs", seen.region)
-    return [Act(ImportMaterial(seen.arn, entry.name, ImportType.EXISTING, material, run.goal.valid_to, purpose))]
+    if ended := lasting.over(view, run.goal, seen, material):
+        return ended
+    until = lasting.of_known(view, run.goal, seen.region, material)
+    return [Act(ImportMaterial(seen.arn, entry.name, ImportType.EXISTING, material, until, purpose))]
 
 
 def to_identify(view: View, run: Run, seen: RegionView) -> Iterable[tuple[Entry, MaterialRow]]:
@@ -91,7 +95,7 @@ def cannot_give(view: View, run: Run, material: MaterialId, why: str, region: Re
     if other := _refused_by_kms(view, run, material):
         message = f"{why} key material {name}; the store has other bytes in its place ({other.name}), as KMS says"
         return [Block(Reason.OTHER_BYTES, message, f"bring the right ones: {adopt}", region)]
-    if _in_doubt(view, run, material):
+    if in_doubt(view, run, material):
         message = f"{why} key material {name}; what the store has in its place is not known to be that"
         return [Block(Reason.STORE_LACKS, message, "let KMS compare the bytes: mrk repair NAME", region)]
     message = f"{why} key material {name}, and the store does not hold it"
@@ -104,7 +108,17 @@ def _refused_by_kms(view: View, run: Run, material: MaterialId) -> Entry | None:
     return next((one for one in entries if any(refused(run, arn, one, material) for arn in arns)), None)
 
 
-def _in_doubt(view: View, run: Run, material: MaterialId) -> bool:
+def foreign_current(view: View, current: MaterialRow) -> Block:
+    """Say that CURRENT came from elsewhere, in the same words wherever that shows."""
+    primary = view.primary.region if view.primary else view.key.region
+    which = f"CURRENT in {primary} is {short(current.material_id)}"
+    message = f"{which}, which is not in this store: somebody else rotated this key"
+    way = f"adopt its material: mrk adopt NAME FILE --material-id {current.material_id}"
+    return Block(Reason.FOREIGN_CURRENT, message, f"{way}; or bring its entry from the store that made it", primary)
+
+
+def in_doubt(view: View, run: Run, material: MaterialId) -> bool:
+    """Whether an entry may hold a material as far as nobody knows: only KMS can say it."""
     return any(may_hold(view, run, seen.arn, material) for seen in view.regions.values())
 
 

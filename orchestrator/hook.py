@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from orchestrator.durations import render
+from orchestrator.durations import spoken
 from orchestrator.errors import UsageError
 from orchestrator.runnable import why_not
 from orchestrator.trusted import check_obeyed
@@ -86,7 +86,7 @@ class Hook:
             with process:
                 self._wait(process, report)
         except subprocess.TimeoutExpired:
-            return f"it took longer than {render(self._limit)} (run.after_timeout) and was killed"
+            return f"it took longer than {spoken(self._limit)} (run.after_timeout) and was killed"
         if self._stopped:
             return "it was killed: the run was interrupted"
         if process.returncode < 0:

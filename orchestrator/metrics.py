@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from orchestrator import checks, goals
+from orchestrator import checks, goals, kinds, spending
 from orchestrator.importable import importable
 from orchestrator.model import Region, View
 from orchestrator.progress import Report
@@ -31,6 +31,7 @@ METRICS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "mrk_last_success_timestamp_seconds": (KEY, "When a run last ended well for this key: finished, or nothing due."),
     "mrk_next_due_timestamp_seconds": (KEY, "When this key is next due to be rotated."),
     "mrk_rotations_left": (KEY, "On-demand rotations that are left to this key, of 25 for life."),
+    "mrk_rotations_few": (KEY, "1 where so few rotations are left that every run says so, else 0."),
     "mrk_key_healthy": (KEY, "1 where the last run ended well for this key, 0 where it failed or is blocked."),
     "mrk_region_healthy": (REGION, "1 where the key is Enabled in this Region and keeps all its material, else 0."),
     "mrk_restored_timestamp_seconds": (REGION, "When a run last brought back key material that was missing here."),
@@ -109,9 +110,10 @@ def _of(report: Report, now: datetime) -> Iterator[tuple[Sample, float]]:
         yield ("mrk_last_success_timestamp_seconds", (name,)), now.timestamp()
     if view is None:
         return
-    if view.regions:
+    if view.regions and not kinds.right_kind(view):
         yield ("mrk_next_due_timestamp_seconds", (name,)), goals.due_at(view, policy).timestamp()
-        yield ("mrk_rotations_left", (name,)), float(checks.LIFETIME_ROTATIONS - checks.rotations_used(view))
+        yield ("mrk_rotations_left", (name,)), float(spending.LIFETIME_ROTATIONS - spending.rotations_used(view))
+        yield ("mrk_rotations_few", (name,)), float(bool(spending.few_left(view, policy)))
     for region in sorted(report.run.memory.restored) if report.run else ():
         yield (_RESTORED, (name, region)), now.timestamp()
     for region in sorted(view.members | policy.regions):
@@ -121,10 +123,10 @@ def _of(report: Report, now: datetime) -> Iterator[tuple[Sample, float]]:
 
 
 def _healthy(view: View, region: Region, report: Report) -> bool:
-    seen, window = view.regions.get(region), report.job.policy.safety_window
+    seen, policy = view.regions.get(region), report.job.policy
     if seen is None or seen.current is None or importable(seen):
         return False
-    return not any(checks.material_usable(seen, material, view.at, window) for material in view.permanent_ids())
+    return not any(checks.material_usable(seen, material, view.at, policy) for material in view.permanent_ids())
 
 
 def _first_expiry(view: View, region: Region) -> datetime | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from orchestrator.decide import name_of_stage
+from orchestrator.durations import spoken
 from orchestrator.goals import Pinned
 from orchestrator.looks import FRESH, rounded, seen_for, stands_on
 from orchestrator.model import (
@@ -14,12 +15,14 @@ from orchestrator.model import (
     Block,
     EntryName,
     Goal,
+    ImportMaterial,
     KeyArn,
     LookFailure,
     MaterialId,
     Memory,
     Policy,
     Proof,
+    Purpose,
     Region,
     RegionView,
     Run,
@@ -72,10 +75,12 @@ def named(blocks: Sequence[Block], name: str) -> tuple[Block, ...]:
 LOOKED = "looked, and did nothing"
 
 
-def told(job: Job, run: Run | None, blocks: Sequence[Block]) -> str:
+def told(job: Job, run: Run | None, blocks: Sequence[Block], done: Sequence[Action] = ()) -> str:
     """Say how a run ended: the worst news first; what was brought back is never told as anything less (I13)."""
     regions = ", ".join(sorted(run.memory.restored)) if run else ""
     restored = [f"brought back key material that was missing in {regions}"] if regions else []
+    later = {action.target for action in done if isinstance(action, ImportMaterial) and action.purpose is Purpose.RENEW}
+    restored += [f"renewed key material in {', '.join(sorted(later))}"] if later else []
     if blocks:
         return "; ".join([*(block.message for block in blocks), *restored])
     return "; ".join([*restored, *_rotated_before(job, run), in_good_order(job, run)])
@@ -99,7 +104,7 @@ def in_good_order(job: Job, run: Run | None) -> str:
         return job.done or LOOKED
     last = name_of_stage(job.stages[-1])
     if last not in {"proven", "clean", "replaced", "sound"}:
-        return f"stopped after stage {last}, as asked"
+        return f"stopped after stage {last}, as asked{_goes_on(last, run)}"
     if job.policy.proof is Proof.OFF:
         return "settled in every Region (proof: off, so that nothing was tried)"
     if run is None or not run.memory.proofs:
@@ -110,6 +115,13 @@ def in_good_order(job: Job, run: Run | None) -> str:
         return f"settled in every Region, and proven: {_tried(run)} opens what every generation encrypted"
     ids = ", ".join(sorted(short(MaterialId(one)) for one in run.memory.unopened))
     return f"settled in every Region; proven for every generation but {ids} (no ciphertext of it is kept to open)"
+
+
+def _goes_on(last: str, run: Run | None) -> str:
+    """Say what comes next of a rotation that was begun: whoever stops before it may think that nothing does."""
+    if run is None or last not in {"deposited", "primary_imported", "replicas_imported", "ready"}:
+        return ""
+    return ": the next `mrk run`, or `mrk rotate`, goes on with it, and rotates; `mrk abort` gives it up"
 
 
 def _tried(run: Run) -> str:
@@ -225,7 +237,7 @@ class Progress:
 
     def wait_no_longer(self, target: str, now: datetime) -> LookFailure:
         """Go on without a Region; what its look shows is taken in all the same, whenever it comes."""
-        message = f"no answer came within {self.longest / timedelta(seconds=1):.0f} s"
+        message = f"no answer came within {spoken(self.longest)}"
         failure = LookFailure(target, now, message, transient=True)
         self.fold_look(target, failure)
         self.looking.add(target)

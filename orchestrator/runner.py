@@ -243,7 +243,7 @@ class Runner:
             pinned = pinned.of_a_run_since(progress.begun)
             progress.run = memory.begin(pinned, view)
             named_in = progress.job.key.region
-            self._tell("run.pinned", progress, region=pinned.primary, named=named_in, **goal(pinned))
+            self._tell("run.pinned", progress, region=pinned.primary, named=named_in, **goal(pinned, view))
             self._prefetch(progress, now)
             return None
         located = progress.located(now)
@@ -284,7 +284,7 @@ class Runner:
         """Report, once the calls in flight have come back: whatever was changed was looked at again by then."""
         if progress.waits:
             return
-        self._end(progress, cast("Status", turn.status), told(progress.job, progress.run, turn.blocks))
+        self._end(progress, cast("Status", turn.status), told(progress.job, progress.run, turn.blocks, progress.done))
 
     def _end(self, progress: Progress, status: Status, message: str) -> None:
         turn, now = progress.turn, self._clock.now()

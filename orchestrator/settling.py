@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from orchestrator import checks
-from orchestrator.holding import cannot_give, refused, store_behind
+from orchestrator.holding import cannot_give, foreign_current, refused, store_behind
 from orchestrator.importable import importable, off_since
+from orchestrator.lasting import first_expiry
 from orchestrator.looks import LAG, not_seen
 from orchestrator.model import (
     STORE,
@@ -52,10 +53,7 @@ def _wanted(goal: Goal) -> Sequence[Region]:
 
 def _foreign_current(view: View, run: Run, current: MaterialRow) -> Sequence[Step]:
     """Say that CURRENT is somebody else's; not before the primary was seen with it, where it may be our own (I15)."""
-    message = f"CURRENT is {short(current.material_id)}, which is not in this store: somebody else rotated this key"
-    way = f"adopt its material: mrk adopt NAME FILE --material-id {current.material_id}"
-    primary = view.primary.region if view.primary else view.key.region
-    foreign = Block(Reason.FOREIGN_CURRENT, message, way, primary)
+    foreign, primary = foreign_current(view, current), view.primary.region if view.primary else view.key.region
     if _may_be_ours(view, run, current):
         if view.primary is None:
             return [not_seen(view, run.goal.primary)]
@@ -170,7 +168,8 @@ def proven(view: View, run: Run) -> Sequence[Step]:
         return []
     if entry.discarded_at is not None:  # given up, and rotated in all the same: the key needs it for ever (P9)
         return [Act(ReinstateMaterial(entry.name, view.at))]
-    return [Act(MarkProven(entry.name, current.material_id, tuple(wanted), goal.policy.proof))]
+    until = first_expiry(view, current.material_id)
+    return [Act(MarkProven(entry.name, current.material_id, tuple(wanted), goal.policy.proof, until))]
 
 
 def unproven(view: View, run: Run, current: MaterialId, regions: Iterable[Region]) -> Sequence[Step]:

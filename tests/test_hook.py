@@ -71,7 +71,7 @@ def test_one_that_takes_too_long_is_killed_with_all_that_it_started(tmp_path: Pa
 
     said = hook(path, limit=0.5)({"runs": ["x" * 1_000_000]})
 
-    assert said == "it took longer than 500ms (run.after_timeout) and was killed"
+    assert said == "it took longer than 500 ms (run.after_timeout) and was killed"
     assert not runs(int((tmp_path / "child").read_text()))
 
 

@@ -46,7 +46,7 @@ def test_the_live_line_leaves_room_for_the_mark_of_an_interrupt() -> None:
     shown = [line for line in re.split(r"[\r\n]+", plain) if "takes its time" in line]
     assert shown
     assert all(len(line) <= 80 - len("^C^C") for line in shown)
-    assert all("at most 360 s" in line for line in shown)
+    assert all("at most 6 min" in line for line in shown)
 
 
 def test_where_the_result_follows_an_end_is_told_in_a_word() -> None:

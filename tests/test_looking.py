@@ -121,7 +121,7 @@ def test_a_rotation_that_was_declined_is_no_success_in_the_journal(world: World,
 
     error = declined(command, todo)
 
-    assert (error.exit_code, bool(error.hint)) == (5, True)
+    assert (error.exit_code, bool(error.hint)) == (5, False)
     ended = [event.data for event in world.events if event.kind == "run.ended"]
     assert (ended[-1]["status"], ended[-1]["message"]) == ("interrupted", "not confirmed; nothing was changed")
 

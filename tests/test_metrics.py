@@ -50,6 +50,7 @@ def test_a_key_in_order_is_told_by_key_and_region(world: World, path: Path) -> N
         "mrk_last_success_timestamp_seconds.payments": now.timestamp(),
         "mrk_next_due_timestamp_seconds.payments": (created + timedelta(days=90)).timestamp(),
         "mrk_rotations_left.payments": 25,
+        "mrk_rotations_few.payments": 0,
         "mrk_key_healthy.payments": 1,
         **{f"mrk_region_healthy.payments.{region}": 1 for region in REGIONS},
         **{f"mrk_first_expiry_timestamp_seconds.payments.{region}": expiry.timestamp() for region in REGIONS},

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError, ParamValidationError
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from orchestrator.kms.meaning import unanswered
 from orchestrator.model import (
+    NEVER,
     Block,
     Idle,
     KeyArn,
@@ -59,7 +61,6 @@ def view(*, here: datetime | None = None, there: datetime | None = None, pending
 @pytest.mark.parametrize(
     ("here", "there", "expires", "said"),
     [
-        (None, None, None, []),
         (NOW, NOW, timedelta(days=90), []),
         (
             None,
@@ -67,17 +68,23 @@ def view(*, here: datetime | None = None, there: datetime | None = None, pending
             timedelta(days=90),
             ["in every Region, key material 5f5f5f5f never expires; the config says `expires: 90d`"],
         ),
+        (
+            NOW,
+            NOW,
+            None,
+            ["in every Region, key material 5f5f5f5f expires on 2026-05-04; nothing renews it"],
+        ),
         (None, NOW, timedelta(days=90), ["in us-east-1, key material 5f5f5f5f never expires;"]),
         (
             None,
             NOW,
-            None,
+            NEVER,
             ["in eu-west-1, key material 5f5f5f5f expires on 2026-05-04; the config says `expires: never`"],
         ),
     ],
 )
 def test_an_expiry_that_is_not_the_configs_is_told(
-    here: datetime | None, there: datetime | None, expires: timedelta | None, said: list[str]
+    here: datetime | None, there: datetime | None, expires: Any, said: list[str]
 ) -> None:
     found = telling.drift(view(here=here, there=there), Policy(expires=expires))
 
@@ -94,7 +101,7 @@ def test_a_primary_elsewhere_than_the_arn_says_is_told() -> None:
 
 
 def test_a_plan_that_finishes_a_rotation_says_so() -> None:
-    assert telling.why(view(pending=True), Policy()).startswith("unfinished: 23232323 is pending; never rotated")
+    assert telling.why(view(pending=True), Policy()).startswith("23232323 is pending; never rotated")
 
 
 @pytest.mark.parametrize(
@@ -124,14 +131,14 @@ def test_what_many_regions_share_is_told_once() -> None:
 
 
 def test_the_end_of_a_plan_says_what_would_come_and_not_what_has_passed() -> None:
-    late = Block(Reason.TOO_LATE, "the deadline of 1800 s passed in stage ready", "run again", person=False)
-    vain = Block(Reason.SLOT, "waited 180 s in vain: no slot", "run again", person=False)
+    late = Block(Reason.TOO_LATE, "the deadline of 30 min passed in stage ready", "run again", person=False)
+    vain = Block(Reason.SLOT, "waited 3 min in vain: no slot", "run again", person=False)
     slow = Wait(Reason.SLOT, "no slot yet", THERE)
 
     told = telling.foreseen(Turn("ready", "failed", waits=(slow,), blocks=(late, vain)), view(), Policy())
 
-    assert [block.message for block in told] == ["would wait 180 s in vain: no slot", "would wait: no slot yet"]
-    assert "for 30m at most" in told[1].way_out
+    assert [block.message for block in told] == ["would wait 3 min in vain: no slot", "would wait: no slot yet"]
+    assert "for 30 min at most" in told[1].way_out
 
 
 def test_a_plan_that_could_not_see_a_region_says_which_and_why() -> None:

@@ -7,7 +7,7 @@ what is odd elsewhere is told at the end.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from orchestrator import checks, settling
+from orchestrator import checks, kinds, settling
 from orchestrator.goals import Pinned, as_it_stands
 from orchestrator.holding import import_of, to_identify
 from orchestrator.importable import importable, off_since, switches
@@ -160,7 +160,7 @@ def odd(view: View, run: Run) -> list[Step]:
     goal = run.goal
     whole = foreseen(view, goal.policy, goal.members)
     members = [region for region in goal.members if goal.policy.lists(region)]
-    return [*seen_everywhere(whole, members), *checks.right_kind(whole), *checks.topology(whole, goal)]
+    return [*seen_everywhere(whole, members), *kinds.right_kind(whole), *checks.topology(whole, goal)]
 
 
 settled = where_possible(settling.settled, lacking_in)

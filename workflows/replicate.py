@@ -5,7 +5,7 @@ Only with `replicate: auto` (P11). A new replica has no key material, so it is m
 
 from collections.abc import Sequence
 
-from orchestrator import checks, effects
+from orchestrator import checks, effects, kinds
 from orchestrator.checks import ROTATION
 from orchestrator.holding import cannot_give, holds, may_hold
 from orchestrator.importable import in_good_time
@@ -79,7 +79,7 @@ def _not_now(view: View, run: Run, primary: RegionView) -> Sequence[Step]:
     """Say why nothing can be replicated now; the primary and the store tell, so no other Region holds this up (I10)."""
     whole = foreseen(view, run.goal.policy, run.goal.members)
     return (
-        [*checks.right_kind(view), *checks.topology(whole, run.goal), *in_good_time(primary, view, run)]
+        [*kinds.right_kind(view), *checks.topology(whole, run.goal), *in_good_time(primary, view, run)]
         or _under_way(view, run, primary)
         or _not_held(view, run, primary)
     )

@@ -59,10 +59,11 @@ def _begun(view: View) -> str:
         return ""
     if pending is not None:
         ours = store.holding(pending.material_id) is not None
-        return f"a rotation was begun: key material {short(pending.material_id)} is pending" if ours else ""
+        goes_on = "is pending, and the next run makes it CURRENT"
+        return f"a rotation was begun: key material {short(pending.material_id)} {goes_on}" if ours else ""
     held = store.holding(current.material_id)
     if held is not None and held.held and not held.proven:
         return f"a rotation was not finished: CURRENT key material {short(current.material_id)} is not proven yet"
     if store.get(store.first_attempt(EntryName(view.key.identity, current.material_id))):
-        return "a rotation was begun: the store holds new key material that was not imported yet"
+        return "a rotation was begun: the store holds new key material, and the next run imports it and rotates"
     return ""

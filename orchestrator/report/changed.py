@@ -49,6 +49,7 @@ class Change:
     what: str
     region: str = ""
     material_id: str = ""
+    valid_to: str = ""
 
 
 def of(report: Report) -> list[Change]:
@@ -83,7 +84,8 @@ def _remembered(report: Report) -> Iterable[Change]:
 def _change(action: Action, aside: Collection[EntryName]) -> Change | None:
     match action:
         case ImportMaterial() if action.purpose in _IMPORTED:
-            return Change(_IMPORTED[action.purpose], action.target, action.material_id or "")
+            until = f"{action.valid_to:%Y-%m-%dT%H:%M:%SZ}" if action.valid_to else "never"
+            return Change(_IMPORTED[action.purpose], action.target, action.material_id or "", until)
         case ReplicateKey():
             return Change("replicated", action.region)
         case RotateOnDemand():
@@ -107,9 +109,13 @@ def sentences(found: Sequence[Change]) -> list[str]:
 def _sentence(what: str, alike: Sequence[Change]) -> str:
     ids = dict.fromkeys(short(MaterialId(change.material_id)) for change in alike if change.material_id)
     regions = dict.fromkeys(change.region for change in alike if change.region)
-    return " ".join(_SENTENCES[what].format(ids=", ".join(ids), regions=", ".join(regions)).split())
+    until = sorted({change.valid_to[:10] for change in alike if change.valid_to not in {"", "never"}})
+    lasts = f" (valid until {until[0]})" if until else ""
+    words = {"ids": ", ".join(ids) + lasts, "regions": ", ".join(regions)}
+    return " ".join(_SENTENCES[what].format(**words).split())
 
 
 def documents(found: Sequence[Change]) -> list[dict[str, Any]]:
     """Tell changes to scripts."""
-    return [{"what": one.what, "region": one.region or None, "material_id": one.material_id or None} for one in found]
+    names = ("region", "material_id", "valid_to")
+    return [{"what": one.what} | {name: getattr(one, name) or None for name in names} for one in found]

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator import checks, goals
+from orchestrator import checks, goals, kinds, spending
+from orchestrator.happenings import rotates
 from orchestrator.model import Block, Policy, RegionView, View
 from orchestrator.plan import Plan
-from orchestrator.progress import Report
+from orchestrator.progress import Report, may_have_rotated
 from orchestrator.report import changed, telling
 from orchestrator.report.calls import calls
 
@@ -24,7 +25,7 @@ def report(found: Report) -> dict[str, Any]:
         "status": found.status,
         "stage": found.stage,
         "message": found.message,
-        "replaces": goal.replaces if goal else None,
+        "replaces": goal.replaces if goal and _replaces(found) else None,
         "actions": [{"action": action.kind, "where": action.target} for action in found.done],
         "changed": changed.documents(changed.of(found)),
         "skipped_proofs": list(found.run.memory.unopened) if found.run else [],
@@ -32,18 +33,27 @@ def report(found: Report) -> dict[str, Any]:
     }
 
 
+def _replaces(found: Report) -> bool:
+    """Whether a run replaced CURRENT, or was to; what a repair or a renewal names was replaced long ago."""
+    run, view = found.run, found.view
+    asked = run is not None and (may_have_rotated(run) or run.memory.rotation_seen is not None)
+    return run is not None and view is not None and (asked or rotates(run.goal, view))
+
+
 def _stands(name: str, arn: str, view: View | None, policy: Policy) -> dict[str, Any]:
     """What every document tells of a key; None where it was not seen."""
     seen = view if view and view.regions else None
+    kept = seen if seen and not kinds.right_kind(seen) else None
     return {
         "name": name,
         "arn": arn,
         "primary": seen.primary.region if seen and seen.primary else None,
         "current": seen.current.material_id if seen and seen.current else None,
         "pending": seen.pending.material_id if seen and seen.pending else None,
-        "due": goals.due_at(seen, policy).isoformat() if seen else None,
-        "rotations_left": checks.LIFETIME_ROTATIONS - checks.rotations_used(seen) if seen else None,
-        "drift": telling.drift(seen, policy) if seen else [],
+        "due": goals.due_at(kept, policy).isoformat() if kept else None,
+        "rotations_left": spending.LIFETIME_ROTATIONS - spending.rotations_used(kept) if kept else None,
+        "drift": telling.drift(kept, policy) if kept else [],
+        "notes": telling.notes(seen, seen.key, policy) if seen else [],
     }
 
 

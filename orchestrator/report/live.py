@@ -1,12 +1,14 @@
 """One live line on a terminal: which key is in which stage, what it waits for, and for how long at most."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from orchestrator.durations import spoken
 from orchestrator.model import STORE
 from orchestrator.ports import Event
 from orchestrator.terminal import ANSWERED, ASKED
@@ -84,4 +86,4 @@ def line(key: _Key) -> str:
     first = key.waits[0]
     more = f", and {len(key.waits) - 1} more" if len(key.waits) > 1 else ""
     at_most = min(first["at_most"], key.patience or first["at_most"])
-    return f"{key.stage}{done} (at most {at_most} s): {first['message']}{more}"
+    return f"{key.stage}{done} (at most {spoken(timedelta(seconds=at_most))}): {first['message']}{more}"

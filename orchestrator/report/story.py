@@ -91,7 +91,7 @@ class Story:
                 self._named(text(event.get("key")), text(data.get("arn")))
                 self._begun(event, _list(data, "stages"))
             case "run.pinned":
-                self._decided(event, f"to replace {_short(data.get('replaces'))}, by entry {_entry(data)}")
+                self._decided(event, _aim(data))
             case "turn":
                 self._decided(event, _turn(data))
             case "action.begun":
@@ -228,6 +228,17 @@ def _entry(data: Mapping[str, Any]) -> str:
     return f"{replaced[:8]}.{attempt}"
 
 
+def _aim(data: Mapping[str, Any]) -> str:
+    """Say what a run is for; one that replaces nothing keeps the key as it stands, or finishes what was begun."""
+    if data.get("aborting"):
+        return f"to give up entry {_entry(data)}"
+    if data.get("renewing"):
+        return "to renew what expires soon; nothing is replaced"
+    if not data.get("replaces"):
+        return "to keep or finish the key as it stands; nothing is replaced"
+    return f"to replace {_short(data.get('replaces'))}, by entry {_entry(data)}"
+
+
 def _answer(data: Mapping[str, Any]) -> tuple[str, str]:
     return _of(data, "status"), _of(data, "error")
 
@@ -235,7 +246,9 @@ def _answer(data: Mapping[str, Any]) -> tuple[str, str]:
 def _action(data: Mapping[str, Any]) -> str:
     material = _of(data, "material_id")
     words = (_of(data, "action"), _of(data, "import_type"), f"key material {material[:8]}" if material else "")
-    return " ".join(word for word in words if word)
+    until = _of(data, "valid_to")
+    lasts = f", {until if until == 'never expires' else f'valid until {until[:10]}'}" if until else ""
+    return " ".join(word for word in words if word) + lasts
 
 
 def _turn(data: Mapping[str, Any]) -> str:
@@ -260,4 +273,5 @@ def _seen(data: Mapping[str, Any]) -> str:
     here = sum(bool(row.get("imported")) for row in found)
     states = [f"{_short(row.get('id'))} {state}" for row in found if (state := _STATES.get(_of(row, "state")))]
     told = (_of(data, "key_state"), f"CURRENT {_short(data.get('current'))}", f"{here} of {len(found)} imported")
-    return ", ".join((*told, *states))
+    ends = min((until for row in found if (until := text(row.get("valid_to")))), default="")
+    return ", ".join((*told, *([f"first expiry {ends[:10]}"] if ends else []), *states))

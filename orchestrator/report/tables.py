@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import checks, goals
+from orchestrator import checks, goals, kinds, spending
 from orchestrator.model import Block, MaterialId, MaterialState, Policy, Reason, RegionView, View, short
 from orchestrator.plan import Plan, Planned
-from orchestrator.progress import Report
+from orchestrator.progress import Report, named
 from orchestrator.report import changed, telling
 from orchestrator.report.calls import PlannedCall, calls
 from orchestrator.written import clean
@@ -28,7 +28,10 @@ def status(name: str, view: View, policy: Policy) -> RenderableType:
     head = heading(name, str(view.key))
     if not view.regions:
         return Group(head, *_failures(view))
-    told = Text(goals.due_sentence(view, policy))
+    kind = [step for step in kinds.right_kind(view) if isinstance(step, Block)]
+    if kind:  # it has neither materials nor rotations of mrk's: nothing is counted
+        return Group(head, _regions(view), *_failures(view), blocks(named(kind, name)))
+    told = Text(telling.why(view, policy))
     found = [part for part in (_wrong(view, policy), *_failures(view), noted(view, policy)) if part]
     return Group(head, _regions(view), _materials(view), *found, told)
 
@@ -107,12 +110,7 @@ def _held(view: View, material: MaterialId) -> str:
 
 def _wrong(view: View, policy: Policy) -> Text:
     """Name what a Region lacks, and where the config and KMS differ; nothing where all is well."""
-    lacking = [
-        f"{seen.region} lacks key material {short(material)}"
-        for _, seen in sorted(view.regions.items())
-        for material in view.permanent_ids()
-        if (row := seen.row(material)) is None or not row.usable(view.at)
-    ]
+    lacking = telling.lacking(view)
     unreadable = [
         f"the store cannot read key material {short(entry.linked)} back: {entry.told}"
         for entry in (view.store.entries if view.store else ())
@@ -160,10 +158,10 @@ def _numbered(planned: Plan, algorithm: str) -> Iterable[tuple[Planned, PlannedC
 
 def budget(report: Report) -> str:
     """Say what a rotation costs."""
-    used = checks.rotations_used(report.view) if report.view else 0
-    left = checks.LIFETIME_ROTATIONS - used
+    used = spending.rotations_used(report.view) if report.view else 0
+    left = spending.LIFETIME_ROTATIONS - used
     spent = "; this spends the `reserve`, as nothing unattended may" if left <= report.job.policy.reserve else ""
-    return f"cannot be undone; {left} of {checks.LIFETIME_ROTATIONS} rotations left, {left - 1} after this one{spent}"
+    return f"cannot be undone; {left} of {spending.LIFETIME_ROTATIONS} rotations left, {left - 1} after this one{spent}"
 
 
 def ended(report: Report) -> RenderableType:

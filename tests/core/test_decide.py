@@ -153,7 +153,7 @@ def test_a_wait_that_is_over_tells_what_was_waited_for_and_how_long() -> None:
     [block] = turned(SLOT, run=waiting_for(180)).blocks
 
     assert (block.reason, block.region, block.person) == (Reason.SLOT, EU, False)
-    assert block.message == "waited 180 s in vain: not listed yet"
+    assert block.message == "waited 3 min in vain: not listed yet"
     assert "run again" in block.way_out
 
 
@@ -210,7 +210,7 @@ def test_after_the_deadline_nothing_is_begun() -> None:
     turn = turned(Act(DEPOSIT), SLOT, now=NOW + Policy().deadline)
 
     assert told(turn) == ["stage: failed", "wait: slot-not-listed in eu-west-1", "fail: too-late"]
-    assert turn.blocks[0].message == "the deadline of 1800 s passed in stage stage: not listed yet"
+    assert turn.blocks[0].message == "the deadline of 30 min passed in stage stage: not listed yet"
     assert turn.act == ()
 
 

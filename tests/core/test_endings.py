@@ -41,7 +41,8 @@ GOOD: list[tuple[str, Job, Run | None, str]] = [
         "up to a stage, whatever was tried in it",
         a_job(until="deposited"),
         a_run(proofs=PROVED),
-        "stopped after stage deposited, as asked",
+        "stopped after stage deposited, as asked: the next `mrk run`, or `mrk rotate`, goes on with it, and rotates;"
+        " `mrk abort` gives it up",
     ),
     (
         "up to the last stage but one: settled, not proven",

@@ -34,9 +34,11 @@ from core_building import (
     pending,
 )
 
-from orchestrator import checks, looks
+from orchestrator import checks, kinds, looks, spending
 from orchestrator.importable import importable
+from orchestrator.lasting import SAY
 from orchestrator.model import (
+    NEVER,
     STORE,
     Block,
     Entry,
@@ -104,24 +106,25 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [Wait(Reason.LOOKING, f"a last look before the rotation: {AP}, {EU}", None, 3 * MINUTES, look=(AP, EU))],
     ),
     "the material is made by KMS": (
-        lambda: checks.right_kind(a_view(a_key(eu={"origin": "AWS_KMS"}))),
+        lambda: kinds.right_kind(a_view(a_key(eu={"origin": "AWS_KMS"}))),
         [
             Block(
                 Reason.NOT_EXTERNAL,
-                f"{KEY.within(EU)} has Origin AWS_KMS, not EXTERNAL",
-                "take it out of the config, as KMS makes its key material itself; to rotate it: "
+                f"{KEY.within(EU)} has Origin AWS_KMS: KMS made its key material, and mrk rotates imported key material"
+                " alone",
+                "take it out of the config; to rotate it: "
                 f"aws kms rotate-key-on-demand --region {EU} --key-id {KEY.key_id}",
                 EU,
             )
         ],
     ),
     "the key is not symmetric": (
-        lambda: checks.right_kind(a_view(a_key(eu={"key_spec": "HMAC_256"}))),
+        lambda: kinds.right_kind(a_view(a_key(eu={"key_spec": "HMAC_256"}))),
         [
             Block(
                 Reason.NOT_SYMMETRIC,
-                f"{KEY.within(EU)} is HMAC_256, not symmetric",
-                "KMS rotates symmetric keys only; make a new key and move its users",
+                f"{KEY.within(EU)} is of spec HMAC_256: KMS rotates imported key material of symmetric keys alone",
+                "take it out of the config; to rotate it, make a new key and move its users",
                 EU,
             )
         ],
@@ -367,7 +370,7 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         ],
     ),
     "material expires at the very end of the safety window": (
-        lambda: checks.materials_usable(a_view(a_key(eu=[current("a", valid_to=days(7))])), Policy()),
+        lambda: checks.materials_usable(a_view(a_key(eu=[current("a", valid_to=days(7))])), Policy(expires=NEVER)),
         [
             Block(
                 Reason.EXPIRES_SOON,
@@ -377,12 +380,34 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
             )
         ],
     ),
+    "material expires soon, and nothing says for how long it is to be renewed": (
+        lambda: checks.materials_usable(a_view(a_key(eu=[current("a", valid_to=days(7))])), Policy()),
+        [
+            Block(
+                Reason.EXPIRES_SOON,
+                f"key material aaaaaaaa expires in {EU} on 2026-03-09, and nothing renews it: `expires` is not set",
+                f"{SAY}; then: mrk renew NAME",
+                EU,
+            )
+        ],
+    ),
+    "material expired, and nothing says for how long it may come back": (
+        lambda: checks.materials_usable(a_view(a_key(eu=[current("a", valid_to=days(-1))])), Policy()),
+        [
+            Block(
+                Reason.MATERIAL_MISSING,
+                f"{EU} cannot be used since 2026-03-01 08:00 UTC: key material aaaaaaaa expired there",
+                f"{SAY}; then: mrk repair NAME",
+                EU,
+            )
+        ],
+    ),
     "material expires after the safety window": (
         lambda: checks.materials_usable(a_view(a_key(eu=[current("a", valid_to=days(7.01))])), Policy()),
         [],
     ),
     "all rotations are used up": (
-        lambda: checks.budget(a_view(a_key([past(chr(97 + number), on_demand=True) for number in range(25)]))),
+        lambda: spending.budget(a_view(a_key([past(chr(97 + number), on_demand=True) for number in range(25)]))),
         [
             Block(
                 Reason.BUDGET_SPENT,
@@ -536,7 +561,7 @@ def test_a_time_ahead_of_ours_counts_as_far_as_a_clock_may_be_wrong(ahead: timed
 
 def test_a_key_that_was_seen_nowhere_has_used_no_rotation() -> None:
     """I3: the budget is judged by what KMS lists."""
-    assert checks.rotations_used(a_view({})) == 0
+    assert spending.rotations_used(a_view({})) == 0
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ SAID: dict[str, tuple[Callable[[], Pinned], Pinned]] = {
         [
             Block(
                 Reason.RECENTLY_ROTATED,
-                "this key was rotated at 2026-03-01 08:00 UTC, less than 1d ago (`min_interval`)",
+                "this key was rotated at 2026-03-01 08:00 UTC, less than 1 day ago (`min_interval`)",
                 f"if you want another one: mrk rotate NAME --replaces {B}",
             )
         ],

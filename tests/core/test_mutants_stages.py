@@ -89,7 +89,7 @@ def settling_in(view: View) -> Sequence[Step]:
 
 def settling_renewal(entries: Sequence[Entry]) -> Sequence[Step]:
     """What a renewal misses in one Region, whose materials expire in three days; the others were renewed."""
-    policy = Policy(renew_before=timedelta(days=30))
+    policy = Policy(expires=timedelta(days=90), renew_before=timedelta(days=30))
     ends = NOW + timedelta(days=3)
     key = a_key(
         [past("a", valid_to=RENEWED), current("b", valid_to=RENEWED)],
@@ -283,8 +283,9 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [
             Block(
                 Reason.FOREIGN_CURRENT,
-                "CURRENT is bbbbbbbb, which is not in this store: somebody else rotated this key",
-                f"adopt its material: mrk adopt NAME FILE --material-id {B}",
+                "CURRENT in us-east-1 is bbbbbbbb, which is not in this store: somebody else rotated this key",
+                f"adopt its material: mrk adopt NAME FILE --material-id {B}; or bring its entry from the store that"
+                " made it",
                 US,
             )
         ],
@@ -318,8 +319,9 @@ SAID: dict[str, tuple[Callable[[], Sequence[Step]], list[Step]]] = {
         [
             Block(
                 Reason.FOREIGN_CURRENT,
-                "CURRENT is cccccccc, which is not in this store: somebody else rotated this key",
-                f"adopt its material: mrk adopt NAME FILE --material-id {C}",
+                "CURRENT in us-east-1 is cccccccc, which is not in this store: somebody else rotated this key",
+                f"adopt its material: mrk adopt NAME FILE --material-id {C}; or bring its entry from the store that"
+                " made it",
                 US,
             )
         ],

@@ -80,7 +80,7 @@ def failing(action: Act | ImportMaterial | KeepProbe | DepositMaterial, hint: st
 def test_the_deadline_says_how_long_in_which_stage_and_what_was_waited_for() -> None:
     """I9: what is told when the time is over."""
     patience = a_goal().policy.deadline
-    message = "the deadline of 1800 s passed in stage stage: not listed yet; late"
+    message = "the deadline of 30 min passed in stage stage: not listed yet; late"
 
     turn = turned(SLOT, LAGGING, after=patience)
 
@@ -96,14 +96,14 @@ def test_the_deadline_without_anything_to_wait_for_says_no_more_than_that() -> N
     """I9: no dangling colon."""
     turn = turned(Act(DepositMaterial(name())), after=a_goal().policy.deadline)
 
-    assert [block.message for block in turn.blocks] == ["the deadline of 1800 s passed in stage stage"]
+    assert [block.message for block in turn.blocks] == ["the deadline of 30 min passed in stage stage"]
 
 
 def test_a_wait_in_vain_says_how_long_and_for_what() -> None:
     """I9: and another run may go on."""
     turn = turned(SLOT, run=a_run(waiting={"stage:eu-west-1:slot-not-listed": NOW}), after=3 * MINUTE)
 
-    assert turn.blocks == (Block(Reason.SLOT, "waited 180 s in vain: not listed yet", RESUME, EU, person=False),)
+    assert turn.blocks == (Block(Reason.SLOT, "waited 3 min in vain: not listed yet", RESUME, EU, person=False),)
     assert turn.status == "failed"
 
 
@@ -285,9 +285,9 @@ MISSING = Block(Reason.MATERIAL_MISSING, "it is missing", "mend it", EU)
     ("at_most", "waited", "told"),
     [
         (3 * MINUTE, 30 * SECOND, [MISSING]),
-        (3 * MINUTE, 29 * SECOND, ["the deadline of 1800 s passed in stage waits: late"]),
-        (10 * SECOND, 9 * SECOND, ["the deadline of 1800 s passed in stage waits: late"]),
-        (3 * MINUTE, None, ["the deadline of 1800 s passed in stage waits: late"]),
+        (3 * MINUTE, 29 * SECOND, ["the deadline of 30 min passed in stage waits: late"]),
+        (10 * SECOND, 9 * SECOND, ["the deadline of 30 min passed in stage waits: late"]),
+        (3 * MINUTE, None, ["the deadline of 30 min passed in stage waits: late"]),
     ],
 )
 def test_a_deadline_tells_what_a_wait_that_lasted_half_a_minute_was_about(

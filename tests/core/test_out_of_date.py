@@ -62,7 +62,7 @@ def test_a_rotation_looks_at_the_store_again_before_it_says_that_the_store_lacks
     view = a_view(a_key(ROTATED), first())
 
     assert [step.look for step in checks.store_holds(overtaken(view), a_run())] == [(STORE,)]  # type: ignore[union-attr]
-    assert [str(step.reason) for step in checks.store_holds(view, a_run())] == ["store-lacks"]  # type: ignore[union-attr]
+    assert [str(step.reason) for step in checks.store_holds(view, a_run())] == ["foreign-current"]  # type: ignore[union-attr]
     allowed = a_run(a_goal(policy=Policy(missing_old=MissingOld.ALLOW)))
     assert not checks.store_holds(overtaken(view), allowed)
 

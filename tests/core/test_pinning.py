@@ -195,7 +195,7 @@ ASKED = [
     Asked("--replaces what was replaced long ago, and finished", ["idle"], FOUR, FOUR_STORED, "a"),
     Asked(
         "--replaces what was replaced already, by somebody else",
-        ["block: store-lacks"],
+        ["block: foreign-current in us-east-1"],
         ROTATED,
         (first(),),
         "a",
@@ -470,7 +470,7 @@ CRON = [
         ["wait: inconsistent in eu-west-1", "wait: inconsistent in eu-west-1"],
         key={"eu": {"rows": [current("a")]}},
     ),
-    Cron("the store lacks CURRENT", ["block: store-lacks"], stored=(first(),)),
+    Cron("the store lacks CURRENT", ["block: foreign-current in us-east-1"], stored=(first(),)),
     Cron("the store lacks old material", ["block: store-lacks"], stored=(entry("a", "b", **marked()),)),
     Cron(
         "the store lacks old material, and the owner allows it",

@@ -170,10 +170,11 @@ REFUSALS = [
     Refusal(
         "the new material would expire within the safety window",
         ("block: expires-soon",),
+        policy=Policy(expires=timedelta(days=7)),
         goal={"valid_to": days(7)},
     ),
     Refusal("the store lacks an old material", ("block: store-lacks",), stored=(entry("a", "b", **marked()),)),
-    Refusal("the store lacks CURRENT material", ("block: store-lacks",), stored=(first(),)),
+    Refusal("the store lacks CURRENT material", ("block: foreign-current in us-east-1",), stored=(first(),)),
     Refusal("the store holds CURRENT but has no link", ("block: store-lacks",), stored=(first(), entry("a"))),
     Refusal(
         "the store cannot read an old material back",

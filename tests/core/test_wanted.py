@@ -295,7 +295,7 @@ def test_a_renewal_is_pinned_as_such_and_says_when_there_is_none() -> None:
 
     assert isinstance(pinned, Goal)
     assert pinned.renewing is True
-    assert idle == Idle("nothing expires within 30d that the config gives longer")
+    assert idle == Idle("nothing expires within 30 days that the config gives longer")
 
 
 def test_a_replica_that_this_run_made_is_filled_when_the_store_answers_again() -> None:
@@ -312,7 +312,7 @@ def test_what_expires_soon_and_the_config_gives_no_longer_is_nothing_to_renew() 
 
     idle = whatever_expires(a_view(key(eu=[past("a"), current("b", valid_to=days(5))]), *STORED), short)
 
-    assert idle == Idle("nothing expires within 30d that the config gives longer")
+    assert idle == Idle("nothing expires within 30 days that the config gives longer")
 
 
 def test_nothing_is_called_renewed_before_every_region_was_seen() -> None:

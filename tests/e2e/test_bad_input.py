@@ -214,8 +214,8 @@ def test_a_wrong_setting_is_told_once_and_nothing_is_called(
 
 
 BLOCKED: dict[str, tuple[Change, int, list[str], str]] = {
-    "not EXTERNAL": (made(), 4, ["has Origin AWS_KMS, not EXTERNAL"], "aws kms rotate-key-on-demand"),
-    "not symmetric": (made(**HMAC), 4, ["is HMAC_256, not symmetric"], "make a new key and move its users"),
+    "not EXTERNAL": (made(), 4, ["has Origin AWS_KMS"], "aws kms rotate-key-on-demand"),
+    "not symmetric": (made(**HMAC), 4, ["is of spec HMAC_256"], "make a new key and move its users"),
     "never imported": (made(Origin="EXTERNAL"), 4, ["has no key material yet"], "mrk adopt payments FILE"),
     "disabled replica": (
         client("disable_key"),

@@ -18,7 +18,7 @@ def judged(machine: Machine, code: int) -> list[tuple[str, bool]]:
 @pytest.mark.parametrize(
     ("until", "said"),
     [
-        ("deposited", "the store holds new key material that was not imported yet"),
+        ("deposited", "the store holds new key material, and the next run imports it and rotates"),
         ("replicas_imported", "is pending"),
         ("settled", "is not proven yet"),
     ],

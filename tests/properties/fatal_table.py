@@ -231,9 +231,8 @@ FATAL = (
         "I3 material expires within the window",
         passes(15),
         Reason.EXPIRES_SOON,
-        "mrk re",
+        "mrk renew",
         made_with=expires(20),
-        run_mends=True,
     ),
     Fatal("P4 it was rotated within 24 h", rotated, Reason.RECENTLY_ROTATED, "--replaces", run_mends=True),
     Fatal(
@@ -327,7 +326,7 @@ FATAL = (
     Fatal(
         "P2 P5 CURRENT is not of this store",
         rotates_foreign,
-        Reason.STORE_LACKS,
+        Reason.FOREIGN_CURRENT,
         "mrk adopt payments FILE",
     ),
     Fatal(

@@ -26,8 +26,8 @@ from search_hands import (
 from search_moves import Budget, Hand, Kind, Scenario
 from search_world import Answers, Kept, Truth, a_key, keep
 
-from orchestrator.checks import LIFETIME_ROTATIONS
 from orchestrator.model import MissingOld, Policy, Proof, Region, Repair
+from orchestrator.spending import LIFETIME_ROTATIONS
 
 
 def a_policy(looks: int = 1, proof: Proof = Proof.OFF) -> Policy:

@@ -246,7 +246,7 @@ ATTEMPTS: dict[str, Way] = {
         ways={"give it up": ("mrk abort",)},
     ),
     "a colleague's rotation beside ours": Way(
-        site="orchestrator.settling._foreign_current",
+        site="orchestrator.holding.foreign_current",
         reason=Reason.FOREIGN_CURRENT,
         region=PRIMARY,
         state=rotated_beside,
@@ -376,14 +376,14 @@ TIMES: dict[str, Way] = {
         again="run payments",
     ),
     "all rotations used up": Way(
-        site="orchestrator.checks.budget",
+        site="orchestrator.spending.budget",
         reason=Reason.BUDGET_SPENT,
         state=used_up,
         command="run orders",
         ways={"make a new key": (a_new_key,)},
     ),
     "the last rotations": Way(
-        site="orchestrator.checks.reserved",
+        site="orchestrator.spending.reserved",
         reason=Reason.RESERVED,
         state=reserved,
         command=ROTATE,

@@ -84,7 +84,7 @@ def on_a_disk(stand: Stand) -> None:
 
 KEYS: dict[str, Way] = {
     "a key that KMS makes the material of": Way(
-        site="orchestrator.checks.right_kind",
+        site="orchestrator.kinds._not_external",
         reason=Reason.NOT_EXTERNAL,
         region=PRIMARY,
         state=made(),
@@ -92,7 +92,7 @@ KEYS: dict[str, Way] = {
         ways={"take it out": (taken_out, "aws kms rotate-key-on-demand")},
     ),
     "a key that is not symmetric": Way(
-        site="orchestrator.checks.right_kind",
+        site="orchestrator.kinds.right_kind",
         reason=Reason.NOT_SYMMETRIC,
         region=PRIMARY,
         state=made(Origin="EXTERNAL", KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC"),

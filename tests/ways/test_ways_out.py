@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.model import Reason
 from sizes import some
-from ways import files, pending, regions, rotations, settings, stores
+from ways import expiries, files, pending, regions, rotations, settings, stores
 from ways.sites import functions, refusals, sites
 from ways.stand import REPLICA, Stand
 from ways.way import Way, go, gone, meet, printed
@@ -14,6 +14,7 @@ from ways.way import Way, go, gone, meet, printed
 ROWS: dict[str, Way] = {
     **regions.LISTED,
     **regions.STATES,
+    **expiries.EXPIRIES,
     **pending.PENDING,
     **rotations.ATTEMPTS,
     **rotations.TIMES,

@@ -320,7 +320,7 @@ def declined(called: Invocation, jobs: Sequence[Job]) -> DeclinedError:
     """Note that somebody said no, and return the error that ends the command."""
     for job in jobs:
         called.ended(Report(job, "interrupted", "located", "not confirmed; nothing was changed"))
-    return DeclinedError("not confirmed; nothing was changed", "run again, and answer y")
+    return DeclinedError("you did not confirm it; nothing was changed")
 
 
 def each(called: Invocation, names: Sequence[str] | None, make: Callable[[str, KeySettings], Job]) -> list[Job]:

@@ -19,7 +19,7 @@ app = typer.Typer(
 
 @app.command("check")
 def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> int:
-    """Judge the settings, as far as that needs no call: exit 0 where they are sound, 2 where they are not."""
+    """Judge the settings without a call. Exit 0 where they are sound, 2 where they are not."""
     from orchestrator import soundness  # noqa: PLC0415 - no other command needs it
 
     settings = read_settings(config)

@@ -36,7 +36,7 @@ def init(
     ] = False,
     options: Options,
 ) -> int:
-    """Make the store that the config names, stamped for the place that its keys are in."""
+    """Make the store that the config names. It is stamped for the place that its keys are in."""
     settings = settings_of(options)
     check_settings(settings, options, [])
     compose.make_store(settings, settings.store.recipients, change=change)
@@ -53,7 +53,7 @@ def init(
 @app.command("list")
 @with_options
 def list_entries(*, options: Options) -> int:
-    """List every entry: which key, which material, readable or not; exit 4 where anything is wrong with one."""
+    """List every entry of the store. Each tells its key, its material and its marks; exit 4 where one is wrong."""
     with opened(options, changing=False) as called:
         entries = called.engine.store.entries()
     names = compose.key_names(called.settings)
@@ -74,7 +74,7 @@ def check(
     ] = None,
     options: Options,
 ) -> int:
-    """Open every entry, and compare it with its marks: exit 0 where all is sound, 4 where anything is not."""
+    """Open every entry, and compare its marks. Exit 0 where all is sound, 4 where anything is not."""
     settings, identity = settings_of(options), at_home(identity) if identity else None
     store = compose.open_alone(settings, identity)
     stranger = compose.stranger(settings, identity) if identity else ""

@@ -23,7 +23,7 @@ def render(
         str, typer.Argument(help=f"{', '.join(WORKFLOWS)}, or fleet: many keys.", autocompletion=workflows)
     ],
 ) -> int:
-    """Print a workflow in the Amazon States Language; ${...} is left to be filled in by the deployment."""
+    """Print a workflow as a state machine. It is in the Amazon States Language; the deployment fills ${NAME} in."""
     from workflows.step_functions import fleet, machine  # noqa: PLC0415 - no other command needs them
 
     if name == "fleet":

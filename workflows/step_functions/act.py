@@ -5,11 +5,13 @@ So a state that is redriven, retried or delivered twice does what is missing the
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from datetime import timedelta
 from functools import wraps
 
 from orchestrator import memory
 from orchestrator.compose import Engine
 from orchestrator.decide import decide
+from orchestrator.durations import spoken
 from orchestrator.model import (
     STORE,
     Act,
@@ -139,7 +141,11 @@ def _too_little(action: Action, remaining: float) -> str:
     """Say why an action may not be begun; nothing where it may."""
     if remaining >= needed(action):
         return ""
-    return f"{action.kind} in {action.target} may take {needed(action):.0f} s, and {remaining:.0f} s remain"
+    return f"{action.kind} in {action.target} may take {_s(needed(action))}, and {_s(remaining)} remain"
+
+
+def _s(seconds: float) -> str:
+    return spoken(timedelta(seconds=int(seconds)))
 
 
 def needed(action: Action) -> float:

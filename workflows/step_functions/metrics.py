@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from orchestrator import checks, goals
+from orchestrator import goals, spending
 from orchestrator.progress import Report
 
 NAMESPACE = "mrk"
@@ -42,7 +42,7 @@ def _found(report: Report, now: datetime) -> dict[str, float]:
     view = report.view
     if view is None or not view.regions:
         return found
-    found["RotationsLeft"] = float(checks.LIFETIME_ROTATIONS - checks.rotations_used(view))
+    found["RotationsLeft"] = float(spending.LIFETIME_ROTATIONS - spending.rotations_used(view))
     found["SecondsUntilDue"] = (goals.due_at(view, report.job.policy) - now).total_seconds()
     expiries = [row.valid_to for seen in view.regions.values() for row in seen.rows if row.valid_to]
     return found | ({"SecondsUntilFirstExpiry": (min(expiries) - now).total_seconds()} if expiries else {})
