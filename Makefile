@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # The locks are complete, so pip resolves nothing (--no-deps): an extra that they leave out, such as coverage[toml], or a newer
 # release cannot confuse it. `pip check` tells whether they really are complete.
 # What decides: its branches are covered, or the tests fail.
-CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/holding.py,orchestrator/importable.py,orchestrator/looks.py,orchestrator/settling.py,orchestrator/stages.py,orchestrator/decide.py,orchestrator/memory.py,orchestrator/goals.py,orchestrator/effects.py,orchestrator/plan.py,orchestrator/wrapping.py
+CORE   := orchestrator/model/*,orchestrator/checks.py,orchestrator/lasting.py,orchestrator/kinds.py,orchestrator/spending.py,orchestrator/holding.py,orchestrator/importable.py,orchestrator/looks.py,orchestrator/settling.py,orchestrator/stages.py,orchestrator/decide.py,orchestrator/memory.py,orchestrator/goals.py,orchestrator/effects.py,orchestrator/plan.py,orchestrator/wrapping.py
 # Measuring takes time, so that only the tests of the core are measured. The others wait for real processes a good deal of
 # their time, so that more of them than there are cores run at once.
 CORE_TESTS := tests/core tests/test_wrapping.py

@@ -161,7 +161,7 @@ class KeyPolicySettings(_Strict):
     reserve: Reserve = Field(default=2, description="So many of the 25 rotations are left to a person on a terminal")
     expires: Expiry = Field(
         default=None,
-        description="How long imports last: never, or 1d to 364d and renewed in time; unset: as the key's do",
+        description="How long imports last: never, or 1d to 364d and renewed in time; else as the key's material",
     )
     renew_before: Days = Field(
         default=timedelta(days=30), description="How long before material expires it is imported again"

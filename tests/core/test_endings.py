@@ -34,6 +34,8 @@ def a_job(proof: Proof = Proof.FULL, until: str | None = None, done: str = "") -
     return Job("payments", KEY, Policy(proof=proof), up_to(ROTATE, until), nothing, done)
 
 
+GOES_ON = "the next `mrk run`, or `mrk rotate`, goes on with it, and rotates; `mrk abort` gives it up"
+
 GOOD: list[tuple[str, Job, Run | None, str]] = [
     ("a job that only looks", Job("payments", KEY, Policy(), (), nothing), None, LOOKED),
     ("a job with an ending of its own", a_job(done="adopted"), a_run(proofs=PROVED), "adopted"),
@@ -41,8 +43,7 @@ GOOD: list[tuple[str, Job, Run | None, str]] = [
         "up to a stage, whatever was tried in it",
         a_job(until="deposited"),
         a_run(proofs=PROVED),
-        "stopped after stage deposited, as asked: the next `mrk run`, or `mrk rotate`, goes on with it, and rotates;"
-        " `mrk abort` gives it up",
+        f"stopped after stage deposited, as asked: {GOES_ON}",
     ),
     (
         "up to the last stage but one: settled, not proven",
