@@ -41,9 +41,10 @@ def heading(name: str, arn: str) -> Text:
     return Text.assemble((name, "bold"), f"  {arn}")
 
 
-def noted(view: View | None, policy: Policy) -> Text:
-    """Show what is well, and yet not as the config reads."""
-    lines = telling.notes(view, view.key, policy) if view else []
+def noted(view: View | None, policy: Policy, told: Sequence[Block] = ()) -> Text:
+    """Show what is well, and yet not as the config reads; nothing that is told as a block, too."""
+    known = {block.message for block in told}
+    lines = [line for line in telling.notes(view, view.key, policy) if line not in known] if view else []
     return Text("\n".join(f"note: {line}" for line in lines), style="yellow")
 
 
@@ -147,7 +148,7 @@ def plan(report: Report, planned: Plan | None, algorithm: str) -> RenderableType
     view, policy = report.view, report.job.policy
     actions = [step.action for step in planned.steps]
     why = [Text(telling.why(view, policy, actions))] if view and view.regions else []
-    notes = [told] if (told := noted(view, policy)) else []
+    notes = [told] if (told := noted(view, policy, planned.end.blocks)) else []
     steps = [table] if planned.steps else []
     return Group(head, *notes, *why, *steps, blocks(planned.end.blocks))
 
@@ -173,7 +174,8 @@ def ending(report: Report) -> RenderableType:
     """Say how the run of one key ended, and what to do next."""
     colour = {"finished": "green", "idle": "green", "blocked": "yellow"}.get(report.status, "red")
     line = Text.assemble((_word(report), colour), f"  {clean(report.message)}" if not report.blocks else "")
-    notes = [told] if (told := noted(report.view, report.job.policy)) and report.status != "finished" else []
+    told = noted(report.view, report.job.policy, report.blocks)
+    notes = [told] if told and report.status != "finished" else []
     return Group(*notes, line, blocks(report.blocks), *_changes(report))
 
 

@@ -327,6 +327,15 @@ def renewal(region: Any, valid_to: Any = None) -> ImportMaterial:
     return replace(an_import(region, Purpose.RENEW), valid_to=valid_to)
 
 
+def test_what_is_told_as_a_block_is_no_note_beside_it() -> None:
+    view = a_view(a_key(regions=(US,), us={"skew": timedelta(days=6)}))
+    (note,) = telling.notes(view, KEY, POLICY)
+    block = Block(Reason.CLOCK, note, "set it", US, person=False)
+    report = Report(Job("payments", KEY, POLICY, (), lambda _: []), "failed", "located", note, (block,), view)
+
+    assert " ".join(shown(tables.ended(report), 200).split()).count(note) == 1
+
+
 def test_what_was_renewed_elsewhere_is_told_with_what_was_not() -> None:
     off = Block(Reason.DISABLED, "the key in eu-west-1 is Disabled", "enable it", EU)
     job = Job("payments", KEY, POLICY, (), lambda _: [])
