@@ -235,7 +235,7 @@ BLOCKED: dict[str, tuple[Change, int, list[str], str]] = {
         ["is PendingDeletion"],
         f"aws kms cancel-key-deletion --region {REGIONS[1]}",
     ),
-    "material deleted": (client("delete_imported_key_material"), 4, ["is PendingImport"], "mrk repair payments"),
+    "material deleted": (client("delete_imported_key_material"), 4, ["eu-west-1 cannot be used"], "mrk repair payments"),
     "foreign pending": (
         foreign_pending,
         4,
@@ -483,7 +483,7 @@ def test_a_replica_that_is_being_created_is_waited_for(adopted: tuple[Machine, s
     machine.client().replicate_key(KeyId=arn, ReplicaRegion="sa-east-1")
     machine.write_config(payments={"arn": arn})
 
-    told(machine, ["rotate", "payments", "--yes", "--quiet"], 4, ["sa-east-1 is PendingImport", "mrk repair payments"])
+    told(machine, ["rotate", "payments", "--yes", "--quiet"], 4, ["sa-east-1 cannot be used", "mrk repair payments"])
     told(machine, ["repair", "payments", "--quiet"], 0, ["sa-east-1", "finished"])
     told(machine, ["rotate", "payments", "--yes", "--quiet"], 0, ["finished"])
 
