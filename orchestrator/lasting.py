@@ -1,6 +1,6 @@
 """Until when imported key material lasts: as `expires` says, and where that is not set, as the key's does now. Pure.
 
-Without that setting nothing that was to expire is made to last, and nothing is made to expire sooner: ADR 13.
+Without that setting nothing that was to expire is made to last, and nothing is made to expire sooner: ADR 14.
 """
 
 from collections.abc import Iterable, Sequence

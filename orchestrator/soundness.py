@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from orchestrator import compose
-from orchestrator.checks import LIFETIME_ROTATIONS
 from orchestrator.checks import ROTATION as ABORT
 from orchestrator.durations import render
 from orchestrator.errors import MrkError
@@ -20,6 +19,7 @@ from orchestrator.lock import default_path
 from orchestrator.model import region_of
 from orchestrator.places import unmakable, unwritable
 from orchestrator.settings import KeySettings, RunSettings, Settings, StoreSettings
+from orchestrator.spending import LIFETIME_ROTATIONS
 from orchestrator.trusted import own_folder
 
 _LONG_ENOUGH = timedelta(days=5 * 365)

@@ -235,7 +235,12 @@ BLOCKED: dict[str, tuple[Change, int, list[str], str]] = {
         ["is PendingDeletion"],
         f"aws kms cancel-key-deletion --region {REGIONS[1]}",
     ),
-    "material deleted": (client("delete_imported_key_material"), 4, ["eu-west-1 cannot be used"], "mrk repair payments"),
+    "material deleted": (
+        client("delete_imported_key_material"),
+        4,
+        ["eu-west-1 cannot be used"],
+        "mrk repair payments",
+    ),
     "foreign pending": (
         foreign_pending,
         4,
