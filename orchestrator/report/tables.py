@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import checks, goals, kinds, spending
-from orchestrator.model import Block, MaterialId, MaterialState, Policy, Reason, RegionView, View, short
+from orchestrator.model import Block, Entry, MaterialId, MaterialState, Policy, Reason, RegionView, View, short
 from orchestrator.plan import Plan, Planned
 from orchestrator.progress import Report, named
 from orchestrator.report import changed, telling
@@ -113,13 +113,18 @@ def _wrong(view: View, policy: Policy) -> Text:
     """Name what a Region lacks, and where the config and KMS differ; nothing where all is well."""
     lacking = telling.lacking(view)
     unreadable = [
-        f"the store cannot read key material {short(entry.linked)} back: {entry.told}"
+        f"the store cannot read {_named(entry)} back: {entry.told}"
         for entry in (view.store.entries if view.store else ())
         if entry.receipt is None
     ]
     drift = [step.message for step in checks.listed(view, policy) if isinstance(step, Block)]
     damaged = [step.message for step in goals.damaged(view) if isinstance(step, Block)]
     return Text("\n".join((*lacking, *unreadable, *damaged, *drift)), style="red")
+
+
+def _named(entry: Entry) -> str:
+    """Name what an entry holds: its key material, where KMS has named that already."""
+    return f"key material {short(entry.linked)}" if entry.linked else f"the entry {entry.name}"
 
 
 def _failures(view: View) -> list[Text]:
