@@ -114,7 +114,7 @@ def test_a_rotation_that_does_not_show_for_15_minutes_fails_and_another_run_goes
     turn = deciding(a_view(a_key(BEFORE), *OURS), run)
 
     assert told(turn) == ["rotated: failed", "fail: rotating in us-east-1"]
-    assert "900 s" in turn.blocks[0].message
+    assert "15 min" in turn.blocks[0].message
     assert "run again" in turn.blocks[0].way_out
 
 

@@ -38,7 +38,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> int:
 
 @app.command("example")
 def print_example() -> int:
-    """Print an example of a config file, in which every setting is explained."""
+    """Print an example config that explains every setting."""
     write_text(files("workflows.cli").joinpath("config.example.yaml").read_text("ascii"))
     return Exit.OK
 
