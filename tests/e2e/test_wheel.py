@@ -20,7 +20,9 @@ SHOWN = sorted(
     path
     for pattern in ("*", "docs/**/*", "orchestrator/**/*", "workflows/**/*", "bench/**/*")
     for path in ROOT.glob(pattern)
-    if path.is_file() and path.suffix in {"", ".md", ".py", ".toml", ".yaml", ".service", ".timer", ".cron", ".in"}
+    if path.is_file()
+    and not path.name.startswith(".")
+    and path.suffix in {"", ".md", ".py", ".toml", ".yaml", ".service", ".timer", ".cron", ".in"}
 )
 FROM_AN_INDEX = re.compile(
     r"(?:pip3?|pipx|uv|uvx|poetry)\b[^\n`\"]*?\s(?:install|add|run|tool)\b[^\n`\"]*?[\s'\"]mrk\b(?!\.lock)"

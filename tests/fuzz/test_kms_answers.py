@@ -244,7 +244,8 @@ def test_one_spoiled_answer_in_a_rotation_breaks_no_promise(
     with serve(simulator) as served, ThreadPoolExecutor(8) as threads:
         world = World(simulator, served.endpoint_url, tmp_path, clock, threads)
         policy = replace(world.policy, deadline=timedelta(minutes=5))
-        answers = min(4, asked(world, operation))
+        # Twice: a busy machine may have to ask once more, and the lie is then never told.
+        answers = min(4, asked(world, operation), asked(world, operation))
         for seed in range(inputs):
             dice = drawn(operation, seed)
             arn = world.make_key()
