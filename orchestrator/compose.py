@@ -135,9 +135,23 @@ def check(settings: Settings) -> None:
     check_endpoints(_options(settings), _called(settings))
     if settings.aws.clock == "simulator":
         simulator_here(_options(settings), _called(settings))
+    _nothing_written_over(settings)
     if settings.run.after is not None:
         check_hook(settings.run.after)
     check_store(store.uri, _wanted(settings, SystemClock(), store.recipients))
+
+
+def _nothing_written_over(settings: Settings) -> None:
+    """Refuse to write a lock, or metrics, in the place of a file that a run needs."""
+    run = settings.run
+    needed = {"store.identity": settings.store.identity, "run.after": run.after, "the config": settings.file}
+    for setting, path in {"run.lock": run.lock, "run.metrics": run.metrics}.items():
+        for what, other in needed.items():
+            if path is not None and other is not None and path.resolve() == other.resolve():
+                message = f"{setting} {path} is {what}, too: a run would write over it"
+                raise UsageError(message, f"set {setting} to a file of its own")
+    if run.lock is not None and run.metrics is not None and run.lock.resolve() == run.metrics.resolve():
+        raise UsageError(f"run.lock and run.metrics are one file, {run.lock}", "set each to a file of its own")
 
 
 def _regions(settings: Settings) -> list[Region]:

@@ -23,6 +23,7 @@ from orchestrator.trusted import handed_over, is_own_file, own_folder
 from orchestrator.written import to_json
 
 _LONGEST_NOTE = 4096
+_NOTE = b'{"pid"'
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -44,6 +45,7 @@ def held(path: Path, command: str, now: datetime) -> Iterator[None]:
     try:
         if not _taken(descriptor, path):
             raise HeldError(f"another run holds the lock {path}: {_holder(descriptor)}", "run again later")
+        _only_a_note(descriptor, path)
         _sign(descriptor, path, command, now)
         yield
     finally:
@@ -78,6 +80,17 @@ def _no_locks(path: Path, code: int) -> UsageError:
     cannot = f"cannot lock a file (flock: {os.strerror(code)}, {errno.errorcode[code]})"
     message = f"the lock file {path} cannot be used: {named(path.parent)} {cannot}: two runs could not be told apart"
     return UsageError(message, "set run.lock to a file on this machine's own disk that this user may write")
+
+
+def _only_a_note(descriptor: int, path: Path) -> None:
+    """Refuse a file that holds something else than what the holder before said: signing would wipe that out."""
+    try:
+        content = os.pread(descriptor, _LONGEST_NOTE, 0)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    if content.strip(b"\0\n ") and not content.startswith(_NOTE):
+        message = f"the lock file {path} is not used: it holds something else, which a lock would wipe out"
+        raise UsageError(message, "look at it, and set run.lock to a file of its own; if nobody needs it, remove it")
 
 
 def _sign(descriptor: int, path: Path, command: str, now: datetime) -> None:

@@ -89,6 +89,32 @@ def test_a_holder_that_has_not_said_who_it_is_is_a_holder_all_the_same(tmp_path:
         holder.communicate("")
 
 
+@pytest.mark.parametrize("content", ["AGE-SECRET-KEY-1...", "store:\n  uri: file:/var/lib/mrk/store\n", "[]", "{}"])
+def test_a_file_that_holds_something_else_is_not_wiped_out(tmp_path: Path, content: str) -> None:
+    """`run.lock` may name the identity by mistake: without it the store is closed to this machine."""
+    path = tmp_path / "identity.txt"
+    path.touch(mode=0o600)
+    path.write_text(content)
+
+    with pytest.raises(UsageError) as refused, held(path, "mrk run", NOW):
+        pass
+
+    assert path.read_text() == content
+    assert str(path) in refused.value.message
+    assert "run.lock" in refused.value.hint
+
+
+@pytest.mark.parametrize("left", [b"", b"\n", b"\0" * 80, b'{"pid": 7, "ho'])
+def test_what_a_holder_that_was_cut_short_left_behind_holds_nobody_up(tmp_path: Path, left: bytes) -> None:
+    """A full disk and a power cut may leave the file empty, torn, or of zeros."""
+    path = tmp_path / "one.lock"
+    path.touch(mode=0o600)
+    path.write_bytes(left)
+
+    with held(path, "mrk run", NOW):
+        assert f'"pid": {os.getpid()}' in path.read_text()
+
+
 KEYS = ("arn:aws:kms:us-east-1:111122223333:key/mrk-1", "arn:aws:kms:us-east-1:111122223333:key/mrk-2")
 
 

@@ -180,6 +180,19 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a lock below a file": (run(lock="{here}/identity.txt/mrk.lock"), "run.lock"),
     "a lock that is a directory": (lock_is_a_directory, "run.lock"),
     "a journal in the store": (run(journal="{here}/store"), "is in the store: only entries belong there"),
+    "a lock that is the identity": (
+        run(lock="{here}/identity.txt"),
+        "is store.identity, too: a run would write over it",
+    ),
+    "a lock that is the config": (run(lock="{here}/config.yaml"), "is the config, too: a run would write over it"),
+    "metrics that are the hook": (
+        lambda config, here: config["run"].update(after=f"{here}/x.prom", metrics=f"{here}/x.prom"),
+        "is run.after, too: a run would write over it",
+    ),
+    "a lock that is the metrics": (
+        run(lock="{here}/x.prom", metrics="{here}/x.prom"),
+        "run.lock and run.metrics are one file",
+    ),
     "metrics in the store": (run(metrics="{here}/store/mrk.prom"), "is in the store: only entries belong there"),
 }
 
