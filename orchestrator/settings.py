@@ -111,6 +111,12 @@ def _key_name(value: str) -> str:
     return value
 
 
+def _off(value: object) -> object:
+    """Take what YAML makes of `off` without quotes for what was written."""
+    return Proof.OFF if value is False else value
+
+
+ProofWanted = Annotated[Proof, BeforeValidator(_off)]
 Days = Annotated[Duration, AfterValidator(_at_least_a_day)]
 Reserve = Annotated[int, Field(ge=0, le=LIFETIME_ROTATIONS)]
 SomeTime = Annotated[Duration, AfterValidator(_some_time)]
@@ -169,7 +175,7 @@ class KeyPolicySettings(_Strict):
     safety_window: Days = Field(
         default=timedelta(days=7), description="No rotation while anything expires sooner than this"
     )
-    proof: Proof = Field(
+    proof: ProofWanted = Field(
         default=Proof.IDS_ONLY, description="full: open what every generation encrypted, in every Region"
     )
     missing_old: MissingOld = Field(
@@ -194,7 +200,7 @@ class KeySettings(_Strict):
     expires: Expiry = None
     renew_before: Days | None = None
     safety_window: Days | None = None
-    proof: Proof | None = None
+    proof: ProofWanted | None = None
     missing_old: MissingOld | None = None
     repair: Repair | None = None
     replicate: Replicate | None = None

@@ -78,6 +78,15 @@ def test_what_is_wrong_in_the_file_is_told_with_its_line(tmp_path: Path, text: s
     assert said in refused(tmp_path, text)
 
 
+def test_off_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    """YAML makes a false of `off` without quotes; the example config writes none."""
+    (tmp_path / "config.yaml").write_text(SOUND + "    proof: off\ndefaults: {proof: off}\n")
+
+    settings = load(tmp_path / "config.yaml", {})
+
+    assert [settings.defaults.proof, settings.keys["payments"].proof] == ["off", "off"]
+
+
 def test_one_alias_under_two_names_is_one_key(tmp_path: Path) -> None:
     alias = KEY.split(":key/", maxsplit=1)[0] + ":alias/pay"
 
