@@ -33,9 +33,11 @@ from orchestrator.kms.given import Asking, Given, ask_for_code, bounded
 from orchestrator.kms.meaning import meaning, unanswered
 from orchestrator.kms.programs import Program
 from orchestrator.kms.roles import Role
-from orchestrator.kms.ungiven import Sought, ungiven
+from orchestrator.kms.ungiven import Sought, ungiven, unread
 from orchestrator.model import Region
 from orchestrator.sending import check_timely
+
+_FILES = {"AWS_CONFIG_FILE": "config_file", "AWS_SHARED_CREDENTIALS_FILE": "credentials_file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +174,12 @@ class _Session(botocore.session.Session):
 
     def _judge_credentials(self, error: Exception) -> KmsError:
         profile = self.get_config_variable("profile") or "default"
-        files = " or ".join(str(self.get_config_variable(name)) for name in ("config_file", "credentials_file"))
+        files = {variable: str(self.get_config_variable(name)) for variable, name in _FILES.items()}
+        lines: Mapping[str, Any] = {}
         with suppress(BotoCoreError):  # a file that cannot be read
             lines = self.full_config["profiles"].get(profile, {})
-            return ungiven(error, Sought(profile, lines, files, os.environ))
-        return ungiven(error, Sought(profile, {}, files, os.environ))
+        missing = unread(files, os.environ)
+        return ungiven(error, Sought(profile, lines, " or ".join(files.values()), os.environ, missing))
 
     def _check_bundle(self) -> None:
         """Refuse a CA bundle that is of no use, once; raises UsageError."""

@@ -1,8 +1,11 @@
 """What it means that there are no credentials: judged once, and named by the file, variable or profile to look at."""
 
 import re
+import shlex
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import (
@@ -39,17 +42,34 @@ _PREFIX = re.compile(r"Error when retrieving (credentials|token) from [^:]*: ")
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Where credentials are sought: the profile, its lines, the files that it stands in, and the environment."""
+    """Where credentials are sought: the profile, its lines, the files that it stands in, and the environment.
+
+    `unread` says which of the files cannot be read, and why: the SDK takes it for one that is not there.
+    """
 
     profile: str
     lines: Mapping[str, Any]
     files: str
     environment: Mapping[str, str] = field(repr=False)
+    unread: str = ""
 
     @property
     def mend(self) -> str:
-        """Say where to mend the profile."""
+        """Say where to mend what the SDK found first: the token that the environment names, or the profile."""
+        if self.by_token:
+            return "mend AWS_WEB_IDENTITY_TOKEN_FILE, the file that it names, or AWS_ROLE_ARN; or unset both"
         return f"mend the profile {self.profile} in {self.files}, or name another (--profile, AWS_PROFILE)"
+
+    @property
+    def by_token(self) -> bool:
+        """Whether the environment hands in a web identity, which goes before all but a role of the profile."""
+        assumed = "role_arn" in self.lines and not self.lines.get("web_identity_token_file")
+        return bool(self.environment.get("AWS_WEB_IDENTITY_TOKEN_FILE")) and not assumed
+
+    @property
+    def named(self) -> str:
+        """Return the profile's name as a shell takes it."""
+        return shlex.quote(self.profile)
 
     @property
     def container(self) -> str:
@@ -88,35 +108,66 @@ def _answered(error: ClientError, sought: Sought) -> KmsError:
     found = meaning(error, error.operation_name, who, new=False)
     if found.code.startswith("AccessDenied") and error.operation_name.startswith("AssumeRole"):
         mfa = sought.lines.get("mfa_serial")
+        if error.operation_name == "AssumeRoleWithWebIdentity":
+            found.hint = _TRUST_IN_ISSUER
+            return found
         found.hint = f"see that the MFA code is of {mfa}, and that the role trusts whoever asks" if mfa else _TRUST
     found.hint = found.hint or sought.mend
     return found
 
 
+_TRUST_IN_ISSUER = "the role's trust policy must allow sts:AssumeRoleWithWebIdentity to the token's issuer and subject"
 _TRUST = "the role's trust policy must name whoever asks for it, and they need sts:AssumeRole on it"
 
 
 def _why(error: Exception, sought: Sought) -> tuple[str, str]:
     """Say what is wrong, and where to mend it."""
-    login = f"log in, then run again: aws sso login --profile {sought.profile}"
+    login = f"log in, then run again: aws sso login --profile {sought.named}"
     if isinstance(error, SSOError | TokenRetrievalError):
         return (
             f"the profile {sought.profile} has no session of IAM Identity Center (SSO): {_said(error)}",
             login,
         )
     if isinstance(error, LoginError):
-        return _said(error), f"log in, then run again: aws login --profile {sought.profile}"
+        return _said(error), f"log in, then run again: aws login --profile {sought.named}"
     if isinstance(error, RefreshWithMFAUnsupportedError):
         return "the session that an MFA code gave has ended", "run again, and give a new code: the run resumes"
     if isinstance(error, MissingDependencyException):
         return _said(error), f"install that, or name another profile than {sought.profile}"
+    if isinstance(error, PartialCredentialsError) and error.kwargs.get("provider") == "env":
+        return _said(error), f"set {error.kwargs.get('cred_var')}, too; or unset AWS_ACCESS_KEY_ID"
     if isinstance(error, _WRONG_SETTING):
         return _said(error), sought.mend
     if isinstance(error, CredentialRetrievalError | MetadataRetrievalError):
         return _not_retrieved(error, sought)
     if isinstance(error, NO_CREDENTIALS):
-        return f"none in AWS_... variables, in the profile {sought.profile}, and of no role", GIVE_CREDENTIALS
+        return _nothing(sought)
     return _of_plain_python(error, sought)
+
+
+def _nothing(sought: Sought) -> tuple[str, str]:
+    said = f"none in AWS_... variables, in the profile {sought.profile}, and of no role"
+    if sought.unread:
+        return f"{said}; {sought.unread}", "see that the file is there, and that this user may read it; or name another"
+    if sought.environment.get("AWS_SECRET_ACCESS_KEY") and not sought.environment.get("AWS_ACCESS_KEY_ID"):
+        return f"{said}; AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not", "set AWS_ACCESS_KEY_ID, too"
+    return said, GIVE_CREDENTIALS
+
+
+def unread(files: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """Say which of the SDK's files, each by the variable that names it, cannot be read: of its default none need be."""
+    for variable, path in files.items():
+        try:
+            found = Path(path).expanduser()
+            if not stat.S_ISREG(found.stat().st_mode):
+                return f"{path} cannot be read: it is no plain file"
+            found.open("rb").close()
+        except (FileNotFoundError, RuntimeError):  # RuntimeError: ~ leads nowhere
+            if environment.get(variable):
+                return f"{path} cannot be read: there is no such file"
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}"
+    return ""
 
 
 def _not_retrieved(error: BotoCoreError, sought: Sought) -> tuple[str, str]:
