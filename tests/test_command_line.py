@@ -153,6 +153,22 @@ def test_the_help_says_what_each_command_does_in_a_line_of_80_columns(
     assert "..." not in commands
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_with_json_there_is_one_document_also_of_a_command_that_ended_while_it_was_loaded(
+    tmp_path: Path, number: str
+) -> None:
+    (tmp_path / "typer.py").write_text(f"import os, signal\nos.kill(os.getpid(), signal.{number})\n")
+    mrk = [Path(sys.executable).parent / "mrk", "run", "--json"]
+
+    ended = subprocess.run(
+        mrk, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, told["exit_code"], told["keys"]) == (Exit.INTERRUPTED, Exit.INTERRUPTED, [])
+    assert ended.stderr == f"mrk: {told['error']['message']}\nhint: {told['error']['hint']}\n"
+
+
 def test_ctrl_c_while_mrk_is_being_loaded_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
     """An exception in the midst of an import is lost, or leaves every thread to wait for the import lock."""
     (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")

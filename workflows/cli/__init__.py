@@ -9,13 +9,12 @@ from orchestrator.errors import Exit
 from orchestrator.secret_sources import learn_surroundings
 from orchestrator.written import guarded
 from workflows.cli.complaints import complain_of_loss, judged, lost, refuse
-from workflows.cli.signals import listen_from_the_start
+from workflows.cli.signals import INTERRUPTED, listen_from_the_start
 from workflows.cli.streams import open_streams
 
 __all__ = ["main"]
 
 _SIGNALLED = 130
-_INTERRUPTED = ("interrupted", "run again: a run resumes where it stands")
 
 
 def main() -> None:
@@ -61,11 +60,11 @@ def _invoke(arguments: list[str]) -> int:
         command = context.command_path if context else _command(arguments)
         return refused(Exit.USAGE, message, f"{command} --help")
     except (KeyboardInterrupt, typer.Abort):
-        return refused(Exit.INTERRUPTED, *_INTERRUPTED)
+        return refused(Exit.INTERRUPTED, *INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last resort: told without a traceback
         return refused(*judged(error))
     if code == _SIGNALLED:
-        return refused(Exit.INTERRUPTED, *_INTERRUPTED)
+        return refused(Exit.INTERRUPTED, *INTERRUPTED)
     return int(code or Exit.OK)
 
 

@@ -6,12 +6,18 @@ SIGQUIT (Ctrl and the backslash) is left as it is, the way to end at once what d
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Protocol
 
 from orchestrator.errors import Exit
+from orchestrator.written import to_json
+from workflows.cli.complaints import refusal
+
+INTERRUPTED = ("interrupted", "run again: a run resumes where it stands")
+"""What is said of a command that a signal ended before it had begun anything: the message, and its hint."""
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,10 +50,20 @@ def _interrupt(_number: int, frame: FrameType | None) -> None:
     """
     while frame is not None:
         if frame.f_code.co_filename.startswith(_IMPORTING):
-            os.write(2, b"mrk: interrupted\nhint: run again: a run resumes where it stands\n")
+            _tell()
             os._exit(Exit.INTERRUPTED)
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _tell() -> None:
+    """Tell of it as every command does that goes no further, and import nothing for that."""
+    told, hint = INTERRUPTED
+    with suppress(OSError):
+        os.write(2, f"mrk: {told}\nhint: {hint}\n".encode())
+    if "--json" in sys.argv and not getattr(sys.stdout, "used", False):  # one document, whatever fails after it
+        with suppress(OSError):
+            os.write(1, f"{to_json(refusal(Exit.INTERRUPTED, told, hint), indent=2)}\n".encode())
 
 
 @contextmanager
