@@ -24,6 +24,7 @@ from orchestrator.kms.endpoints import where
 from orchestrator.kms.sessions import Clients
 from orchestrator.model import KeyArn, Region
 from orchestrator.simulator import Simulator, serve
+from orchestrator.written import clean
 from worlds import World
 
 CREDENTIALS = ("111122223333", "made-up")
@@ -301,6 +302,7 @@ def test_the_sts_of_a_profiles_own_role_is_judged_as_well(
             used(kms, "kms")
         assert refused.value.trouble is Trouble.PERMANENT
         assert "hunter2" not in f"{refused.value.message} {refused.value.hint}"
+        assert clean(refused.value.hint) == refused.value.hint, "what is to be typed loses nothing"
     assert came == []
 
 

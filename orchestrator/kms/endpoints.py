@@ -99,7 +99,8 @@ def judge_proxy(url: str) -> None:
     """Refuse a proxy that the SDK could not use, and whose URL, password and all, it would put into a message."""
     proxy = get_environ_proxies(url).get("https")
     if url.startswith("https:") and proxy and proxy_address(proxy) is None:
-        hint = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT in HTTPS_PROXY; the SDK speaks no SOCKS"
+        # Written as a whole, with a name and a password in it, what is written would lose them to `***`.
+        hint = "write http://HOST:PORT in HTTPS_PROXY, with USER:PASSWORD@ before HOST if it asks for them; no SOCKS"
         raise UsageError("the proxy for https is no plain http URL, which every program reads alike", hint)
 
 
