@@ -20,7 +20,7 @@ from orchestrator.holding import (
 )
 from orchestrator.importable import DELETING, enabled, off_since, switched_off
 from orchestrator.kinds import right_kind
-from orchestrator.lasting import SAY, ran_out, unset
+from orchestrator.lasting import SAY, ran_out, seen_over, unset
 from orchestrator.looks import LAG, last_look, not_seen, seen_everywhere
 from orchestrator.model import (
     STORE,
@@ -268,10 +268,18 @@ def _usable_in(view: View, policy: Policy, seen: RegionView) -> list[Step]:
     """Judge what one Region needs; what its owner had switched off before it was lost, only he may want back."""
     found: list[Step] = []
     for material in view.permanent_ids():
-        found += material_usable(seen, material, view.at, policy)
+        judged = material_usable(seen, material, view.at, policy)
+        found += (_tells_missing(judged) and seen_over(view, policy, seen, material)) or judged
     off = off_since(view, policy, seen.region)
-    missing = any(isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING for step in found)
-    return [switched_off(seen, off)] if off and missing and seen.key_state is KeyState.PENDING_IMPORT else found
+    return (
+        [switched_off(seen, off)]
+        if off and _tells_missing(found) and seen.key_state is KeyState.PENDING_IMPORT
+        else found
+    )
+
+
+def _tells_missing(found: Sequence[Step]) -> bool:
+    return any(isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING for step in found)
 
 
 def material_usable(seen: RegionView, material: MaterialId, at: datetime, policy: Policy) -> list[Step]:

@@ -50,13 +50,19 @@ def of_new(view: View, goal: Goal, region: Region) -> datetime | None:
 
 def of_known(view: View, goal: Goal, region: Region, material: MaterialId) -> datetime | None:
     """Tell until when a Region gets material again; without `expires`, as it had it, or as others have it."""
-    if goal.policy.expires is not None:
-        return goal.valid_to
+    return _known(view, goal.policy, goal.valid_to, region, material)
+
+
+def _known(
+    view: View, policy: Policy, valid_to: datetime | None, region: Region, material: MaterialId
+) -> datetime | None:
+    if policy.expires is not None:
+        return valid_to
     rows = {where: row for where, seen in view.regions.items() if (row := seen.row(material)) and row.imported}
     if region in rows:
         return rows[region].valid_to
     usable = [row for row in rows.values() if row.usable(view.at)]
-    return _first(usable or rows.values()) if rows else goal.valid_to
+    return _first(usable or rows.values()) if rows else valid_to
 
 
 def _first(rows: Iterable[MaterialRow]) -> datetime | None:
@@ -65,12 +71,23 @@ def _first(rows: Iterable[MaterialRow]) -> datetime | None:
 
 def over(view: View, goal: Goal, seen: RegionView, material: MaterialId) -> list[Block]:
     """Bring nothing back unasked whose time was over: somebody may have wanted just that."""
-    if goal.policy.expires is None and _unknown(view):
+    return _over(view, goal.policy, goal.valid_to, seen, material, "then run the same command again")
+
+
+def seen_over(view: View, policy: Policy, seen: RegionView, material: MaterialId) -> list[Block]:
+    """Say of a look what a repair would refuse (`over`), so that nobody is sent to one that does not help."""
+    return _over(view, policy, pinned(view, policy), seen, material, "then: mrk repair NAME")
+
+
+def _over(
+    view: View, policy: Policy, valid_to: datetime | None, seen: RegionView, material: MaterialId, then: str
+) -> list[Block]:
+    if policy.expires is None and _unknown(view):
         message = (
             f"{seen.region} lacks key material {short(material)}, and nothing tells any more until when it was valid"
         )
-        return [Block(Reason.MATERIAL_MISSING, message, f"{SAY}; then run the same command again", seen.region)]
-    until = of_known(view, goal, seen.region, material)
+        return [Block(Reason.MATERIAL_MISSING, message, f"{SAY}; {then}", seen.region)]
+    until = _known(view, policy, valid_to, seen.region, material)
     return [ran_out(seen.region, material, until)] if until is not None and until <= view.at else []
 
 

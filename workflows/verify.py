@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 from orchestrator.goals import Pinned, verified
 from orchestrator.importable import off_since, switched_off
+from orchestrator.lasting import seen_over
 from orchestrator.model import Block, EntryName, KeyState, Policy, Reason, Step, StoreView, View, short
 
 _FINISHED = "the next run finishes it: mrk run NAME"
@@ -47,6 +48,9 @@ def _lacking(view: View, policy: Policy) -> Iterable[Block]:
                 continue
             if off is not None and seen.key_state is KeyState.PENDING_IMPORT:
                 yield switched_off(seen, off)  # a repair leaves it alone, unless its owner wants it back
+                continue
+            if ended := seen_over(view, policy, seen, material):
+                yield from ended
                 continue
             message = f"{region} lacks key material {short(material)}: the key encrypts and decrypts nothing there"
             yield Block(Reason.MATERIAL_MISSING, message, "import it again: mrk repair NAME", region)

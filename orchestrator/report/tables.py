@@ -8,7 +8,18 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import checks, goals, kinds, spending
-from orchestrator.model import Block, Entry, MaterialId, MaterialState, Policy, Reason, RegionView, View, short
+from orchestrator.model import (
+    Block,
+    Entry,
+    MaterialId,
+    MaterialState,
+    Policy,
+    Reason,
+    Region,
+    RegionView,
+    View,
+    short,
+)
 from orchestrator.plan import Plan, Planned
 from orchestrator.progress import Report, named
 from orchestrator.report import changed, telling
@@ -32,7 +43,8 @@ def status(name: str, view: View, policy: Policy) -> RenderableType:
     if kind:  # it has neither materials nor rotations of mrk's: nothing is counted
         return Group(head, _regions(view), *_failures(view), blocks(named(kind, name)))
     told = Text(telling.why(view, policy))
-    found = [part for part in (_wrong(view, policy), *_failures(view), noted(view, policy)) if part]
+    failures = _failures(view, frozenset(policy.regions - view.members))
+    found = [part for part in (_wrong(view, policy), *failures, noted(view, policy)) if part]
     return Group(head, _regions(view), _materials(view), *found, told)
 
 
@@ -44,7 +56,8 @@ def heading(name: str, arn: str) -> Text:
 def noted(view: View | None, policy: Policy, told: Sequence[Block] = ()) -> Text:
     """Show what is well, and yet not as the config reads; nothing that is told as a block, too."""
     known = {block.message for block in told}
-    lines = [line for line in telling.notes(view, view.key, policy) if line not in known] if view else []
+    soon = frozenset(block.region for block in told if block.reason is Reason.EXPIRES_SOON and block.region)
+    lines = [line for line in telling.notes(view, view.key, policy, soon) if line not in known] if view else []
     return Text("\n".join(f"note: {line}" for line in lines), style="yellow")
 
 
@@ -75,7 +88,7 @@ def _region_cells(seen: RegionView, at: datetime) -> tuple[str, ...]:
         short(seen.current.material_id if seen.current else None),
         short(seen.pending.material_id) if seen.pending else "",
         f"{usable} of {len(seen.rows)}",
-        telling.left(min(expiries), at) if expiries else "never",
+        telling.left(min(expiries), at) if expiries else "never" if any(row.imported for row in seen.rows) else "",
     )
 
 
@@ -117,7 +130,8 @@ def _wrong(view: View, policy: Policy) -> Text:
         for entry in (view.store.entries if view.store else ())
         if entry.receipt is None
     ]
-    drift = [step.message for step in checks.listed(view, policy) if isinstance(step, Block)]
+    listed = (step for step in checks.listed(view, policy) if isinstance(step, Block))
+    drift = [message for message, _ in telling.alike((step.region or "", step.message, "") for step in listed)]
     damaged = [step.message for step in goals.damaged(view) if isinstance(step, Block)]
     return Text("\n".join((*lacking, *unreadable, *damaged, *drift)), style="red")
 
@@ -127,10 +141,15 @@ def _named(entry: Entry) -> str:
     return f"key material {short(entry.linked)}" if entry.linked else f"the entry {entry.name}"
 
 
-def _failures(view: View) -> list[Text]:
-    """Say what could not be looked at, and what to do; what is the same in many Regions once."""
+def _failures(view: View, told: frozenset[Region] = frozenset()) -> list[Text]:
+    """Say what could not be looked at, and what to do; what is the same in many Regions once.
+
+    That the key is not in a Region is said already of those that are `told`.
+    """
     found = telling.alike(
-        (one.target, clean(f"{one.target}: {one.message}"), clean(one.hint)) for one in view.failures.values()
+        (one.target, clean(f"{one.target}: {one.message}"), clean(one.hint))
+        for one in view.failures.values()
+        if not (one.not_found and one.target in told)
     )
     shown = [(Text(message, style="red"), *([_advice(hint)] if hint else [])) for message, hint in found]
     return [part for parts in shown for part in parts]

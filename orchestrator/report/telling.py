@@ -39,13 +39,22 @@ _MANY = 6
 """More Regions than this are counted, not named."""
 
 
-def notes(view: View, key: KeyArn, policy: Policy) -> list[str]:
-    """Say what does no harm, and is not as the config reads: another primary or expiry. And that the clock is wrong."""
+def notes(view: View, key: KeyArn, policy: Policy, soon: frozenset[Region] = frozenset()) -> list[str]:
+    """Say what does no harm, and is not as the config reads: another primary or expiry. And that the clock is wrong.
+
+    What expires `soon` stands as a block: nothing more is said of the expiry in those Regions.
+    """
     clock = [step.message for step in wrong_clock(view) if isinstance(step, Block)]
     if not view.regions or kinds.right_kind(view):
         return clock
     few = spending.few_left(view, policy)
-    return [*clock, *([few] if few else []), *_allowed(view, policy), *_elsewhere(view, key), *drift(view, policy)]
+    return [
+        *clock,
+        *([few] if few else []),
+        *_allowed(view, policy),
+        *_elsewhere(view, key),
+        *drift(view, policy, soon),
+    ]
 
 
 def _allowed(view: View, policy: Policy) -> Iterator[str]:
@@ -87,11 +96,12 @@ def _elsewhere(view: View, key: KeyArn) -> Iterator[str]:
         yield f"the ARN names {key.region}; the primary key is in {view.primary.region}, which mrk follows"
 
 
-def drift(view: View, policy: Policy) -> list[str]:
-    """Say where key material expires otherwise than `expires` says, or though that is not set."""
+def drift(view: View, policy: Policy, told: frozenset[Region] = frozenset()) -> list[str]:
+    """Say where key material expires otherwise than `expires` says, or though that is not set, but in Regions told."""
     found: dict[tuple[str, tuple[Region, ...]], list[str]] = {}
     for material in view.permanent_ids():
-        rows = {region: row for region, seen in sorted(view.regions.items()) if (row := seen.row(material))}
+        others = {region: seen for region, seen in sorted(view.regions.items()) if region not in told}
+        rows = {region: row for region, seen in others.items() if (row := seen.row(material))}
         for said, where in _otherwise(rows, policy).items():
             found.setdefault((said, tuple(where)), []).append(short(material))
     return [

@@ -23,6 +23,7 @@ from core_building import (
     a_run,
     a_store,
     a_view,
+    cannot_see,
     current,
     days,
     entry,
@@ -33,7 +34,7 @@ from core_building import (
 )
 from rich.console import Console
 
-from orchestrator import goals, kinds, spending
+from orchestrator import checks, goals, kinds, spending
 from orchestrator.durations import spoken
 from orchestrator.model import (
     Block,
@@ -44,6 +45,7 @@ from orchestrator.model import (
     Policy,
     Purpose,
     Reason,
+    Region,
     ReplicateKey,
     RotateOnDemand,
     View,
@@ -334,6 +336,41 @@ def test_what_is_told_as_a_block_is_no_note_beside_it() -> None:
     report = Report(Job("payments", KEY, POLICY, (), lambda _: []), "failed", "located", note, (block,), view)
 
     assert " ".join(shown(tables.ended(report), 200).split()).count(note) == 1
+
+
+def test_an_expiry_that_is_told_as_a_block_is_no_note_beside_it() -> None:
+    policy = replace(POLICY, expires=None)
+    view = a_view(a_key([current("a", valid_to=days(3))]))
+    found = [step for step in checks.materials_usable(view, policy) if isinstance(step, Block)]
+    report = Report(Job("payments", KEY, policy, (), lambda _: []), "blocked", "located", "", tuple(found), view)
+
+    assert "note:" in shown(tables.noted(view, policy))
+    assert "note:" not in shown(tables.ended(report), 200)
+
+
+def test_where_nothing_is_left_no_expiry_is_told() -> None:
+    lost = shown(tables.status("payments", a_view(a_key([current("a", imported=False)])), POLICY), 200)
+
+    assert "never " not in lost.split("key material")[0]
+
+
+def test_a_region_that_only_the_config_lists_is_told_once() -> None:
+    listed = replace(POLICY, regions=frozenset({*REGIONS, Region("sa-east-1")}))
+    told = shown(tables.status("payments", a_view(failures=[cannot_see("sa-east-1", not_found=True)]), listed), 200)
+
+    assert told.count("sa-east-1") == 1
+
+
+def test_nobody_is_sent_to_a_repair_that_would_refuse() -> None:
+    """Key material expired, and `expires` is not set: a look says so as the repair does."""
+    policy = replace(POLICY, expires=None)
+    gone = entry(None, "a", valid_to=days(-1), **marked(*REGIONS))
+    view = a_view(a_key([current("a", imported=False)]), store=a_store(gone))
+    looks = [*judged(view, policy), *checks.materials_usable(view, policy)]
+    found = [step for step in looks if isinstance(step, Block) and step.reason is Reason.MATERIAL_MISSING]
+
+    assert found
+    assert all("expired there" in block.message and "`expires: never`" in block.way_out for block in found)
 
 
 def test_what_was_renewed_elsewhere_is_told_with_what_was_not() -> None:

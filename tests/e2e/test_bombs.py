@@ -242,7 +242,7 @@ def test_a_hook_that_talks_without_end_is_ended_in_time(adopted: tuple[Machine, 
     ended, told = limited(machine, "run", "-q")
 
     assert ended == 3, told[-2000:]
-    assert "took longer than 2s" in told[-400:] + told[:400]
+    assert "took longer than 2 s" in told[-400:] + told[:400]
 
 
 def test_what_many_people_write_is_read(machine: Machine) -> None:

@@ -57,7 +57,7 @@ EXPIRIES: dict[str, Way] = {
         },
     ),
     "key material that is lost everywhere, and nothing tells until when it was valid": Way(
-        site="orchestrator.lasting.over",
+        site="orchestrator.lasting._over",
         reason=Reason.MATERIAL_MISSING,
         region=PRIMARY,
         state=lost_everywhere,
