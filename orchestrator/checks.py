@@ -307,6 +307,12 @@ def expires_soon(row: MaterialRow, region: Region, policy: Policy) -> Block:
     return Block(Reason.EXPIRES_SOON, message, way, region)
 
 
+def not_to_be_renewed(seen: RegionView, at: datetime, policy: Policy) -> list[Block]:
+    """Say what expires in a Region within `renew_before` though nothing says until when it is to last again."""
+    ending = [row for row in seen.permanent if row.usable(at) and expires_within(row, at, policy.renew_before)]
+    return [expires_soon(row, seen.region, policy) for row in ending] if policy.expires is None else []
+
+
 def expires_within(row: MaterialRow, at: datetime, window: timedelta) -> bool:
     """Whether a material expires before the window is over."""
     return row.valid_to is not None and row.valid_to <= at + window

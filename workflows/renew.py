@@ -17,12 +17,10 @@ from workflows.repair import blocked, import_again, odd, possible, wanted_in, wh
 
 def expiring_in(view: View, run: Run, seen: RegionView) -> Sequence[Step]:
     """Import every permanent material of one Region again that expires within `renew_before`, as the config says."""
-    policy, usable = run.goal.policy, [row for row in seen.permanent if row.usable(view.at)]
-    rows = [row for row in usable if checks.outlived(row, view.at, run.goal)]
-    ending = [row for row in usable if checks.expires_within(row, view.at, policy.renew_before)]
+    rows = [row for row in seen.permanent if row.usable(view.at) and checks.outlived(row, view.at, run.goal)]
     return [
         *(step for row in rows for step in import_again(view, run, seen, row.material_id, Purpose.RENEW)),
-        *(checks.expires_soon(row, seen.region, policy) for row in ending if policy.expires is None),
+        *checks.not_to_be_renewed(seen, view.at, run.goal.policy),
     ]
 
 

@@ -7,6 +7,7 @@ it: that is a failure which running again mends, and is never passed over in sil
 from collections.abc import Iterable, Sequence
 from typing import TypeGuard
 
+from orchestrator import checks
 from orchestrator.goals import Pinned, verified
 from orchestrator.importable import off_since, switched_off
 from orchestrator.lasting import seen_over
@@ -17,9 +18,10 @@ _FINISHED = "the next run finishes it: mrk run NAME"
 
 def judged(view: View, policy: Policy) -> Pinned:
     """Pin nothing: Idle is healthy, anything else says what is not."""
-    found = verified(view, policy)
-    if not isinstance(found, Sequence):
-        return found
+    verdict, ending = verified(view, policy), _ending(view, policy)
+    if not isinstance(verdict, Sequence):
+        return ending or verdict
+    found = [*verdict, *(block for block in ending if block not in verdict)]
     lacking = list(_lacking(view, policy))
     dead = {block.region for block in lacking}
     others = [step for step in found if not (_about(step, Reason.MATERIAL_MISSING) and step.region in dead)]
@@ -30,6 +32,12 @@ def judged(view: View, policy: Policy) -> Pinned:
     person = any(isinstance(step, Block) and step.person for step in stands)
     way = "once that is mended, the next run finishes it: mrk run NAME" if person else _FINISHED
     return [*stands, Block(Reason.NOT_PROVEN, begun, way, view.key.region, person=False)]
+
+
+def _ending(view: View, policy: Policy) -> list[Block]:
+    """Name what no run renews in time: that needs a person, as every run says."""
+    regions = [seen for region, seen in sorted(view.regions.items()) if policy.lists(region)]
+    return [block for seen in regions for block in checks.not_to_be_renewed(seen, view.at, policy)]
 
 
 def _about(step: Step, reason: Reason) -> TypeGuard[Block]:

@@ -69,7 +69,7 @@ def _table(*columns: str) -> Table:
 
 
 def _regions(view: View) -> Table:
-    table = _table("Region", "role", "key state", "CURRENT", "pending", "usable", "first expiry")
+    table = _table("Region", "role", "key state", "CURRENT", "pending", "imported", "first expiry")
     for region in sorted(
         view.members, key=lambda region: (view.primary is None or region != view.primary.region, region)
     ):
@@ -93,7 +93,7 @@ def _region_cells(seen: RegionView, at: datetime) -> tuple[str, ...]:
 
 
 def _materials(view: View) -> Table:
-    table = _table("key material", "state", "since", "usable in", "store")
+    table = _table("key material", "state", "since", "imported in", "store")
     others = len(view.members - frozenset(view.regions))
     unseen = f", {others} not seen" if others else ""
     for material in _ids(view):

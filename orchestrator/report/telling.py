@@ -76,7 +76,8 @@ def lacking(view: View) -> list[str]:
     for region, seen in sorted(view.regions.items()):
         gone = [one for one in view.permanent_ids() if (row := seen.row(one)) is None or not row.usable(view.at)]
         found.setdefault(tuple(gone), []).append(region)
-    return [f"{_lack(regions, view)} {ids_of(ids)}" for ids, regions in found.items() if ids]
+    dead = "the key encrypts and decrypts nothing there"
+    return [f"{_lack(regions, view)} {ids_of(ids)}: {dead}" for ids, regions in found.items() if ids]
 
 
 def _lack(regions: Sequence[Region], view: View) -> str:

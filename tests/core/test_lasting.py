@@ -14,7 +14,7 @@ from orchestrator.model import NEVER, Policy, Reason, Region, RegionView, Repair
 from orchestrator.progress import Job, Report
 from workflows.abort import abort
 from workflows.adopt import adopt
-from workflows.jobs import RENEW, REPAIR, RUN, whatever_expires, whatever_is_broken, whatever_is_wanted
+from workflows.jobs import RENEW, REPAIR, RUN, judged, whatever_expires, whatever_is_broken, whatever_is_wanted
 from worlds import REGIONS, World
 
 SOON, LATER = days(40), days(90)
@@ -108,6 +108,11 @@ def runs(world: World, arn: Any, policy: Policy) -> Report:
     return ran(world, arn, replace(policy, rotate_every=timedelta(days=900)), RUN, whatever_is_wanted)
 
 
+def verifies(world: World, arn: Any, policy: Policy) -> Report:
+    quiet = replace(policy, rotate_every=timedelta(days=900))
+    return ran(world, arn, quiet, (), judged)
+
+
 def adopts(world: World, arn: Any, policy: Policy) -> Report:
     """The file of CURRENT is brought into a store that lacks it, while the primary lacks it, too."""
     file = kept(world, arn)
@@ -176,6 +181,21 @@ def test_no_command_changes_how_long_material_lasts_where_nothing_says_so(
 
     assert report.status == status, report
     assert expiries(world, arn) == {until}
+
+
+@pytest.mark.parametrize("days_left", [5, 20], ids=["within the safety window", "within renew_before"])
+def test_to_verify_it_is_not_well_that_nothing_renews_what_soon_expires(world: World, days_left: int) -> None:
+    """Every channel says the same: what each run ends with 4 for is not healthy."""
+    until = (world.clock.now() + timedelta(days=days_left)).replace(microsecond=0)
+    arn = world.make_key(valid_to=until)
+
+    unset, told = verifies(world, arn, world.policy), runs(world, arn, world.policy)
+
+    found = [(block.reason, block.region) for block in unset.blocks]
+    assert (unset.status, told.status) == ("blocked", "blocked")
+    assert sorted(found) == [(Reason.EXPIRES_SOON, Region(region)) for region in sorted(REGIONS)]
+    said = verifies(world, arn, replace(world.policy, expires=timedelta(days=60)))
+    assert said.status == ("idle" if days_left > world.policy.safety_window.days else "blocked")
 
 
 @pytest.mark.parametrize("command", [renews, runs], ids=["renew", "run"])

@@ -184,7 +184,8 @@ def test_25_lacking_materials_are_one_line_and_its_command() -> None:
 
     assert len(shown(tables.blocks(blocks), 160).splitlines()) == 2
     rows = [past(letter, imported=False) for letter in letters[:-1]] + [current("y", imported=False)]
-    assert telling.lacking(a_view(a_key(rows))) == ["every Region lacks 25 key materials"]
+    dead = "the key encrypts and decrypts nothing there"
+    assert telling.lacking(a_view(a_key(rows))) == [f"every Region lacks 25 key materials: {dead}"]
     assert telling.lacking(a_view(a_key(eu=[current("a", imported=False)]))) == [
         "eu-west-1 lacks key material aaaaaaaa"
     ]
