@@ -187,7 +187,7 @@ def test_25_lacking_materials_are_one_line_and_its_command() -> None:
     dead = "the key encrypts and decrypts nothing there"
     assert telling.lacking(a_view(a_key(rows))) == [f"every Region lacks 25 key materials: {dead}"]
     assert telling.lacking(a_view(a_key(eu=[current("a", imported=False)]))) == [
-        "eu-west-1 lacks key material aaaaaaaa"
+        f"eu-west-1 lacks key material aaaaaaaa: {dead}"
     ]
 
 
