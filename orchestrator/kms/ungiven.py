@@ -148,7 +148,10 @@ def _why(error: Exception, sought: Sought) -> tuple[str, str]:
 def _nothing(sought: Sought) -> tuple[str, str]:
     said = f"none in AWS_... variables, in the profile {sought.profile}, and of no role"
     if sought.unread:
-        return f"{said}; {sought.unread}", "see that the file is there, and that this user may read it; or name another"
+        return (
+            f"{said}; {sought.unread}",
+            f"see that the file is there, and that this user may read it; or {GIVE_CREDENTIALS}",
+        )
     if sought.environment.get("AWS_SECRET_ACCESS_KEY") and not sought.environment.get("AWS_ACCESS_KEY_ID"):
         return f"{said}; AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not", "set AWS_ACCESS_KEY_ID, too"
     return said, GIVE_CREDENTIALS
