@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO, TextIOWrapper
@@ -18,7 +17,7 @@ from rich.text import Text
 from e2e.machine import Machine
 from workflows.cli.results import write
 from workflows.cli.screen import screen
-from workflows.cli.streams import open_streams
+from workflows.cli.streams import forgive
 
 pytestmark = pytest.mark.e2e
 
@@ -83,19 +82,19 @@ def test_a_name_beyond_ascii_needs_a_locale_that_is_as_the_config_is(rotated: Ma
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "koi8-r", "utf-8"])
-def test_every_character_is_written_on_every_stream(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+def test_every_character_is_written_on_every_stream(encoding: str) -> None:
     """Ours as people write them in ASCII, others by their number; never an error."""
     kept = BytesIO()
-    monkeypatch.setattr(sys, "stdout", TextIOWrapper(kept, encoding=encoding))
-    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(b"\xff\n"), encoding=encoding))
-    open_streams()
+    written, read = TextIOWrapper(kept, encoding=encoding), TextIOWrapper(BytesIO(b"\xff\n"), encoding=encoding)
+    forgive(written)
+    forgive(read, reads=True)
 
-    sys.stdout.write("ab\u2026 /srv/schl\xfcssel/\u9375\n")
-    sys.stdout.flush()
+    written.write("ab\u2026 /srv/schl\xfcssel/\u9375\n")
+    written.flush()
 
-    written = kept.getvalue().decode(encoding)
-    assert re.fullmatch(r"ab(\.\.\.|…) /srv/schl(ü|\\xfc)ssel/(鍵|\\u9375)\n", written)
-    assert len(sys.stdin.readline()) == 2
+    said = kept.getvalue().decode(encoding)
+    assert re.fullmatch(r"ab(\.\.\.|…) /srv/schl(ü|\\xfc)ssel/(鍵|\\u9375)\n", said)
+    assert len(read.readline()) == 2
 
 
 def test_every_character_of_our_own_has_a_way_to_be_written_in_ascii() -> None:

@@ -13,12 +13,17 @@ _IN_ASCII = {"\u2026": "..."}
 
 def open_streams() -> None:
     """Give every standard stream somewhere to go, also where the caller closed it, and no character to fail on."""
-    codecs.register_error(_OTHERWISE, _otherwise)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the life of the process
         elif isinstance(stream := getattr(sys, name), TextIOWrapper):
-            stream.reconfigure(errors="replace" if mode == "r" else _OTHERWISE)
+            forgive(stream, reads=mode == "r")
+
+
+def forgive(stream: TextIOWrapper, *, reads: bool = False) -> None:
+    """Let a stream fail on no character that its encoding lacks."""
+    codecs.register_error(_OTHERWISE, _otherwise)
+    stream.reconfigure(errors="replace" if reads else _OTHERWISE)
 
 
 def _otherwise(error: UnicodeError) -> tuple[str | bytes, int]:
